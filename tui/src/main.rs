@@ -1,0 +1,2 @@
+//! The command line of Ashlar.
+fn main() {}
