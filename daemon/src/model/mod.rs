@@ -1,0 +1,16 @@
+//! NOUNS: what Ashlar stores and talks about, and which status may follow which.
+//!
+//! Knows std, uuid and time; nothing of HTTP, SQL, JSON or any edge. The wire spelling of a status is a method
+//! here, not a derive, so that a renamed variant can never change what a client reads.
+
+pub mod attachment;
+pub mod caller;
+pub mod id;
+pub mod operation;
+pub mod pool;
+pub mod size;
+pub mod snapshot;
+pub mod status;
+pub mod time;
+pub mod volume;
+pub mod volume_type;

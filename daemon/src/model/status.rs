@@ -1,0 +1,578 @@
+//! THE TABLE: which status each operation starts from, shows meanwhile, and ends in.
+//!
+//! `begin` builds its one conditional UPDATE from `from` and `during`; the worker takes `done` and `failed`; recovery
+//! walks `during`; `docs/status.md` is printed from this file by a test. Spellings are Cinder's
+//! (cinder/objects/fields.py), preconditions are those of cinder/volume/api.py unless a row says otherwise.
+
+use super::operation::Verb;
+
+macro_rules! statuses {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "the wire word is the documentation")]
+        pub enum $name { $($variant,)+ }
+
+        impl $name {
+            /// Every status.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// Cinder's spelling.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+
+            /// `None` for any other word.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|status| status.as_str() == word)
+            }
+        }
+
+        impl Word for $name {
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    };
+}
+
+/// What all status types have in common: a spelling.
+pub trait Word: Copy + PartialEq + 'static {
+    /// Cinder's spelling.
+    fn word(self) -> &'static str;
+}
+
+statuses! {
+    /// Where a volume is in its life.
+    VolumeStatus {
+        Creating = "creating"
+        Available = "available"
+        Deleting = "deleting"
+        Error = "error"
+        ErrorDeleting = "error_deleting"
+        Managing = "managing"
+        ErrorManaging = "error_managing"
+        Attaching = "attaching"
+        InUse = "in-use"
+        Detaching = "detaching"
+        Reserved = "reserved"
+        Maintenance = "maintenance"
+        Extending = "extending"
+        ErrorExtending = "error_extending"
+        Uploading = "uploading"
+        Downloading = "downloading"
+        Retyping = "retyping"
+        BackingUp = "backing-up"
+        ErrorBackingUp = "error_backing-up"
+        RestoringBackup = "restoring-backup"
+        ErrorRestoring = "error_restoring"
+        AwaitingTransfer = "awaiting-transfer"
+        Reverting = "reverting"
+        Unmanaging = "unmanaging"
+        ErrorUnmanaging = "error_unmanaging"
+        ErrorManagingDeleting = "error_managing_deleting"
+    }
+}
+
+statuses! {
+    /// Where a snapshot is in its life.
+    SnapshotStatus {
+        Creating = "creating"
+        Available = "available"
+        Deleting = "deleting"
+        Deleted = "deleted"
+        Error = "error"
+        ErrorDeleting = "error_deleting"
+        Updating = "updating"
+        Unmanaging = "unmanaging"
+        BackingUp = "backing-up"
+        Restoring = "restoring"
+    }
+}
+
+statuses! {
+    /// Where an attachment is in its life (also a volume's `attach_status`).
+    AttachmentStatus {
+        Attached = "attached"
+        Attaching = "attaching"
+        Detached = "detached"
+        Reserved = "reserved"
+        ErrorAttaching = "error_attaching"
+        ErrorDetaching = "error_detaching"
+        Deleted = "deleted"
+    }
+}
+
+/// Where an operation leaves an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End<S> {
+    /// In this status.
+    Is(S),
+    /// In the status it had when the operation began.
+    Previous,
+    /// Its row is gone.
+    Gone,
+    /// In what its remaining attachments say (cinder-v3.md 2.4; cinder/db/api.py, `volume_detached`).
+    FromAttachments,
+}
+
+/// What an operation does to the status of one noun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move<S: 'static> {
+    /// The statuses it may begin in; none means that the operation makes the object.
+    pub from: &'static [S],
+    /// What is shown while it runs; `None` when it leaves the status alone.
+    pub during: Option<S>,
+    /// What it ends in.
+    pub done: End<S>,
+    /// What it ends in when a step failed and was undone.
+    pub failed: End<S>,
+}
+
+/// A row of THE TABLE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The operation.
+    pub verb: Verb,
+    /// What it does to its volume.
+    pub volume: Option<Move<VolumeStatus>>,
+    /// What it does to its snapshot (of a cascade: to every snapshot).
+    pub snapshot: Option<Move<SnapshotStatus>>,
+    /// What it does to its attachment.
+    pub attachment: Option<Move<AttachmentStatus>>,
+    /// What a volume that it reads from must be.
+    pub source_volume: &'static [VolumeStatus],
+    /// What a snapshot that it reads from must be.
+    pub source_snapshot: &'static [SnapshotStatus],
+    /// What the table cannot say.
+    pub note: &'static str,
+}
+
+impl Row {
+    const fn of(verb: Verb, note: &'static str) -> Row {
+        Row {
+            verb,
+            volume: None,
+            snapshot: None,
+            attachment: None,
+            source_volume: &[],
+            source_snapshot: &[],
+            note,
+        }
+    }
+}
+
+use AttachmentStatus as A;
+use SnapshotStatus as S;
+use VolumeStatus as V;
+
+/// THE TABLE.
+pub const TABLE: &[Row] = &[
+    Row {
+        volume: Some(Move {
+            from: &[],
+            during: Some(V::Creating),
+            done: End::Is(V::Available),
+            failed: End::Is(V::Error),
+        }),
+        source_volume: &[V::Available, V::InUse],
+        source_snapshot: &[S::Available],
+        ..Row::of(
+            Verb::CreateVolume,
+            "size at least that of the source; an error volume keeps its quota until deleted",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Error,
+                V::ErrorRestoring,
+                V::ErrorExtending,
+                V::ErrorManaging,
+            ],
+            during: Some(V::Deleting),
+            done: End::Gone,
+            failed: End::Is(V::ErrorDeleting),
+        }),
+        snapshot: Some(Move {
+            from: &[S::Available, S::Error],
+            during: Some(S::Deleting),
+            done: End::Gone,
+            failed: End::Is(S::ErrorDeleting),
+        }),
+        ..Row::of(
+            Verb::DeleteVolume,
+            "not attached; snapshots only with cascade, else refused",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available, V::InUse],
+            during: Some(V::Extending),
+            done: End::Previous,
+            failed: End::Is(V::ErrorExtending),
+        }),
+        ..Row::of(
+            Verb::ExtendVolume,
+            "in-use from microversion 3.42; a failure gives the quota back",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available],
+            during: Some(V::Reverting),
+            done: End::Is(V::Available),
+            failed: End::Is(V::Error),
+        }),
+        snapshot: Some(Move {
+            from: &[S::Available],
+            during: Some(S::Restoring),
+            done: End::Is(S::Available),
+            failed: End::Is(S::Available),
+        }),
+        ..Row::of(
+            Verb::RevertVolume,
+            "the newest snapshot, and of the volume's present size",
+        )
+    },
+    Row {
+        snapshot: Some(Move {
+            from: &[],
+            during: Some(S::Creating),
+            done: End::Is(S::Available),
+            failed: End::Is(S::Error),
+        }),
+        source_volume: &[V::Available, V::InUse],
+        ..Row::of(
+            Verb::CreateSnapshot,
+            "in-use before microversion 3.66 only with force",
+        )
+    },
+    Row {
+        snapshot: Some(Move {
+            from: &[S::Available, S::Error],
+            during: Some(S::Deleting),
+            done: End::Gone,
+            failed: End::Is(S::ErrorDeleting),
+        }),
+        ..Row::of(Verb::DeleteSnapshot, "")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available, V::Downloading],
+            during: Some(V::Attaching),
+            done: End::FromAttachments,
+            failed: End::FromAttachments,
+        }),
+        attachment: Some(Move {
+            from: &[],
+            during: Some(A::Attaching),
+            done: End::Is(A::Attaching),
+            failed: End::Is(A::ErrorAttaching),
+        }),
+        ..Row::of(
+            Verb::CreateAttachment,
+            "also from reserved and in-use when multiattach or for the same instance; without a connector it ends reserved at once",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Reserved,
+                V::Attaching,
+                V::Available,
+                V::InUse,
+                V::Detaching,
+            ],
+            during: None,
+            done: End::FromAttachments,
+            failed: End::FromAttachments,
+        }),
+        attachment: Some(Move {
+            from: &[A::Reserved, A::Attaching],
+            during: Some(A::Attaching),
+            done: End::Is(A::Attaching),
+            failed: End::Is(A::ErrorAttaching),
+        }),
+        ..Row::of(
+            Verb::UpdateAttachment,
+            "a second host on a volume that is not multiattach is refused (409)",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Attaching, V::Reserved, V::InUse, V::Detaching],
+            during: None,
+            done: End::FromAttachments,
+            failed: End::FromAttachments,
+        }),
+        attachment: Some(Move {
+            from: &[A::Attaching, A::Attached],
+            during: None,
+            done: End::Is(A::Attached),
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::CompleteAttachment,
+            "at once; upstream does not look at the previous status, here one that was never connected is refused",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Reserved,
+                V::Attaching,
+                V::InUse,
+                V::Detaching,
+                V::Error,
+                V::ErrorExtending,
+                V::ErrorRestoring,
+                V::ErrorDeleting,
+            ],
+            during: Some(V::Detaching),
+            done: End::FromAttachments,
+            failed: End::FromAttachments,
+        }),
+        attachment: Some(Move {
+            from: &[
+                A::Reserved,
+                A::Attaching,
+                A::Attached,
+                A::Detached,
+                A::ErrorAttaching,
+                A::ErrorDetaching,
+            ],
+            during: None,
+            done: End::Gone,
+            failed: End::Is(A::ErrorDetaching),
+        }),
+        ..Row::of(
+            Verb::DeleteAttachment,
+            "a volume in an error status keeps it",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available],
+            during: None,
+            done: End::Is(V::Attaching),
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::ReserveVolume, "at once; multiattach also from in-use")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Attaching],
+            during: None,
+            done: End::FromAttachments,
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::UnreserveVolume, "at once")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Attaching,
+                V::InUse,
+                V::Reserved,
+                V::Detaching,
+            ],
+            during: None,
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::InitializeConnection,
+            "upstream accepts any status but maintenance; here a volume that is being made or destroyed is refused",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available, V::Attaching],
+            during: None,
+            done: End::Is(V::InUse),
+            failed: End::Previous,
+        }),
+        attachment: Some(Move {
+            from: &[],
+            during: None,
+            done: End::Is(A::Attached),
+            failed: End::Gone,
+        }),
+        ..Row::of(Verb::AttachVolume, "at once; multiattach also from in-use")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::InUse],
+            during: None,
+            done: End::Is(V::Detaching),
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::BeginDetaching, "at once")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Detaching],
+            during: None,
+            done: End::Is(V::InUse),
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::RollDetaching, "at once")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Attaching,
+                V::InUse,
+                V::Reserved,
+                V::Detaching,
+                V::Error,
+            ],
+            during: None,
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::TerminateConnection,
+            "the export stays while another attachment of the volume needs it",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::InUse, V::Detaching, V::Attaching, V::Error],
+            during: None,
+            done: End::FromAttachments,
+            failed: End::Previous,
+        }),
+        attachment: Some(Move {
+            from: &[
+                A::Attached,
+                A::Attaching,
+                A::Reserved,
+                A::ErrorDetaching,
+                A::ErrorAttaching,
+            ],
+            during: None,
+            done: End::Gone,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::DetachVolume,
+            "at once; needs the attachment's id when there are several",
+        )
+    },
+];
+
+/// What later issues bring, so that the table's readers know what is missing: operation, noun, from, during, done, failed.
+pub const TO_COME: &[[&str; 6]] = &[
+    [
+        "create_backup",
+        "volume",
+        "available, in-use (force)",
+        "backing-up",
+        "(previous)",
+        "(previous)",
+    ],
+    [
+        "create_backup",
+        "backup",
+        "(made)",
+        "creating",
+        "available",
+        "error",
+    ],
+    [
+        "restore_backup",
+        "volume",
+        "available",
+        "restoring-backup",
+        "available",
+        "error_restoring",
+    ],
+    [
+        "restore_backup",
+        "backup",
+        "available",
+        "restoring",
+        "available",
+        "available",
+    ],
+    [
+        "delete_backup",
+        "backup",
+        "available, error",
+        "deleting",
+        "(gone)",
+        "error_deleting",
+    ],
+    [
+        "create_group",
+        "group",
+        "(made)",
+        "creating",
+        "available",
+        "error",
+    ],
+    [
+        "delete_group",
+        "group",
+        "available, error",
+        "deleting",
+        "(gone)",
+        "error",
+    ],
+];
+
+/// The row of an operation.
+pub fn row(verb: Verb) -> &'static Row {
+    // Every verb has a row (tested), so the fallback is never taken; it keeps this function free of panics.
+    TABLE
+        .iter()
+        .find(|row| row.verb == verb)
+        .unwrap_or(&TABLE[0])
+}
+
+/// The statuses of a volume that only a live operation explains: shown while one runs and left behind by none.
+pub fn volume_only_during() -> Vec<VolumeStatus> {
+    only_during(TABLE.iter().filter_map(|row| row.volume))
+}
+
+/// The statuses of a snapshot that only a live operation explains.
+pub fn snapshot_only_during() -> Vec<SnapshotStatus> {
+    only_during(TABLE.iter().filter_map(|row| row.snapshot))
+}
+
+fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>> + Clone) -> Vec<S> {
+    let mut found: Vec<S> = Vec::new();
+    for during in moves.clone().filter_map(|one| one.during) {
+        let can_rest = moves
+            .clone()
+            .any(|one| one.done == End::Is(during) || one.failed == End::Is(during));
+        if !can_rest && !found.contains(&during) {
+            found.push(during);
+        }
+    }
+    found
+}
+
+/// What a volume's attachments say it is: the strongest wins, errors are ignored (cinder/db/api.py
+/// `_get_statuses_from_attachments`). This is the oracle for the SQL in `store/volumes.rs`.
+pub fn volume_status_from(attachments: &[AttachmentStatus]) -> VolumeStatus {
+    let has = |wanted| attachments.contains(&wanted);
+    if has(A::Attached) {
+        V::InUse
+    } else if has(A::Attaching) {
+        V::Attaching
+    } else if has(A::Reserved) {
+        V::Reserved
+    } else {
+        V::Available
+    }
+}
+
+#[cfg(test)]
+mod tests;

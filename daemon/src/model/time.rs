@@ -1,0 +1,80 @@
+//! Time: UTC, in Cinder's naive spelling with six digits and no offset (rule W5: a `Z` breaks gophercloud).
+
+use jiff::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// An instant as it is stored and as it goes on the wire: `2026-11-22T18:43:43.000000`, UTC, no offset.
+///
+/// The text form sorts like the time, so pages sorted by time agree on both database engines.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(String);
+
+impl Time {
+    /// The current time. Tests that need another one make a [`Time`] from text.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the clock"
+    )]
+    pub fn now() -> Self {
+        Self::from_timestamp(Timestamp::now())
+    }
+
+    /// This time from now; for deadlines that are recorded.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the clock"
+    )]
+    pub fn after(span: Duration) -> Self {
+        let later = Timestamp::now().checked_add(span).unwrap_or(Timestamp::MAX);
+        Self::from_timestamp(later)
+    }
+
+    fn from_timestamp(timestamp: Timestamp) -> Self {
+        Self(timestamp.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
+    }
+
+    /// Takes back what [`Time::as_str`] gave; the store holds nothing else.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The stored and wire spelling.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Seconds from `earlier` to this time; 0 when it is not earlier or one is not readable.
+    pub fn seconds_since(&self, earlier: &Time) -> f64 {
+        let read = |time: &Time| format!("{}Z", time.0).parse::<Timestamp>().ok();
+        match (read(self), read(earlier)) {
+            (Some(late), Some(early)) => (late - early)
+                .total(jiff::Unit::Second)
+                .unwrap_or(0.0)
+                .max(0.0),
+            (None, _) | (_, None) => 0.0,
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cinder_spelling() {
+        let now = Time::now();
+        assert_eq!(now.as_str().len(), "2026-11-22T18:43:43.000000".len());
+        assert!(!now.as_str().contains('Z') && !now.as_str().contains('+'));
+        let later = Time::after(Duration::from_secs(90));
+        assert!(later > now);
+        assert!((later.seconds_since(&now) - 90.0).abs() < 1.0);
+        assert!(now.seconds_since(&later) == 0.0);
+    }
+}

@@ -1,0 +1,244 @@
+//! The words of the store: a statement with a name, a value, a guarded batch, a row.
+
+use std::fmt;
+
+/// An SQL text fit for both engines, with a name for logs and for the test that prepares every one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sql {
+    /// `noun.verb`, unique.
+    pub name: &'static str,
+    /// The text; parameters `$1..`, numbered in order of first appearance.
+    pub text: &'static str,
+}
+
+/// A column's or parameter's value.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// BIGINT.
+    Int(i64),
+    /// TEXT.
+    Text(String),
+}
+
+impl fmt::Debug for Value {
+    // Rows hold secrets (CHAP, token hashes): a value never prints its text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Int(number) => write!(f, "{number}"),
+            Value::Text(text) => write!(f, "text of {} bytes", text.len()),
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Value::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+/// How many rows a statement must touch for its batch to commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Any number.
+    None,
+    /// At least one, else the whole batch is undone and the write answers [`StoreError::Conflict`] with this name.
+    AtLeastOne(&'static str),
+}
+
+/// One statement of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What is executed.
+    pub sql: Sql,
+    /// Its parameters.
+    pub values: Vec<Value>,
+    /// What it must achieve.
+    pub guard: Guard,
+}
+
+/// Statements that commit together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In order of execution.
+    pub statements: Vec<Statement>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a statement that may touch any number of rows.
+    pub fn add(&mut self, sql: Sql, values: Vec<Value>) -> &mut Self {
+        self.statements.push(Statement {
+            sql,
+            values,
+            guard: Guard::None,
+        });
+        self
+    }
+
+    /// Adds a statement that must touch a row, or nothing of the batch happens.
+    pub fn guard(&mut self, name: &'static str, sql: Sql, values: Vec<Value>) -> &mut Self {
+        self.statements.push(Statement {
+            sql,
+            values,
+            guard: Guard::AtLeastOne(name),
+        });
+        self
+    }
+
+    /// Adds all of another batch.
+    pub fn extend(&mut self, other: Batch) -> &mut Self {
+        self.statements.extend(other.statements);
+        self
+    }
+}
+
+/// One read: a fixed statement, or one put together from fixed pieces (lists with filters and sort keys).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The text; parameters as in [`Sql`].
+    pub text: std::borrow::Cow<'static, str>,
+    /// Its parameters.
+    pub values: Vec<Value>,
+}
+
+impl Query {
+    /// A read by a fixed statement.
+    pub fn of(sql: Sql, values: Vec<Value>) -> Self {
+        Self {
+            text: sql.text.into(),
+            values,
+        }
+    }
+}
+
+/// A row that was read; columns by position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row(pub Vec<Value>);
+
+impl Row {
+    /// A TEXT column that must be there.
+    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Text(text)) => Ok(text),
+            Some(Value::Null | Value::Int(_)) | None => Err(StoreError::Unreadable { column }),
+        }
+    }
+
+    /// A TEXT column that may be NULL.
+    pub fn optional_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            Some(Value::Int(_)) | None => Err(StoreError::Unreadable { column }),
+        }
+    }
+
+    /// A BIGINT column that must be there.
+    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Int(number)) => Ok(*number),
+            Some(Value::Null | Value::Text(_)) | None => Err(StoreError::Unreadable { column }),
+        }
+    }
+
+    /// A TEXT column read by `parse`; `None` from it means that the record holds what this version cannot read.
+    pub fn parsed<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or(StoreError::Unreadable { column })
+    }
+}
+
+/// Why the record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A guard touched no row; nothing of the batch happened.
+    #[error("the guard {guard} was not met")]
+    Conflict {
+        /// The guard's name.
+        guard: &'static str,
+    },
+    /// A unique key is taken; nothing of the batch happened.
+    #[error("a key of {statement} is taken")]
+    Taken {
+        /// The statement's name.
+        statement: &'static str,
+    },
+    /// The disk under the record is full: reads go on, writes are refused until there is room.
+    #[error("the disk that holds the record is full")]
+    Full(#[source] EngineError),
+    /// The record cannot be trusted any more; the process must end.
+    #[error("the record failed")]
+    Broken(#[source] EngineError),
+    /// The engine is busy, gone or slow; the same call may go through later.
+    #[error("the record does not answer: {why}")]
+    Unavailable {
+        /// What was noticed.
+        why: String,
+    },
+    /// A statement was refused: a mistake in Ashlar.
+    #[error("statement {statement} was refused")]
+    Refused {
+        /// The statement's name or text.
+        statement: String,
+        #[source]
+        source: EngineError,
+    },
+    /// A row holds what this version cannot read.
+    #[error("column {column} of a row cannot be read")]
+    Unreadable {
+        /// The column's position.
+        column: usize,
+    },
+    /// The record was written by a newer version.
+    #[error(
+        "the record has schema {found}, this version knows {known}: run the newer version, or restore a copy made before the upgrade"
+    )]
+    TooNew {
+        /// The schema found.
+        found: i64,
+        /// The newest schema known.
+        known: i64,
+    },
+}
+
+/// The engine's own error, kept as the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// SQLite's.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL's.
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The file system's, beside the engine.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

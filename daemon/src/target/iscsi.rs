@@ -1,0 +1,1 @@
+//! Ashlar's own userspace iSCSI target.
