@@ -29,6 +29,9 @@ pub(crate) fn parse(text: &str) -> Result<Size, Failure> {
         "t" | "tib" => 1024,
         _ => return Err(bad()),
     };
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(bad());
+    }
     let count: u64 = digits.parse().map_err(|_| bad())?;
     let size_gib = count
         .checked_mul(unit)
