@@ -23,6 +23,7 @@ const LAST_WORDS_LINES: usize = 40;
 /// A daemon under test, and everything it owns.
 #[derive(Debug)]
 pub struct Daemon {
+    program: PathBuf,
     dir: tempfile::TempDir,
     config: Config,
     portal: String,
@@ -40,11 +41,17 @@ impl Daemon {
 
     /// A fresh directory, nothing started yet.
     pub fn prepared(config: Config) -> Result<Self> {
+        Self::of(binary::ashlard()?, config)
+    }
+
+    /// The same for a given build of `ashlard`.
+    pub fn of(program: PathBuf, config: Config) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("ashlar-").tempdir()?;
         std::fs::create_dir(dir.path().join("state"))?;
         std::fs::create_dir(dir.path().join("pool"))?;
         let portal = target::free_portal()?;
         Ok(Self {
+            program,
             dir,
             config,
             portal,
@@ -74,7 +81,7 @@ impl Daemon {
             .to_toml(self.dir.path(), &self.socket(), &self.portal);
         std::fs::write(&file, text)?;
         let log = File::create(self.log_path(self.starts))?;
-        let mut command = cmd::program(binary::ashlard()?);
+        let mut command = cmd::program(&self.program);
         command
             .arg("--config")
             .arg(&file)
@@ -139,7 +146,7 @@ impl Daemon {
                 );
             }
         }
-        target::stop(&self.state_dir());
+        target::stop(&self.program, &self.state_dir());
         Ok(())
     }
 
@@ -224,6 +231,6 @@ impl Drop for Daemon {
             let _ = writeln!(std::io::stderr(), "{}", self.last_words());
         }
         let _ = self.kill();
-        target::stop(&self.state_dir());
+        target::stop(&self.program, &self.state_dir());
     }
 }

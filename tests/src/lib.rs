@@ -13,6 +13,7 @@
 //! (replays a random test), `ASHLAR_FULL=1` (every case where a sample is the default).
 
 pub mod binary;
+pub mod cli;
 pub mod client;
 pub mod cmd;
 pub mod config;

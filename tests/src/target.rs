@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Result, binary, cmd};
+use crate::{Result, cmd};
 
 /// It has nothing to finish but the answers in flight.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -61,19 +61,17 @@ pub fn kill(state_dir: &Path) -> Result<Pid> {
 }
 
 /// Ends it as an administrator would, by force if that does not help. Nothing running is no failure.
-pub fn stop(state_dir: &Path) {
+pub fn stop(ashlard: &Path, state_dir: &Path) {
     if pid(state_dir).is_none() {
         return;
     }
-    if let Ok(ashlard) = binary::ashlard() {
-        let mut command = cmd::program(ashlard);
-        command
-            .arg("target")
-            .arg("--state-dir")
-            .arg(state_dir)
-            .arg("--stop");
-        let _ = cmd::run(&mut command, STOP_DEADLINE);
-    }
+    let mut command = cmd::program(ashlard);
+    command
+        .arg("target")
+        .arg("--state-dir")
+        .arg(state_dir)
+        .arg("--stop");
+    let _ = cmd::run(&mut command, STOP_DEADLINE);
     if let Some(pid) = pid(state_dir) {
         let _ = kill_process(pid, Signal::KILL);
     }
