@@ -28,6 +28,7 @@ pub struct Daemon {
     config: Config,
     portal: String,
     child: Option<Child>,
+    beside: Option<Child>,
     starts: u32,
 }
 
@@ -56,6 +57,7 @@ impl Daemon {
             config,
             portal,
             child: None,
+            beside: None,
             starts: 0,
         })
     }
@@ -88,6 +90,32 @@ impl Daemon {
             .stderr(log.try_clone()?)
             .stdout(log);
         self.child = Some(command.spawn().context("starting ashlard")?);
+        Ok(())
+    }
+
+    /// A second process of the same system, with roles of its own.
+    pub fn spawn_beside(&mut self, config: &Config) -> Result<()> {
+        self.starts += 1;
+        let file = self.dir.path().join("beside.toml");
+        let text = config.to_toml(self.dir.path(), &self.socket(), &self.portal);
+        std::fs::write(&file, text)?;
+        let log = File::create(self.log_path(self.starts))?;
+        let mut command = cmd::program(&self.program);
+        command
+            .arg("--config")
+            .arg(&file)
+            .stderr(log.try_clone()?)
+            .stdout(log);
+        self.beside = Some(command.spawn().context("starting a second ashlard")?);
+        Ok(())
+    }
+
+    /// SIGKILL to the second process.
+    pub fn kill_beside(&mut self) -> Result<()> {
+        if let Some(mut child) = self.beside.take() {
+            child.kill()?;
+            child.wait()?;
+        }
         Ok(())
     }
 
@@ -231,6 +259,7 @@ impl Drop for Daemon {
             let _ = writeln!(std::io::stderr(), "{}", self.last_words());
         }
         let _ = self.kill();
+        let _ = self.kill_beside();
         target::stop(&self.program, &self.state_dir());
     }
 }

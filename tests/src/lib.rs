@@ -18,6 +18,7 @@ pub mod client;
 pub mod cmd;
 pub mod config;
 pub mod daemon;
+pub mod discovery;
 pub mod initiator;
 pub mod pool;
 pub mod qemu;

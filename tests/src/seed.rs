@@ -60,3 +60,9 @@ impl Seed {
 pub fn say(line: &str) {
     println!("{line}");
 }
+
+/// Says that a test cannot run here and why; the runner counts these lines. Written past the capture of test output.
+pub fn skipped(test: &str, why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{bail, ensure};
@@ -79,6 +80,30 @@ impl Expected {
     /// Reads the disk's first `len_bytes` and checks every block.
     pub fn check_disk(&self, disk: &Disk, len_bytes: u64) -> Result<()> {
         self.check(0, &disk.read(0, len_bytes)?)
+    }
+
+    /// Checks every block of an image of the whole disk.
+    pub fn check_image(&self, image: &Path) -> Result<()> {
+        const CHUNK_LEN: usize = 1 << 20;
+        let zeros = vec![0; CHUNK_LEN];
+        let mut buffer = vec![0; CHUNK_LEN];
+        let mut file = std::fs::File::open(image)?;
+        let mut number = 0;
+        let mut written = self.written().peekable();
+        while number * BLOCK_LEN < file.metadata()?.len() {
+            file.read_exact(&mut buffer)?;
+            let next = number + u64::try_from(CHUNK_LEN)? / BLOCK_LEN;
+            let mut is_written = false;
+            while written.next_if(|block| *block < next).is_some() {
+                is_written = true;
+            }
+            // Comparing whole chunks is what makes a gigabyte of holes cheap.
+            if is_written || buffer != zeros {
+                self.check(number, &buffer)?;
+            }
+            number = next;
+        }
+        Ok(())
     }
 }
 
