@@ -14,6 +14,7 @@ mod contract;
 mod health;
 pub mod like;
 pub mod migrations;
+mod postgres;
 mod sqlite;
 
 use std::path::Path;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 
 pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreError, Value};
 use health::Health;
+pub use postgres::PostgresOptions;
+use secrecy::SecretString;
 pub use sqlite::SqliteOptions;
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.
@@ -37,12 +40,24 @@ pub struct Store {
 #[derive(Debug)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
 }
 
 impl Store {
     /// Opens or makes `ashlar.db` in a state directory that exists, and brings its schema up to date.
     pub async fn open_sqlite(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let engine = Engine::Sqlite(sqlite::Sqlite::open(dir, options).await?);
+        Ok(Self {
+            engine: Arc::new(engine),
+        })
+    }
+
+    /// Connects to a database of UTF8 and locale C that exists, and brings its schema up to date.
+    pub async fn open_postgres(
+        url: &SecretString,
+        options: PostgresOptions,
+    ) -> Result<Self, StoreError> {
+        let engine = Engine::Postgres(postgres::Postgres::open(url, &options).await?);
         Ok(Self {
             engine: Arc::new(engine),
         })
@@ -56,6 +71,7 @@ impl Store {
         }
         match &*self.engine {
             Engine::Sqlite(engine) => engine.write(batch).await,
+            Engine::Postgres(engine) => engine.write(&batch).await,
         }
     }
 
@@ -66,6 +82,7 @@ impl Store {
         }
         match &*self.engine {
             Engine::Sqlite(engine) => engine.read(queries).await,
+            Engine::Postgres(engine) => engine.read(&queries).await,
         }
     }
 
@@ -94,12 +111,14 @@ impl Store {
     pub async fn close(&self) {
         match &*self.engine {
             Engine::Sqlite(engine) => engine.close().await,
+            Engine::Postgres(engine) => engine.close(),
         }
     }
 
     fn health(&self) -> &Health {
         match &*self.engine {
             Engine::Sqlite(engine) => engine.health(),
+            Engine::Postgres(engine) => engine.health(),
         }
     }
 }
@@ -130,5 +149,33 @@ fn check_values(values: &[Value], statement: &str) -> Result<(), StoreError> {
                 position: index + 1,
             },
         }),
+    }
+}
+
+/// How many parameters a text has, if they are `$1..` in order of first appearance: SQLite numbers them so.
+fn in_order(text: &str) -> Option<usize> {
+    let mut highest = 0;
+    for piece in text.split('$').skip(1) {
+        let end = piece.find(|character: char| !character.is_ascii_digit());
+        let number: usize = piece.get(..end.unwrap_or(piece.len()))?.parse().ok()?;
+        if number == 0 || number > highest + 1 {
+            return None;
+        }
+        highest = highest.max(number);
+    }
+    Some(highest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn parameters_are_counted_only_in_order_of_first_appearance() {
+        assert_eq!(in_order("a = $1 AND b = $2 AND c = $1"), Some(2));
+        assert_eq!(in_order("a"), Some(0));
+        for text in ["a = $2 AND b = $1", "a = $1 AND b = $3", "a = $0", "a = $x"] {
+            assert_eq!(in_order(text), None, "{text}");
+        }
     }
 }
