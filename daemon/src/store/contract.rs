@@ -5,7 +5,7 @@
 
 mod cases;
 
-use super::{Sql, SqliteOptions, Store};
+use super::{Sql, SqliteOptions, Store, in_order};
 
 /// The small schema that the cases use.
 pub(super) const SCHEMA: &[&str] = &[
@@ -88,28 +88,6 @@ contract!(
     nothing_is_taken_after_close,
 );
 
-/// Whether the parameters of a text are `$1..` in order of first appearance.
-pub(super) fn in_order(text: &str) -> bool {
-    let mut highest = 0;
-    for piece in text.split('$').skip(1) {
-        let digits: String = piece.chars().take_while(char::is_ascii_digit).collect();
-        match digits.parse::<usize>() {
-            Ok(number) if number == highest + 1 => highest = number,
-            Ok(number) if (1..=highest).contains(&number) => {}
-            _ => return false,
-        }
-    }
-    true
-}
-
-#[test]
-fn order_of_first_appearance() {
-    assert!(in_order("a = $1 AND b = $2 AND c = $1"));
-    assert!(!in_order("a = $2 AND b = $1"));
-    assert!(!in_order("a = $1 AND b = $3"));
-    assert!(!in_order("a = $0"));
-}
-
 #[tokio::test]
 async fn the_statements_of_the_cases_fit_both_engines() {
     prepare_all(SCHEMA, cases::STATEMENTS).await;
@@ -119,7 +97,7 @@ async fn the_statements_of_the_cases_fit_both_engines() {
 pub(crate) async fn prepare_all(migrations: &'static [&'static str], statements: &[Sql]) {
     let mut faults = Vec::new();
     for (index, sql) in statements.iter().enumerate() {
-        if !in_order(sql.text) {
+        if in_order(sql.text).is_none() {
             faults.push(format!("{}: parameters are not in order", sql.name));
         }
         if statements[..index]

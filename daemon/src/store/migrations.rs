@@ -6,9 +6,7 @@
 //! schema or the new one. A record newer than the list is refused in words and left as it is.
 
 use super::batch::StoreError;
-
-/// The scripts, oldest first.
-pub const MIGRATIONS: &[&str] = &[];
+pub use super::schema::MIGRATIONS;
 
 /// Which scripts are missing in a record of version `found`; refuses one of a newer version.
 pub(super) fn missing<'a>(

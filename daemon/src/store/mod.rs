@@ -3,19 +3,32 @@
 //! One SQL text serves both engines (`$1..` numbered in order of first appearance; columns only TEXT and BIGINT; how
 //! texts compare is written in `like.rs`). A write is a guarded [`Batch`]: its statements commit together or not at
 //! all. A read is one or several [`Query`]s on one consistent view. `batch.rs` holds those words, `sqlite.rs` and
-//! `postgres.rs` the engines, `health.rs` what they know of themselves, `migrations.rs` the schema; one file a noun
-//! holds that noun's statements.
+//! `postgres.rs` the engines, `health.rs` what they know of themselves, `migrations.rs` how the
+//! schema comes about; one file a noun holds that noun's statements.
 //!
 //! A call that ends in [`StoreError::Unavailable`] did nothing and may be repeated; after [`StoreError::Uncertain`]
 //! only a look tells. [`StoreError::Full`] and [`StoreError::Broken`] concern the whole store: see [`Store::broken`].
 
+pub mod attachments;
 pub mod batch;
 mod contract;
+pub mod exports;
 mod health;
+pub mod json;
 pub mod like;
+pub mod list;
 pub mod migrations;
+pub mod operations;
+pub mod pools;
 mod postgres;
+pub mod quotas;
+pub mod schema;
+pub mod snapshots;
 mod sqlite;
+pub mod statuses;
+pub mod tokens;
+pub mod volume_types;
+pub mod volumes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -121,6 +134,23 @@ impl Store {
             Engine::Postgres(engine) => engine.health(),
         }
     }
+}
+
+/// Every fixed statement, for the test that prepares them on both engines.
+pub fn statements() -> Vec<Sql> {
+    [
+        attachments::ALL,
+        exports::ALL,
+        operations::ALL,
+        pools::ALL,
+        quotas::ALL,
+        snapshots::ALL,
+        statuses::ALL,
+        tokens::ALL,
+        volume_types::ALL,
+        volumes::ALL,
+    ]
+    .concat()
 }
 
 fn check(batch: &Batch) -> Result<(), StoreError> {

@@ -256,7 +256,10 @@ pub(super) fn fault(error: &tokio_postgres::Error) -> PostgresFault {
         },
         None => PostgresFault {
             code: "none".to_owned(),
-            message: error.to_string(),
+            message: match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
         },
     }
 }
