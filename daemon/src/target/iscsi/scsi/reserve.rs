@@ -15,6 +15,18 @@ const EXCLUSIVE_REGISTRANTS: u8 = 6;
 const WRITE_EXCLUSIVE_ALL: u8 = 7;
 const EXCLUSIVE_ALL: u8 = 8;
 
+fn is_kind(kind: u8) -> bool {
+    matches!(
+        kind,
+        WRITE_EXCLUSIVE
+            | EXCLUSIVE
+            | WRITE_EXCLUSIVE_REGISTRANTS
+            | EXCLUSIVE_REGISTRANTS
+            | WRITE_EXCLUSIVE_ALL
+            | EXCLUSIVE_ALL
+    )
+}
+
 /// Who has reserved a volume, and who is registered.
 #[derive(Debug, Default)]
 pub struct Reservations {
@@ -185,7 +197,7 @@ impl Reservations {
             .iter()
             .filter(|(other, key)| *other != port && chosen(**key));
         let gone: Vec<String> = gone.map(|(other, _)| other.clone()).collect();
-        gone.iter().for_each(|other| drop(self.keys.remove(other)));
+        self.keys.retain(|other, _| !gone.contains(other));
         if takes {
             self.held = Some(Held {
                 port: port.to_owned(),
@@ -212,7 +224,7 @@ impl Reservations {
         }
         let kind = out.scope_type & 0x0f;
         let typed = matches!(out.action, 1 | 2 | 4);
-        if typed && (out.scope_type >> 4 != 0 || !matches!(kind, 1 | 3 | 5..=8)) {
+        if typed && (out.scope_type >> 4 != 0 || !is_kind(kind)) {
             return Err(Outcome::Check(Sense::INVALID_FIELD));
         }
         match out.action {
