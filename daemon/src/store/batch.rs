@@ -166,6 +166,20 @@ impl Row {
         }
     }
 
+    /// A TEXT column that may be NULL, read by `parse`.
+    pub fn optional_parsed<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.optional_text(column)? {
+            None => Ok(None),
+            Some(text) => parse(text)
+                .map(Some)
+                .ok_or(StoreError::Unreadable { column }),
+        }
+    }
+
     /// A TEXT column read by `parse`; `None` from it means that the record holds what this version cannot read.
     pub fn parsed<T>(
         &self,
