@@ -69,6 +69,12 @@ pub const DELETE: Sql = Sql {
     text: "DELETE FROM attachments WHERE id = $1",
 };
 
+/// Parameters: volume_id. With the volume go the attachments that ended in an error.
+pub const DELETE_OF_VOLUME: Sql = Sql {
+    name: "attachments.delete_of_volume",
+    text: "DELETE FROM attachments WHERE volume_id = $1",
+};
+
 /// Parameters: volume_id, attachment id. A guard: no other attachment holds the volume.
 pub const IS_ONLY_HOLDER: Sql = Sql {
     name: "attachments.is_only_holder",
@@ -83,6 +89,7 @@ pub(super) const ALL: &[Sql] = &[
     SET_CONNECTOR,
     SET_ATTACHED_AT,
     DELETE,
+    DELETE_OF_VOLUME,
     IS_ONLY_HOLDER,
 ];
 

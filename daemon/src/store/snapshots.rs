@@ -70,7 +70,14 @@ pub const ARE_ALL: Sql = Sql {
            AND (SELECT COUNT(*) FROM snapshots s WHERE s.volume_id = volumes.id) = $2",
 };
 
-pub(super) const ALL: &[Sql] = &[GET, INSERT, UPDATE, DELETE, IS_NEWEST, ARE_ALL];
+/// Parameters: volume_id, the most. A guard: the volume has room for one more snapshot.
+pub const HAS_ROOM: Sql = Sql {
+    name: "snapshots.has_room",
+    text: "UPDATE volumes SET id = id WHERE id = $1 \
+           AND (SELECT COUNT(*) FROM snapshots s WHERE s.volume_id = volumes.id) < $2",
+};
+
+pub(super) const ALL: &[Sql] = &[GET, INSERT, UPDATE, DELETE, IS_NEWEST, ARE_ALL, HAS_ROOM];
 
 /// At most so many snapshots of one volume; keeps a cascade's claims and batch bounded.
 pub const PER_VOLUME_MAX: i64 = 1000;
