@@ -84,7 +84,10 @@ fn token_of(headers: &HeaderMap) -> Result<Option<SecretString>, Error> {
 async fn by_token(store: &Store, token: &SecretString, request_id: &str) -> Result<Caller, Error> {
     let row = tokens::find_by_hash(store, &hash(token))
         .await
-        .map_err(|source| Error::Store { doing: "read", source })?
+        .map_err(|source| Error::Store {
+            doing: "read",
+            source,
+        })?
         .ok_or(Error::Unauthenticated)?;
     if row.expires_at.is_some_and(|expiry| expiry <= Time::now()) {
         return Err(Error::Unauthenticated);
@@ -155,8 +158,7 @@ fn asks_loopback(headers: &HeaderMap) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(is_loopback)
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(is_loopback)
 }
 
 /// A fresh token: the text that its owner is shown once.
@@ -195,10 +197,23 @@ mod tests {
 
     #[test]
     fn a_foreign_name_is_not_meant_for_us() {
-        for ours in ["localhost", "LOCALHOST:8776", "127.0.0.1:8776", "127.9.9.9", "[::1]:8776", "[::1]"] {
+        for ours in [
+            "localhost",
+            "LOCALHOST:8776",
+            "127.0.0.1:8776",
+            "127.9.9.9",
+            "[::1]:8776",
+            "[::1]",
+        ] {
             assert!(named(ours), "{ours}");
         }
-        for foreign in ["evil.example:8776", "10.0.0.1", "localhost.evil.example", "[::2]", ""] {
+        for foreign in [
+            "evil.example:8776",
+            "10.0.0.1",
+            "localhost.evil.example",
+            "[::2]",
+            "",
+        ] {
             assert!(!named(foreign), "{foreign}");
         }
         assert!(asks_loopback(&HeaderMap::new()));
@@ -206,7 +221,11 @@ mod tests {
 
     #[test]
     fn noauth_names_user_and_project() {
-        let who = |text: &str| anybody(Some(&SecretString::from(text)), "r").ok().map(|c| (c.user_id, c.project_id));
+        let who = |text: &str| {
+            anybody(Some(&SecretString::from(text)), "r")
+                .ok()
+                .map(|c| (c.user_id, c.project_id))
+        };
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(who("u:p"), pair("u", "p"));
         assert_eq!(who("u"), pair("u", "admin"));
@@ -221,14 +240,20 @@ mod tests {
         assert_eq!(by_uid(0, "r").unwrap().role, Role::Admin);
         let own = rustix::process::getuid().as_raw();
         assert!(by_uid(own, "r").is_ok());
-        assert!(matches!(by_uid(own + 12_345, "r"), Err(Error::Unauthenticated)));
+        assert!(matches!(
+            by_uid(own + 12_345, "r"),
+            Err(Error::Unauthenticated)
+        ));
     }
 
     #[test]
     fn tokens_are_random_and_kept_as_hashes() {
         let (one, other) = (fresh_token().unwrap(), fresh_token().unwrap());
         assert_ne!(one.expose_secret(), other.expose_secret());
-        assert_eq!(one.expose_secret().len(), PREFIX.len() + 2 * SECRET_LEN_BYTES);
+        assert_eq!(
+            one.expose_secret().len(),
+            PREFIX.len() + 2 * SECRET_LEN_BYTES
+        );
         // SHA-256 of "abc", from its standard.
         assert_eq!(
             hash(&SecretString::from("abc")),

@@ -21,7 +21,9 @@ const ECHO_MAX: usize = 60;
 pub(super) fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))
+        Ok(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_),
+        )
         | Err(_) => Err(Fault::malformed_body()),
     }
 }
@@ -90,7 +92,11 @@ impl<'a> Object<'a> {
         let value = self.map.get(key).ok_or_else(|| required(key))?;
         let text = text_of(key, value)?.trim();
         if text.is_empty() {
-            return Err(invalid(key, value, &format!("{} is too short", shown(value))));
+            return Err(invalid(
+                key,
+                value,
+                &format!("{} is too short", shown(value)),
+            ));
         }
         Ok(text.to_owned())
     }
@@ -167,6 +173,15 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Refuses keys of a whole body beyond `allowed`.
+pub(super) fn only(body: &Map<String, Value>, allowed: &[&str]) -> Result<(), Fault> {
+    Object {
+        name: "body",
+        map: body,
+    }
+    .only(allowed)
+}
+
 /// The one key of an action's body, and what stands under it; W13: that may be anything.
 pub(super) fn action(body: &Map<String, Value>) -> Result<(&str, &Value), Fault> {
     let mut entries = body.iter();
@@ -181,7 +196,10 @@ pub(super) fn pairs_of(map: &Map<String, Value>) -> Result<BTreeMap<String, Stri
     map.iter()
         .map(|(key, value)| {
             if !is_key(key) {
-                let why = format!("'{}' does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{{1,255}}$'", cut(key));
+                let why = format!(
+                    "'{}' does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{{1,255}}$'",
+                    cut(key)
+                );
                 return Err(Fault::bad_request(why));
             }
             Ok((key.clone(), text_of(key, value)?.to_owned()))
@@ -211,7 +229,11 @@ fn text_of<'a>(key: &str, value: &'a Value) -> Result<&'a str, Fault> {
         .as_str()
         .ok_or_else(|| invalid(key, value, &not_of_type(value, "string")))?;
     if text.trim().chars().count() > TEXT_MAX {
-        return Err(invalid(key, value, &format!("{} is too long", shown(value))));
+        return Err(invalid(
+            key,
+            value,
+            &format!("{} is too long", shown(value)),
+        ));
     }
     // One of the two engines cannot store it, and no terminal can show it.
     if text.contains('\0') {
@@ -239,7 +261,11 @@ fn size_of(key: &str, value: &Value) -> Result<i64, Fault> {
             return Err(invalid(key, value, &why));
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-            return Err(invalid(key, value, &not_of_type(value, "integer', 'string")));
+            return Err(invalid(
+                key,
+                value,
+                &not_of_type(value, "integer', 'string"),
+            ));
         }
     };
     if number < 1 {
@@ -247,7 +273,10 @@ fn size_of(key: &str, value: &Value) -> Result<i64, Fault> {
         return Err(invalid(key, value, &why));
     }
     if number > NUMBER_MAX {
-        let why = format!("{} is greater than the maximum of {NUMBER_MAX}", shown(value));
+        let why = format!(
+            "{} is greater than the maximum of {NUMBER_MAX}",
+            shown(value)
+        );
         return Err(invalid(key, value, &why));
     }
     Ok(number)
@@ -313,7 +342,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn with<T>(value: Value, read: impl FnOnce(Object<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn with<T>(
+        value: Value,
+        read: impl FnOnce(Object<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let body = json!({ "volume": { "x": value } });
         let map = body.as_object().unwrap();
         read(Object::within(map, "volume").unwrap())
@@ -326,9 +358,22 @@ mod tests {
         assert_eq!(size(json!("3")), Some(3));
         assert_eq!(size(json!(NUMBER_MAX)), Some(NUMBER_MAX));
         for bad in [
-            json!(0), json!(-1), json!(1.5), json!(1.0), json!("1.5"), json!("-1"), json!(""),
-            json!("three"), json!(null), json!(true), json!([1]), json!({}), json!(NUMBER_MAX + 1),
-            json!("99999999999999999999999"), json!(1e300), json!("٣"),
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!(1.0),
+            json!("1.5"),
+            json!("-1"),
+            json!(""),
+            json!("three"),
+            json!(null),
+            json!(true),
+            json!([1]),
+            json!({}),
+            json!(NUMBER_MAX + 1),
+            json!("99999999999999999999999"),
+            json!(1e300),
+            json!("٣"),
         ] {
             assert_eq!(size(bad.clone()), None, "{bad}");
         }
@@ -337,7 +382,14 @@ mod tests {
     #[test]
     fn booleans_in_cinders_spellings() {
         let flag = |value| with(value, |object| object.boolean("x"));
-        for yes in [json!(true), json!("True"), json!("YES"), json!("1"), json!(1), json!("y")] {
+        for yes in [
+            json!(true),
+            json!("True"),
+            json!("YES"),
+            json!("1"),
+            json!(1),
+            json!("y"),
+        ] {
             assert_eq!(flag(yes.clone()), Ok(Some(true)), "{yes}");
         }
         for no in [json!(false), json!("off"), json!("N"), json!(0)] {
@@ -364,15 +416,31 @@ mod tests {
     fn pairs_by_cinders_rules() {
         let pairs = |value| with(value, |object| object.pairs("x"));
         assert!(pairs(json!({"a b:c/d.e-f_g": "v"})).is_ok());
-        for bad in [json!({"": "v"}), json!({"ä": "v"}), json!({"k": 1}), json!({"k": null}), json!([]), json!("x"),
-            json!({"k": "v".repeat(256)})] {
+        for bad in [
+            json!({"": "v"}),
+            json!({"ä": "v"}),
+            json!({"k": 1}),
+            json!({"k": null}),
+            json!([]),
+            json!("x"),
+            json!({"k": "v".repeat(256)}),
+        ] {
             assert!(pairs(bad.clone()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_body_is_an_object() {
-        for bad in ["", "[]", "1", "null", "{", "\u{feff}{}", "{\"a\":1}x", "{\"a\":\"\\ud800\"}"] {
+        for bad in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "\u{feff}{}",
+            "{\"a\":1}x",
+            "{\"a\":\"\\ud800\"}",
+        ] {
             assert_eq!(parse(bad.as_bytes()).unwrap_err().code(), 400, "{bad}");
         }
         assert!(parse(b"{\"a\": \"\xff\"}").is_err());
@@ -390,8 +458,20 @@ mod tests {
         );
         let body = json!({"volume": {"size": 1, "colour": "red"}});
         let object = Object::within(body.as_object().unwrap(), "volume").unwrap();
-        assert!(object.only(&["size"]).unwrap_err().message().contains("('colour' was unexpected)"));
-        assert!(object.required_id::<VolumeId>("id").unwrap_err().message().contains("required property"));
+        assert!(
+            object
+                .only(&["size"])
+                .unwrap_err()
+                .message()
+                .contains("('colour' was unexpected)")
+        );
+        assert!(
+            object
+                .required_id::<VolumeId>("id")
+                .unwrap_err()
+                .message()
+                .contains("required property")
+        );
     }
 
     proptest! {

@@ -48,7 +48,10 @@ impl Media {
             None => Media::Unsaid,
             Some(text) => {
                 let essence = text.split(|byte| *byte == b';').next().unwrap_or_default();
-                if essence.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+                if essence
+                    .trim_ascii()
+                    .eq_ignore_ascii_case(b"application/json")
+                {
                     Media::Json
                 } else {
                     Media::Other
@@ -90,7 +93,8 @@ impl Call {
     /// An id in the path; what is no UUID cannot exist, and answers as that.
     pub(super) fn id<T: FromStr>(&self, noun: &str) -> Result<T, Fault> {
         let text = self.path("id");
-        text.parse().map_err(|_| Fault::not_found(noun, &shown(text)))
+        text.parse()
+            .map_err(|_| Fault::not_found(noun, &shown(text)))
     }
 
     /// A parameter of the query; the last one counts when it is given twice.
@@ -106,7 +110,10 @@ impl Call {
     pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
         self.parameter(name).map_or(Ok(false), |word| {
             body::boolean_of(word).ok_or_else(|| {
-                Fault::bad_request(format!("Value '{}' for '{name}' is not a boolean", shown(word)))
+                Fault::bad_request(format!(
+                    "Value '{}' for '{name}' is not a boolean",
+                    shown(word)
+                ))
             })
         })
     }
@@ -158,7 +165,10 @@ mod tests {
     fn media_types() {
         assert_eq!(Media::of(None), Media::Unsaid);
         assert_eq!(Media::of(Some(b"application/json")), Media::Json);
-        assert_eq!(Media::of(Some(b"Application/JSON; charset=utf-8")), Media::Json);
+        assert_eq!(
+            Media::of(Some(b"Application/JSON; charset=utf-8")),
+            Media::Json
+        );
         assert_eq!(Media::of(Some(b"text/plain")), Media::Other);
         assert_eq!(Media::of(Some(b"\xff")), Media::Other);
     }

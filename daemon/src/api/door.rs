@@ -113,15 +113,18 @@ impl Door {
             Place::Ashlar => {
                 let admitted = self.admit(peer, &parts, body, request_id).await;
                 let path = parts.uri.path().to_owned();
-                self.hand_over(parts, admitted, Microversion::MIN, links(None), &path).await
+                self.hand_over(parts, admitted, Microversion::MIN, links(None), &path)
+                    .await
             }
             Place::V3 { project, path } => {
                 let links = links(project.clone());
                 let admitted = self.admit(peer, &parts, body, request_id).await;
-                let admitted = admitted.and_then(|(caller, body)| Ok((in_project(caller, project)?, body)));
+                let admitted =
+                    admitted.and_then(|(caller, body)| Ok((in_project(caller, project)?, body)));
                 match microversion::requested(&parts.headers) {
                     Ok(version) => {
-                        let mut response = self.hand_over(parts, admitted, version, links, &path).await;
+                        let mut response =
+                            self.hand_over(parts, admitted, version, links, &path).await;
                         microversion::put(&mut response, version);
                         response
                     }
@@ -146,8 +149,14 @@ impl Door {
             Err(_) => Err(Fault::bad_request("The body did not come in time.")),
         };
         let state = &self.api;
-        let caller =
-            auth::identify(&state.ctx.store, state.auth, peer, &parts.headers, request_id).await?;
+        let caller = auth::identify(
+            &state.ctx.store,
+            state.auth,
+            peer,
+            &parts.headers,
+            request_id,
+        )
+        .await?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if caller.role == Role::Reader && !reads {
             return Err(Fault::forbidden("a change by a reader"));
@@ -222,7 +231,9 @@ async fn take_in(mut body: Body) -> Result<Bytes, Fault> {
 
 /// A query, decoded; broken UTF-8 in it becomes the replacement character, which no object is called.
 pub(super) fn query(text: Option<&str>) -> Vec<(String, String)> {
-    let uri = Uri::builder().path_and_query(format!("/?{}", text.unwrap_or_default())).build();
+    let uri = Uri::builder()
+        .path_and_query(format!("/?{}", text.unwrap_or_default()))
+        .build();
     uri.ok()
         .and_then(|uri| Query::try_from_uri(&uri).ok())
         .map_or_else(Vec::new, |Query(pairs)| pairs)

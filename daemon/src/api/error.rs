@@ -18,7 +18,8 @@ pub(super) type Body = axum::body::Body;
 pub(super) type Answer = Result<Response<Body>, Fault>;
 
 /// Cinder's words for a mistake of its own; the cause is in the log.
-const ERRED: &str = "The server has either erred or is incapable of performing the requested operation.";
+const ERRED: &str =
+    "The server has either erred or is incapable of performing the requested operation.";
 
 /// An answer that is an error, in Cinder's form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +104,7 @@ impl Fault {
 
     /// 413: the body is larger than the limit.
     pub fn body_too_large() -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Request is too large.",
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request is too large.")
     }
 
     /// 415: the body is said to be something else than JSON.
@@ -152,6 +150,8 @@ impl Fault {
             | Error::Unavailable { .. }
             | Error::TimedOut { .. }
             | Error::Backend { .. }
+            | Error::OperationFailed { .. }
+            | Error::NoPool { .. }
             | Error::Cancelled => error.to_string(),
         };
         Self { code, message }
@@ -197,9 +197,13 @@ fn store_message(source: &StoreError) -> String {
             "The disk that holds the record is full: reads go on, nothing was changed. Free space there and repeat."
         }
         StoreError::Unavailable { .. } => "The record does not answer; nothing was changed. Repeat the request.",
+        StoreError::Uncertain { .. } => {
+            "It is not known whether the change was recorded: look at the object before you repeat the request."
+        }
         StoreError::Conflict { .. }
         | StoreError::Taken { .. }
         | StoreError::Broken(_)
+        | StoreError::Unfit { .. }
         | StoreError::Refused { .. }
         | StoreError::Unreadable { .. }
         | StoreError::TooNew { .. } => ERRED,
@@ -216,19 +220,25 @@ fn code_of(error: &Error) -> StatusCode {
         Error::Conflict(_) | Error::Cancelled => StatusCode::CONFLICT,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        // Nothing the caller did, and another time there may be room.
+        Error::Unavailable { .. } | Error::NoPool { .. } => StatusCode::SERVICE_UNAVAILABLE,
         // What Cinder answers when its volume service is too slow (RPCTimeout).
         Error::TimedOut { .. } => StatusCode::BAD_GATEWAY,
         Error::Store { source, .. } => match source {
-            StoreError::Full(_) | StoreError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::Full(_) | StoreError::Unavailable { .. } | StoreError::Uncertain { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             StoreError::Conflict { .. }
             | StoreError::Taken { .. }
             | StoreError::Broken(_)
+            | StoreError::Unfit { .. }
             | StoreError::Refused { .. }
             | StoreError::Unreadable { .. }
             | StoreError::TooNew { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         },
-        Error::Backend { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::Backend { .. } | Error::OperationFailed { .. } | Error::Internal { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Times,
     /// Something that no object has.
     NoneHas,
+    /// What the noun's own file reads.
+    Ignored,
 }
 
 /// A filter by its name on the wire.
@@ -94,12 +96,14 @@ fn meaning(rule: &Rule, call: &Call, value: &str) -> Result<Meaning, Fault> {
     match rule.kind {
         Kind::Text => one(Filter::equal(rule.column, value)),
         Kind::NoneHas => Ok(Meaning::Nothing),
-        Kind::Number => value
-            .parse::<i64>()
-            .map_or(Ok(Meaning::Nothing), |number| one(Filter::equal(rule.column, number))),
-        Kind::Boolean => {
-            one(Filter::equal(rule.column, i64::from(boolean(rule, call, value)?)))
-        }
+        Kind::Ignored => Ok(Meaning::Conditions(Vec::new())),
+        Kind::Number => value.parse::<i64>().map_or(Ok(Meaning::Nothing), |number| {
+            one(Filter::equal(rule.column, number))
+        }),
+        Kind::Boolean => one(Filter::equal(
+            rule.column,
+            i64::from(boolean(rule, call, value)?),
+        )),
         Kind::AlwaysTrue if boolean(rule, call, value)? => Ok(Meaning::Conditions(Vec::new())),
         Kind::AlwaysTrue => Ok(Meaning::Nothing),
         Kind::Pairs => pairs(rule, value),
@@ -120,8 +124,9 @@ fn boolean(rule: &Rule, call: &Call, value: &str) -> Result<bool, Fault> {
 }
 
 fn pairs(rule: &Rule, value: &str) -> Result<Meaning, Fault> {
-    let wanted = dictionary(value)
-        .ok_or_else(|| Fault::bad_request(format!("Filter {} is not a dictionary of texts", rule.wire)))?;
+    let wanted = dictionary(value).ok_or_else(|| {
+        Fault::bad_request(format!("Filter {} is not a dictionary of texts", rule.wire))
+    })?;
     let contains = |(key, value): (&String, &String)| Filter {
         column: rule.column,
         comparison: Comparison::Contains,
@@ -156,8 +161,14 @@ fn dictionary(text: &str) -> Option<BTreeMap<String, String>> {
 
 /// A text in either kind of quotes, and what follows it.
 fn quoted(text: &str) -> Option<(String, &str)> {
-    let text = text.strip_prefix('u').filter(|rest| rest.starts_with(['\'', '"'])).unwrap_or(text);
-    let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+    let text = text
+        .strip_prefix('u')
+        .filter(|rest| rest.starts_with(['\'', '"']))
+        .unwrap_or(text);
+    let quote = text
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '\'' | '"'))?;
     let mut content = String::new();
     let mut characters = text.char_indices().skip(1);
     while let Some((position, character)) = characters.next() {
@@ -173,20 +184,28 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 fn times(rule: &Rule, value: &str) -> Result<Meaning, Fault> {
     let parts: Vec<&str> = value.split(',').collect();
     if parts.len() > PARTS_MAX {
-        return Err(Fault::bad_request(format!("Too many times in {}", rule.wire)));
+        return Err(Fault::bad_request(format!(
+            "Too many times in {}",
+            rule.wire
+        )));
     }
     let conditions = parts.into_iter().map(|part| {
         let (operator, time) = part
             .split_once(':')
             .ok_or_else(|| Fault::bad_request(format!("Invalid {} value", rule.wire)))?;
-        let comparison = comparison(operator).ok_or_else(|| {
-            Fault::bad_request(format!("Invalid {} operator", shown(operator)))
-        })?;
+        let comparison = comparison(operator)
+            .ok_or_else(|| Fault::bad_request(format!("Invalid {} operator", shown(operator))))?;
         let time = instant(time)
             .ok_or_else(|| Fault::bad_request(format!("Invalid {} value", shown(time))))?;
-        Ok(Filter { column: rule.column, comparison, values: vec![time.into()] })
+        Ok(Filter {
+            column: rule.column,
+            comparison,
+            values: vec![time.into()],
+        })
     });
-    Ok(Meaning::Conditions(conditions.collect::<Result<_, Fault>>()?))
+    Ok(Meaning::Conditions(
+        conditions.collect::<Result<_, Fault>>()?,
+    ))
 }
 
 fn comparison(operator: &str) -> Option<Comparison> {
@@ -220,14 +239,41 @@ mod tests {
     use proptest::prelude::*;
 
     const RULES: &[Rule] = &[
-        Rule { wire: "name", column: "name", kind: Kind::Text, since: 0, for_admins: false },
-        Rule { wire: "bootable", column: "bootable", kind: Kind::Boolean, since: 0, for_admins: false },
-        Rule { wire: "metadata", column: "metadata", kind: Kind::Pairs, since: 22, for_admins: false },
-        Rule { wire: "created_at", column: "created_at", kind: Kind::Times, since: 60, for_admins: false },
+        Rule {
+            wire: "name",
+            column: "name",
+            kind: Kind::Text,
+            since: 0,
+            for_admins: false,
+        },
+        Rule {
+            wire: "bootable",
+            column: "bootable",
+            kind: Kind::Boolean,
+            since: 0,
+            for_admins: false,
+        },
+        Rule {
+            wire: "metadata",
+            column: "metadata",
+            kind: Kind::Pairs,
+            since: 22,
+            for_admins: false,
+        },
+        Rule {
+            wire: "created_at",
+            column: "created_at",
+            kind: Kind::Times,
+            since: 60,
+            for_admins: false,
+        },
     ];
 
     fn ask(minor: u16, key: &str, value: &str) -> Result<Option<Meaning>, u16> {
-        let call = testing::call(&Asks { minor, ..Asks::default() });
+        let call = testing::call(&Asks {
+            minor,
+            ..Asks::default()
+        });
         read(RULES, &call, key, value).map_err(|fault| fault.code())
     }
 
@@ -246,13 +292,18 @@ mod tests {
 
     #[test]
     fn part_of_a_name_from_3_34() {
-        assert_eq!(conditions(34, "name~", "x"), [(Comparison::Contains, "x".to_owned())]);
+        assert_eq!(
+            conditions(34, "name~", "x"),
+            [(Comparison::Contains, "x".to_owned())]
+        );
         assert_eq!(ask(33, "name~", "x"), Ok(None));
     }
 
     #[test]
     fn bootable_is_strict_from_3_2() {
-        let yes = Ok(Some(Meaning::Conditions(vec![Filter::equal("bootable", 1)])));
+        let yes = Ok(Some(Meaning::Conditions(vec![Filter::equal(
+            "bootable", 1,
+        )])));
         assert_eq!(ask(0, "bootable", "maybe"), yes);
         assert_eq!(ask(2, "bootable", "maybe"), Err(400));
         assert_eq!(ask(2, "bootable", "True"), yes);
@@ -261,25 +312,64 @@ mod tests {
     #[test]
     fn pairs_in_pythons_and_jsons_spelling() {
         let wanted = [(Comparison::Contains, "\"k\":\"v\"".to_owned())];
-        for text in ["{'k': 'v'}", "{\"k\":\"v\"}", "{u'k': u'v',}", " { 'k' :'v' } "] {
+        for text in [
+            "{'k': 'v'}",
+            "{\"k\":\"v\"}",
+            "{u'k': u'v',}",
+            " { 'k' :'v' } ",
+        ] {
             assert_eq!(conditions(22, "metadata", text), wanted, "{text}");
         }
         assert_eq!(conditions(22, "metadata", "{}"), []);
-        assert_eq!(ask(21, "metadata", "{"), Ok(Some(Meaning::Conditions(vec![]))));
-        for bad in ["", "{", "{'k'}", "{'k': 1}", "{'k': 'v'} x", "{'k': 'v' 'l'}", "['k']", "{'k': 'v"] {
+        assert_eq!(
+            ask(21, "metadata", "{"),
+            Ok(Some(Meaning::Conditions(vec![])))
+        );
+        for bad in [
+            "",
+            "{",
+            "{'k'}",
+            "{'k': 1}",
+            "{'k': 'v'} x",
+            "{'k': 'v' 'l'}",
+            "['k']",
+            "{'k': 'v",
+        ] {
             assert_eq!(ask(22, "metadata", bad), Err(400), "{bad}");
         }
-        assert_eq!(ask(22, "metadata", "{'\u{e4}\"': 'v'}"), Ok(Some(Meaning::Nothing)));
+        assert_eq!(
+            ask(22, "metadata", "{'\u{e4}\"': 'v'}"),
+            Ok(Some(Meaning::Nothing))
+        );
     }
 
     #[test]
     fn times_are_compared_in_the_stored_spelling() {
         let stored = "2026-11-22T18:43:43.000000".to_owned();
-        for text in ["gt:2026-11-22T18:43:43", "gt:2026-11-22T18:43:43Z", "gt:2026-11-22T19:43:43+01:00", "gt:2026-11-22T19:43:43 01:00"] {
-            assert_eq!(conditions(60, "created_at", text), [(Comparison::Greater, stored.clone())], "{text}");
+        for text in [
+            "gt:2026-11-22T18:43:43",
+            "gt:2026-11-22T18:43:43Z",
+            "gt:2026-11-22T19:43:43+01:00",
+            "gt:2026-11-22T19:43:43 01:00",
+        ] {
+            assert_eq!(
+                conditions(60, "created_at", text),
+                [(Comparison::Greater, stored.clone())],
+                "{text}"
+            );
         }
-        assert_eq!(conditions(60, "created_at", "gte:2026-01-01,lt:2027-01-01").len(), 2);
-        for bad in ["", "2026-11-22", "near:2026-11-22", "gt:", "gt:soon", "gt:2026-13-01T00:00:00"] {
+        assert_eq!(
+            conditions(60, "created_at", "gte:2026-01-01,lt:2027-01-01").len(),
+            2
+        );
+        for bad in [
+            "",
+            "2026-11-22",
+            "near:2026-11-22",
+            "gt:",
+            "gt:soon",
+            "gt:2026-13-01T00:00:00",
+        ] {
             assert_eq!(ask(60, "created_at", bad), Err(400), "{bad}");
         }
     }

@@ -40,15 +40,30 @@ pub struct Step {
 }
 
 const fn done(minor: u16, changes: &'static str, note: &'static str) -> Step {
-    Step { minor, changes, state: State::Done, note }
+    Step {
+        minor,
+        changes,
+        state: State::Done,
+        note,
+    }
 }
 
 const fn absent(minor: u16, changes: &'static str, note: &'static str) -> Step {
-    Step { minor, changes, state: State::Absent, note }
+    Step {
+        minor,
+        changes,
+        state: State::Absent,
+        note,
+    }
 }
 
 const fn missing(minor: u16, changes: &'static str, note: &'static str) -> Step {
-    Step { minor, changes, state: State::Missing, note }
+    Step {
+        minor,
+        changes,
+        state: State::Missing,
+        note,
+    }
 }
 
 const NO_ROUTE: &str = "404: no such route";
@@ -60,17 +75,33 @@ pub const LADDER: &[Step] = &[
     absent(1, "upload to an image: visibility, protected", NO_ACTION),
     done(2, "bootable filter of volumes is strict", ""),
     absent(3, "user messages", NO_ROUTE),
-    done(4, "glance_metadata filter of volumes", "no volume has image metadata yet: an empty list"),
+    done(
+        4,
+        "glance_metadata filter of volumes",
+        "no volume has image metadata yet: an empty list",
+    ),
     absent(5, "paging and filters of messages", NO_FIELD),
     absent(6, "consistency group update may be empty", NO_FIELD),
     absent(7, "clusters", NO_ROUTE),
     absent(8, "manageable volumes and snapshots", NO_ROUTE),
     absent(9, "backup update", NO_ROUTE),
-    done(10, "group_id filter of volumes", "no volume is in a group: an empty list"),
+    done(
+        10,
+        "group_id filter of volumes",
+        "no volume is in a group: an empty list",
+    ),
     absent(11, "group types", NO_ROUTE),
     absent(12, "volume summary", "404, as for a volume of that name"),
-    absent(13, "groups", "404; group_id of a volume is shown, null; a create into a group is 404"),
-    absent(14, "group snapshots", "404; group_snapshot_id of a snapshot is shown, null"),
+    absent(
+        13,
+        "groups",
+        "404; group_id of a volume is shown, null; a create into a group is 404",
+    ),
+    absent(
+        14,
+        "group snapshots",
+        "404; group_snapshot_id of a snapshot is shown, null",
+    ),
     absent(15, "metadata routes with Etag", NO_ROUTE),
     absent(16, "migrate to a cluster", NO_ACTION),
     absent(17, "cluster in the list of manageable objects", NO_FIELD),
@@ -79,7 +110,11 @@ pub const LADDER: &[Step] = &[
     absent(20, "reset of a group's status", NO_ROUTE),
     done(21, "provider_id of a volume, for administrators", "null"),
     done(22, "metadata filter of snapshots", ""),
-    absent(23, "delete with force", "the word is ignored, as before it: the ordinary rules of delete hold"),
+    absent(
+        23,
+        "delete with force",
+        "the word is ignored, as before it: the ordinary rules of delete hold",
+    ),
     absent(24, "clean-up of workers", NO_ROUTE),
     absent(25, "volumes of a group", NO_FIELD),
     absent(26, "fail-over and freeze of a cluster", NO_ROUTE),
@@ -102,13 +137,25 @@ pub const LADDER: &[Step] = &[
     absent(43, "metadata of a backup", NO_FIELD),
     done(44, "attachment complete", ""),
     done(45, "with_count of lists", ""),
-    absent(46, "volume from a nova snapshot image", "400: there are no images to create from"),
+    absent(
+        46,
+        "volume from a nova snapshot image",
+        "400: there are no images to create from",
+    ),
     absent(47, "volume from a backup", "404: no such backup"),
-    done(48, "shared_targets and service_uuid of a volume", "one target a volume: false"),
+    done(
+        48,
+        "shared_targets and service_uuid of a volume",
+        "one target a volume: false",
+    ),
     absent(49, "backend_state of services", NO_FIELD),
     done(50, "multiattach from the volume's type", ""),
     absent(51, "zone of a backup", NO_FIELD),
-    done(52, "extra_specs filter of types", "the spec RESKEY:availability_zones is refused (400) until the scheduler keeps it"),
+    done(
+        52,
+        "extra_specs filter of types",
+        "the spec RESKEY:availability_zones is refused (400) until the scheduler keeps it",
+    ),
     done(53, "unknown keys of a body are refused", ""),
     done(54, "mode of an attachment", ""),
     absent(55, "transfers with snapshots", NO_ROUTE),
@@ -120,12 +167,28 @@ pub const LADDER: &[Step] = &[
     done(61, "cluster_name of a volume, for administrators", "null"),
     absent(62, "default type of a project", NO_ROUTE),
     done(63, "volume_type_id of a volume", ""),
-    done(64, "encryption_key_id of a volume", "left out, as Cinder does for a volume that is not encrypted"),
+    done(
+        64,
+        "encryption_key_id of a volume",
+        "left out, as Cinder does for a volume that is not encrypted",
+    ),
     done(65, "consumes_quota of volumes and snapshots", "true"),
     done(66, "snapshot in use without force", ""),
-    done(67, "the project may be left out of the path", "at every version, as Cinder routes it"),
-    missing(68, "re-image", "below it nova refuses a rebuild of such a server at once; above it would fail in the middle"),
-    missing(69, "shared_targets may be null", "never null here, so nothing to do but 3.68"),
+    done(
+        67,
+        "the project may be left out of the path",
+        "at every version, as Cinder routes it",
+    ),
+    missing(
+        68,
+        "re-image",
+        "below it nova refuses a rebuild of such a server at once; above it would fail in the middle",
+    ),
+    missing(
+        69,
+        "shared_targets may be null",
+        "never null here, so nothing to do but 3.68",
+    ),
     missing(70, "transfer of encrypted volumes", NO_ROUTE),
     missing(71, "completion of an extend by nova", NO_ACTION),
 ];
@@ -143,7 +206,11 @@ mod tests {
     #[test]
     fn what_is_not_done_says_what_a_client_sees() {
         for step in LADDER {
-            assert!(step.state == State::Done || !step.note.is_empty(), "3.{}", step.minor);
+            assert!(
+                step.state == State::Done || !step.note.is_empty(),
+                "3.{}",
+                step.minor
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// What a request's links begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Links {
+pub(super) struct Links {
     /// `http://host:port` or the public endpoint, without a slash at its end.
     base: String,
     /// The project as in the request's path; `None` when the request left it out.
@@ -14,7 +14,7 @@ pub struct Links {
 
 impl Links {
     /// From the public endpoint if there is one, else from the request's `Host`.
-    pub fn new(public_endpoint: Option<&str>, host: Option<&str>, project: Option<String>) -> Self {
+    pub(super) fn new(public_endpoint: Option<&str>, host: Option<&str>, project: Option<String>) -> Self {
         let base = match (public_endpoint, host) {
             (Some(endpoint), _) => endpoint.trim_end_matches('/').to_owned(),
             (None, host) => format!("http://{}", host.unwrap_or("localhost")),
@@ -23,12 +23,12 @@ impl Links {
     }
 
     /// The address of version 3, with the slash at its end that clients look for.
-    pub fn version(&self) -> String {
+    pub(super) fn version(&self) -> String {
         format!("{}/v3/", self.base)
     }
 
     /// The `links` of an object.
-    pub fn of(&self, collection: &str, id: &str) -> Value {
+    pub(super) fn of(&self, collection: &str, id: &str) -> Value {
         let project = self.project_part();
         json!([
             {"rel": "self", "href": format!("{}/v3{project}/{collection}/{id}", self.base)},
@@ -37,7 +37,7 @@ impl Links {
     }
 
     /// The `<collection>_links` of a page that is not the last: the same question, from the last item on.
-    pub fn next(&self, collection: &str, query: &[(String, String)], last_id: &str) -> Value {
+    pub(super) fn next(&self, collection: &str, query: &[(String, String)], last_id: &str) -> Value {
         let mut pairs: Vec<String> = query
             .iter()
             .filter(|(key, _)| key != "marker")
@@ -85,7 +85,10 @@ mod tests {
         assert_eq!(of[0]["href"], "http://h:8776/v3/p/volumes/i");
         assert_eq!(of[1]["href"], "http://h:8776/p/volumes/i");
         let bare = Links::new(Some("https://c.example/block/"), Some("h"), None);
-        assert_eq!(bare.of("volumes", "i")[0]["href"], "https://c.example/block/v3/volumes/i");
+        assert_eq!(
+            bare.of("volumes", "i")[0]["href"],
+            "https://c.example/block/v3/volumes/i"
+        );
     }
 
     #[test]

@@ -109,11 +109,7 @@ fn malformed(text: &str) -> Fault {
 pub(super) fn put(response: &mut Response<Body>, version: Microversion) {
     let name = HeaderName::from_static(HEADER);
     set_header(response, name, &format!("{SERVICE} {version}"));
-    set_header(
-        response,
-        axum::http::header::VARY,
-        "OpenStack-API-Version",
-    );
+    set_header(response, axum::http::header::VARY, "OpenStack-API-Version");
 }
 
 #[cfg(test)]
@@ -135,12 +131,26 @@ mod tests {
         assert_eq!(ask("volume latest"), Ok(maximum()));
         assert_eq!(ask("compute 2.1, volume 3.44"), Ok(Microversion::of(44)));
         assert_eq!(ask("compute 2.1"), Ok(Microversion::MIN));
-        for beyond in ["volume 3.999", "volume 2.0", "volume 4.0", "volume 3.99999999999"] {
+        for beyond in [
+            "volume 3.999",
+            "volume 2.0",
+            "volume 4.0",
+            "volume 3.99999999999",
+        ] {
             assert_eq!(ask(beyond), Err(406), "{beyond}");
         }
         for bad in [
-            "volume", "volume 3", "volume 3.", "volume .3", "volume 3.01", "volume 3.1.1",
-            "volume 0.1", "volume -3.1", "volume 3.1 x", "volume newest", "volume 3.é",
+            "volume",
+            "volume 3",
+            "volume 3.",
+            "volume .3",
+            "volume 3.01",
+            "volume 3.1.1",
+            "volume 0.1",
+            "volume -3.1",
+            "volume 3.1 x",
+            "volume newest",
+            "volume 3.é",
         ] {
             assert_eq!(ask(bad), Err(400), "{bad}");
         }

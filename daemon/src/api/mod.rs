@@ -4,6 +4,7 @@
 //! in `v3/` or `ashlar/`, which reads through the store and changes things only through `ops::*::begin`. Every code
 //! and every error body is made in [`error`]. Knows nothing of drivers, targets or steps.
 
+mod ashlar;
 pub mod auth;
 mod body;
 mod call;
@@ -20,6 +21,7 @@ pub mod routes;
 pub mod server;
 #[cfg(test)]
 mod testing;
+mod v3;
 mod versions;
 
 pub use auth::AuthMode;

@@ -8,7 +8,9 @@ use super::call::{Call, shown};
 use super::error::Fault;
 use super::filter::{self, Rule};
 use crate::model::caller::Role;
-use crate::store::list::{Direction, Filter, ListError, ListRequest};
+use crate::ops::unreadable;
+use crate::store::Store;
+use crate::store::list::{self, Direction, Filter, ListError, ListRequest, Shape};
 use serde_json::{Map, Value, json};
 
 /// A page holds at most so many objects (Cinder's `osapi_max_limit`).
@@ -19,7 +21,14 @@ const SORT_KEYS_MAX: usize = 16;
 
 /// Parameters that are no filters.
 const RESERVED: &[&str] = &[
-    "limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "with_count",
+    "limit",
+    "marker",
+    "offset",
+    "sort",
+    "sort_key",
+    "sort_dir",
+    "all_tenants",
+    "with_count",
 ];
 
 /// What a noun can be listed by.
@@ -109,9 +118,7 @@ impl Listing {
                 .iter()
                 .find(|(wire, _)| *wire == key)
                 .map(|(_, column)| *column)
-                .ok_or_else(|| {
-                    Fault::bad_request(format!("Invalid sort key '{}'", shown(key)))
-                })?;
+                .ok_or_else(|| Fault::bad_request(format!("Invalid sort key '{}'", shown(key))))?;
             if !sort.iter().any(|(known, _)| *known == column) {
                 sort.push((column, direction));
             }
@@ -119,7 +126,13 @@ impl Listing {
         Ok(sort)
     }
 
-    fn filter(&self, call: &Call, key: &str, value: &str, wanted: &mut Wanted) -> Result<(), Fault> {
+    fn filter(
+        &self,
+        call: &Call,
+        key: &str,
+        value: &str,
+        wanted: &mut Wanted,
+    ) -> Result<(), Fault> {
         match filter::read(self.filters, call, key, value)? {
             Some(filter::Meaning::Conditions(conditions)) => {
                 wanted.request.filters.extend(conditions);
@@ -147,7 +160,10 @@ pub(super) fn body(
     objects: Vec<Value>,
     count: Option<i64>,
 ) -> Value {
-    let last_id = objects.last().and_then(|object| object["id"].as_str()).map(str::to_owned);
+    let last_id = objects
+        .last()
+        .and_then(|object| object["id"].as_str())
+        .map(str::to_owned);
     let is_full = i64::try_from(objects.len()).is_ok_and(|len| len >= wanted.request.limit);
     let mut body = Map::new();
     body.insert(collection.to_owned(), Value::Array(objects));
@@ -161,20 +177,40 @@ pub(super) fn body(
     Value::Object(body)
 }
 
+/// How many there are in all, when that was asked for.
+pub(super) async fn count(
+    store: &Store,
+    shape: &Shape,
+    wanted: &Wanted,
+) -> Result<Option<i64>, Fault> {
+    if !wanted.with_count {
+        return Ok(None);
+    }
+    if wanted.nothing {
+        return Ok(Some(0));
+    }
+    let counted = list::count(store, shape, &wanted.request).await;
+    counted
+        .map(Some)
+        .map_err(|source| unreadable(source).into())
+}
+
 /// A list that could not be read, as a fault.
 pub(super) fn fault(noun: &'static str, error: ListError) -> Fault {
     match error {
         ListError::NoSuchMarker { marker } => Fault::not_found(noun, &shown(&marker)),
-        ListError::Store(source) => {
-            crate::error::Error::Store { doing: "read", source }.into()
-        }
+        ListError::Store(source) => unreadable(source).into(),
     }
 }
 
 /// A parameter with a NUL would be a text that one of the engines refuses.
 fn reject_nul(call: &Call) -> Result<(), Fault> {
     let has_nul = |text: &str| text.contains('\0');
-    if call.query.iter().any(|(key, value)| has_nul(key) || has_nul(value)) {
+    if call
+        .query
+        .iter()
+        .any(|(key, value)| has_nul(key) || has_nul(value))
+    {
         return Err(Fault::bad_request("A parameter holds a NUL character."));
     }
     Ok(())
@@ -186,7 +222,10 @@ fn all_tenants(call: &Call) -> Result<bool, Fault> {
         // Clients send the bare word too.
         Some("") => Ok(true),
         Some(word) => boolean_of(word).ok_or_else(|| {
-            Fault::bad_request(format!("all_tenants param must be a boolean, not '{}'", shown(word)))
+            Fault::bad_request(format!(
+                "all_tenants param must be a boolean, not '{}'",
+                shown(word)
+            ))
         }),
     }
 }
@@ -222,7 +261,11 @@ fn whole(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let beyond = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    let beyond = if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
     Some(text.parse().unwrap_or(beyond))
 }
 
@@ -254,21 +297,43 @@ mod tests {
     use proptest::prelude::*;
 
     const LISTING: Listing = Listing {
-        sort: &[("id", "id"), ("name", "name"), ("size", "size_gib"), ("created_at", "created_at")],
+        sort: &[
+            ("id", "id"),
+            ("name", "name"),
+            ("size", "size_gib"),
+            ("created_at", "created_at"),
+        ],
         filters: &[
-            Rule { wire: "name", column: "name", kind: Kind::Text, since: 0, for_admins: false },
-            Rule { wire: "host", column: "host", kind: Kind::Text, since: 0, for_admins: true },
+            Rule {
+                wire: "name",
+                column: "name",
+                kind: Kind::Text,
+                since: 0,
+                for_admins: false,
+            },
+            Rule {
+                wire: "host",
+                column: "host",
+                kind: Kind::Text,
+                since: 0,
+                for_admins: true,
+            },
         ],
         of_projects: true,
         strict_from: 31,
     };
 
     fn read(asks: &Asks) -> Result<Wanted, u16> {
-        LISTING.read(&testing::call(asks)).map_err(|fault| fault.code())
+        LISTING
+            .read(&testing::call(asks))
+            .map_err(|fault| fault.code())
     }
 
     fn member(query: &str) -> Result<Wanted, u16> {
-        read(&Asks { query, ..Asks::default() })
+        read(&Asks {
+            query,
+            ..Asks::default()
+        })
     }
 
     #[test]
@@ -276,11 +341,21 @@ mod tests {
         assert_eq!(member("").unwrap().request.limit, LIMIT_MAX);
         assert_eq!(member("limit=0").unwrap().request.limit, 0);
         assert_eq!(member("limit=2000").unwrap().request.limit, LIMIT_MAX);
-        assert_eq!(member("limit=99999999999999999999").unwrap().request.limit, LIMIT_MAX);
+        assert_eq!(
+            member("limit=99999999999999999999").unwrap().request.limit,
+            LIMIT_MAX
+        );
         assert_eq!(member("offset=5").unwrap().request.offset, 5);
         for bad in [
-            "limit=-1", "limit=x", "limit=", "limit=1.5", "limit=-99999999999999999999",
-            "offset=-1", "offset=x", "offset=2147483648", "name=%00",
+            "limit=-1",
+            "limit=x",
+            "limit=",
+            "limit=1.5",
+            "limit=-99999999999999999999",
+            "offset=-1",
+            "offset=x",
+            "offset=2147483648",
+            "name=%00",
         ] {
             assert_eq!(member(bad), Err(400), "{bad}");
         }
@@ -292,11 +367,25 @@ mod tests {
         assert_eq!(sort(""), Ok(vec![]));
         assert_eq!(
             sort("sort=size:asc,name"),
-            Ok(vec![("size_gib", Direction::Ascending), ("name", Direction::Descending)])
+            Ok(vec![
+                ("size_gib", Direction::Ascending),
+                ("name", Direction::Descending)
+            ])
         );
-        assert_eq!(sort("sort_key=name&sort_dir=asc"), Ok(vec![("name", Direction::Ascending)]));
-        assert_eq!(sort("sort_dir=asc"), Ok(vec![("created_at", Direction::Ascending)]));
-        for bad in ["sort=colour", "sort=name:up", "sort=name&sort_dir=asc", "sort="] {
+        assert_eq!(
+            sort("sort_key=name&sort_dir=asc"),
+            Ok(vec![("name", Direction::Ascending)])
+        );
+        assert_eq!(
+            sort("sort_dir=asc"),
+            Ok(vec![("created_at", Direction::Ascending)])
+        );
+        for bad in [
+            "sort=colour",
+            "sort=name:up",
+            "sort=name&sort_dir=asc",
+            "sort=",
+        ] {
             assert_eq!(sort(bad), Err(400), "{bad}");
         }
     }
@@ -304,39 +393,81 @@ mod tests {
     #[test]
     fn whose_objects() {
         let mine = Filter::equal("project_id", "p");
-        assert_eq!(member("all_tenants=1").unwrap().request.filters, [mine.clone()]);
-        let admin = |query| read(&Asks { query, admin: true, ..Asks::default() }).unwrap().request.filters;
+        assert_eq!(
+            member("all_tenants=1").unwrap().request.filters,
+            [mine.clone()]
+        );
+        let admin = |query| {
+            read(&Asks {
+                query,
+                admin: true,
+                ..Asks::default()
+            })
+            .unwrap()
+            .request
+            .filters
+        };
         assert_eq!(admin(""), [mine.clone()]);
         assert_eq!(admin("all_tenants=1"), []);
         assert_eq!(admin("all_tenants=0"), [mine.clone()]);
-        assert_eq!(admin("all_tenants=True&project_id=q"), [Filter::equal("project_id", "q")]);
+        assert_eq!(
+            admin("all_tenants=True&project_id=q"),
+            [Filter::equal("project_id", "q")]
+        );
         assert_eq!(admin("project_id=q"), [mine]);
     }
 
     #[test]
     fn unknown_filters_by_version() {
         assert!(member("colour=red").is_ok());
-        let strict = Asks { query: "colour=red", minor: 31, ..Asks::default() };
+        let strict = Asks {
+            query: "colour=red",
+            minor: 31,
+            ..Asks::default()
+        };
         assert_eq!(read(&strict), Err(400));
         // What only administrators may filter by is unknown to others.
-        let host = Asks { query: "host=h", minor: 31, ..Asks::default() };
+        let host = Asks {
+            query: "host=h",
+            minor: 31,
+            ..Asks::default()
+        };
         assert_eq!(read(&host), Err(400));
-        assert!(read(&Asks { admin: true, ..host }).is_ok());
-        let foreign = Asks { query: "project_id=q", minor: 31, ..Asks::default() };
+        assert!(
+            read(&Asks {
+                admin: true,
+                ..host
+            })
+            .is_ok()
+        );
+        let foreign = Asks {
+            query: "project_id=q",
+            minor: 31,
+            ..Asks::default()
+        };
         assert_eq!(read(&foreign), Err(400));
     }
 
     #[test]
     fn the_next_page() {
-        let call = testing::call(&Asks { query: "limit=2&name=x", ..Asks::default() });
+        let call = testing::call(&Asks {
+            query: "limit=2&name=x",
+            ..Asks::default()
+        });
         let wanted = LISTING.read(&call).unwrap();
         let page = |len: usize| {
             let objects = (0..len).map(|n| json!({"id": format!("id{n}")})).collect();
             body(&call, &wanted, "volumes", "volumes/detail", objects, None)
         };
         assert!(page(1).get("volumes_links").is_none());
-        let next = page(2)["volumes_links"][0]["href"].as_str().unwrap().to_owned();
-        assert!(next.ends_with("/v3/p/volumes/detail?limit=2&name=x&marker=id1"), "{next}");
+        let next = page(2)["volumes_links"][0]["href"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            next.ends_with("/v3/p/volumes/detail?limit=2&name=x&marker=id1"),
+            "{next}"
+        );
     }
 
     proptest! {

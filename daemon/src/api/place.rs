@@ -5,11 +5,37 @@ use super::auth::is_id;
 /// The first words of Cinder's paths: what stands after `/v3/` and is one of these is no project. Also those that
 /// Ashlar does not have (yet), so that `/v3/backups/detail` is a 404 and not a foreign project's.
 const COLLECTIONS: &[&str] = &[
-    "attachments", "backups", "capabilities", "cgsnapshots", "clusters", "consistencygroups", "default-types",
-    "extensions", "group_snapshots", "group_types", "groups", "limits", "manageable_snapshots",
-    "manageable_volumes", "messages", "os-availability-zone", "os-hosts", "os-quota-class-sets", "os-quota-sets",
-    "os-services", "os-snapshot-manage", "os-volume-manage", "os-volume-transfer", "qos-specs",
-    "resource_filters", "scheduler-stats", "snapshots", "types", "volume-transfers", "volumes", "workers",
+    "attachments",
+    "backups",
+    "capabilities",
+    "cgsnapshots",
+    "clusters",
+    "consistencygroups",
+    "default-types",
+    "extensions",
+    "group_snapshots",
+    "group_types",
+    "groups",
+    "limits",
+    "manageable_snapshots",
+    "manageable_volumes",
+    "messages",
+    "os-availability-zone",
+    "os-hosts",
+    "os-quota-class-sets",
+    "os-quota-sets",
+    "os-services",
+    "os-snapshot-manage",
+    "os-volume-manage",
+    "os-volume-transfer",
+    "qos-specs",
+    "resource_filters",
+    "scheduler-stats",
+    "snapshots",
+    "types",
+    "volume-transfers",
+    "volumes",
+    "workers",
 ];
 
 /// Where a path leads.
@@ -83,12 +109,21 @@ mod tests {
         assert_eq!(of("/"), Place::Versions);
         assert_eq!(of("/v3/"), Place::Version);
         assert_eq!(of("/v3/volumes/detail"), v3(None, "/v3/volumes/detail"));
-        assert_eq!(of("/v3/p/volumes/detail"), v3(Some("p"), "/v3/volumes/detail"));
+        assert_eq!(
+            of("/v3/p/volumes/detail"),
+            v3(Some("p"), "/v3/volumes/detail")
+        );
         assert_eq!(of("/v3/p/volumes/"), v3(Some("p"), "/v3/volumes/"));
         assert_eq!(of("/v3/p"), v3(Some("p"), "/v3/"));
         assert_eq!(of("/v3//volumes"), v3(Some(""), "/v3/volumes"));
         assert_eq!(of("/ashlar/v1/routes"), Place::Ashlar);
-        for nowhere in ["/v2/p/volumes", "/v33", "/ashlar", "/ashlar/v2/x", "/healthcheck/"] {
+        for nowhere in [
+            "/v2/p/volumes",
+            "/v33",
+            "/ashlar",
+            "/ashlar/v2/x",
+            "/healthcheck/",
+        ] {
             assert_eq!(of(nowhere), Place::Nowhere, "{nowhere}");
         }
     }

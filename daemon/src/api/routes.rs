@@ -2,9 +2,13 @@
 //!
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
+use super::Api;
+use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
-use super::Api;
+use super::v3::{
+    attachments, extra_specs, resource_filters, snapshots, types, volume_actions, volumes,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Response;
@@ -42,7 +46,47 @@ macro_rules! routes {
 }
 
 routes! {
-    get "/ashlar/v1/routes" 0 => list;
+    get    "/v3/volumes"                              0  => volumes::list;
+    get    "/v3/volumes/detail"                       0  => volumes::list_detail;
+    post   "/v3/volumes"                              0  => volumes::create;
+    get    "/v3/volumes/{id}"                         0  => volumes::show;
+    put    "/v3/volumes/{id}"                         0  => volumes::update;
+    delete "/v3/volumes/{id}"                         0  => volumes::delete;
+    post   "/v3/volumes/{id}/action"                  0  => volume_actions::act;
+    get    "/v3/volumes/{id}/encryption"              0  => volumes::encryption;
+    get    "/v3/snapshots"                            0  => snapshots::list;
+    get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
+    post   "/v3/snapshots"                            0  => snapshots::create;
+    get    "/v3/snapshots/{id}"                       0  => snapshots::show;
+    put    "/v3/snapshots/{id}"                       0  => snapshots::update;
+    delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
+    get    "/v3/attachments"                          27 => attachments::list;
+    get    "/v3/attachments/detail"                   27 => attachments::list_detail;
+    post   "/v3/attachments"                          27 => attachments::create;
+    get    "/v3/attachments/{id}"                     27 => attachments::show;
+    put    "/v3/attachments/{id}"                     27 => attachments::update;
+    delete "/v3/attachments/{id}"                     27 => attachments::delete;
+    post   "/v3/attachments/{id}/action"              27 => attachments::act;
+    get    "/v3/types"                                0  => types::list;
+    get    "/v3/types/default"                        0  => types::show_default;
+    post   "/v3/types"                                0  => types::create;
+    get    "/v3/types/{id}"                           0  => types::show;
+    put    "/v3/types/{id}"                           0  => types::update;
+    delete "/v3/types/{id}"                           0  => types::delete;
+    get    "/v3/types/{id}/extra_specs"               0  => extra_specs::list;
+    post   "/v3/types/{id}/extra_specs"               0  => extra_specs::create;
+    get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
+    put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
+    delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/resource_filters"                     33 => resource_filters::list;
+    get    "/ashlar/v1/routes"                        0  => list;
+    get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/operations"                    0  => operations::list;
+    get    "/ashlar/v1/operations/{id}"               0  => operations::show;
+    post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;
+    get    "/ashlar/v1/tokens"                        0  => tokens::list;
+    post   "/ashlar/v1/tokens"                        0  => tokens::create;
+    delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;
 }
 
 /// A route above the requested version does not exist (rule W3).

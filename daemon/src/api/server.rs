@@ -85,7 +85,9 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Without authentication only this machine may call.
-    #[error("auth = \"none\" on {address}, which others can reach: use a loopback address, or tokens")]
+    #[error(
+        "auth = \"none\" on {address}, which others can reach: use a loopback address, or tokens"
+    )]
     Exposed {
         /// The address.
         address: SocketAddr,
@@ -152,7 +154,10 @@ impl Server {
             let _ = std::fs::remove_file(path);
         }
         serving.tasks.close();
-        if tokio::time::timeout(GRACE, serving.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(GRACE, serving.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("answers were still being made when the time to stop was over");
         }
     }
@@ -217,7 +222,11 @@ impl Serving {
         self.tasks.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let door = door.clone();
-                async move { Ok::<Response<Body>, Infallible>(door.answer(peer, request.map(Body::new)).await) }
+                async move {
+                    Ok::<Response<Body>, Infallible>(
+                        door.answer(peer, request.map(Body::new)).await,
+                    )
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -19,7 +19,11 @@ pub(super) fn call(asks: &Asks<'_>) -> Call {
     let caller = Caller {
         project_id: "p".to_owned(),
         user_id: "u".to_owned(),
-        role: if asks.admin { Role::Admin } else { Role::Member },
+        role: if asks.admin {
+            Role::Admin
+        } else {
+            Role::Member
+        },
         request_id: "req-1".to_owned(),
     };
     Call::new(

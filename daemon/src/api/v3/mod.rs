@@ -3,11 +3,11 @@
 //! Fields, codes and words are Cinder's; where a microversion changes them, its number stands beside.
 
 pub(super) mod attachments;
+mod connection;
 pub(super) mod extra_specs;
-mod look;
 pub(super) mod resource_filters;
 pub(super) mod snapshots;
 pub(super) mod types;
-mod volume_view;
 pub(super) mod volume_actions;
+mod volume_view;
 pub(super) mod volumes;

@@ -161,19 +161,37 @@ mod tests {
         let base = keys(&Asks::default());
         assert_eq!(base.len(), 21);
         let added = |minor, admin| -> Vec<String> {
-            let asked = keys(&Asks { minor, admin, ..Asks::default() });
+            let asked = keys(&Asks {
+                minor,
+                admin,
+                ..Asks::default()
+            });
             asked.difference(&base).cloned().collect()
         };
         assert_eq!(added(12, false), Vec::<String>::new());
         assert_eq!(added(13, false), ["group_id"]);
-        assert_eq!(added(48, false), ["group_id", "service_uuid", "shared_targets"]);
+        assert_eq!(
+            added(48, false),
+            ["group_id", "service_uuid", "shared_targets"]
+        );
         assert_eq!(
             added(65, false),
-            ["consumes_quota", "group_id", "service_uuid", "shared_targets", "volume_type_id"]
+            [
+                "consumes_quota",
+                "group_id",
+                "service_uuid",
+                "shared_targets",
+                "volume_type_id"
+            ]
         );
         assert_eq!(
             added(0, true),
-            ["migration_status", "os-vol-host-attr:host", "os-vol-mig-status-attr:migstat", "os-vol-mig-status-attr:name_id"]
+            [
+                "migration_status",
+                "os-vol-host-attr:host",
+                "os-vol-mig-status-attr:migstat",
+                "os-vol-mig-status-attr:name_id"
+            ]
         );
         assert!(added(21, true).contains(&"provider_id".to_owned()));
         assert!(added(61, true).contains(&"cluster_name".to_owned()));
@@ -209,9 +227,15 @@ mod tests {
             created_at: volume.created_at.clone(),
             updated_at: None,
         };
-        let all = [one(AttachmentStatus::Attached), one(AttachmentStatus::Reserved)];
+        let all = [
+            one(AttachmentStatus::Attached),
+            one(AttachmentStatus::Reserved),
+        ];
         let shown = |admin| {
-            let call = testing::call(&Asks { admin, ..Asks::default() });
+            let call = testing::call(&Asks {
+                admin,
+                ..Asks::default()
+            });
             detail(&call, &volume, &all)["attachments"].clone()
         };
         assert_eq!(shown(false).as_array().unwrap().len(), 1);
@@ -227,7 +251,13 @@ mod tests {
     fn masked_statuses() {
         assert_eq!(shown_status(VolumeStatus::Managing), "creating");
         assert_eq!(shown_status(VolumeStatus::ErrorManaging), "error");
-        assert_eq!(shown_status(VolumeStatus::ErrorManagingDeleting), "deleting");
-        assert_eq!(shown_status(VolumeStatus::ErrorExtending), "error_extending");
+        assert_eq!(
+            shown_status(VolumeStatus::ErrorManagingDeleting),
+            "deleting"
+        );
+        assert_eq!(
+            shown_status(VolumeStatus::ErrorExtending),
+            "error_extending"
+        );
     }
 }
