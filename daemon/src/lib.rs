@@ -5,8 +5,11 @@
 //! [`driver`] and [`target`] (edges), [`schedule`] (which pool), [`store`] (the record), [`api`] (the wire).
 
 pub mod api;
+pub mod cmd;
+pub mod config;
 pub mod driver;
 pub mod error;
+pub mod locks;
 pub mod model;
 pub mod ops;
 pub mod schedule;

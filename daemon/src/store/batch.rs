@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Sql {
     /// `noun.verb`, unique.
     pub name: &'static str,
-    /// The text; parameters `$1..`, numbered in order of first appearance.
+    /// The text; parameters `$1` to `$n` without a gap, anywhere and as often as wanted; no other `$`.
     pub text: &'static str,
 }
 
@@ -283,10 +283,10 @@ pub enum EngineError {
     /// The file system's, beside the engine.
     #[error(transparent)]
     Io(Arc<std::io::Error>),
-    /// The parameters are not `$1..` in order of first appearance, one for each value.
-    #[error("the text has {wanted} parameters in order, {given} values were given")]
+    /// The parameters are not `$1` to `$n` with a value for each.
+    #[error("the text has {wanted} parameters, numbered from $1 or not; {given} values were given")]
     Parameters {
-        /// How many parameters the text has, counted up to the first one out of order.
+        /// How many parameters the text has; 0 when their numbers have a gap.
         wanted: usize,
         /// How many values came with it.
         given: usize,

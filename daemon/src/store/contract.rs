@@ -4,8 +4,11 @@
 #![cfg(test)]
 
 mod cases;
+mod server;
 
-use super::{Sql, SqliteOptions, Store, in_order};
+use secrecy::SecretString;
+
+use super::{PostgresOptions, Sql, SqliteOptions, Store, parameters};
 
 /// The small schema that the cases use.
 pub(super) const SCHEMA: &[&str] = &[
@@ -31,14 +34,47 @@ pub(super) const SCHEMA: &[&str] = &[
 /// A store on an engine, with what must outlive it.
 pub(super) struct Fixture {
     pub(super) store: Store,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 /// A fresh SQLite store.
 pub(super) async fn sqlite() -> Option<Fixture> {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(dir.path(), options()).await.unwrap();
-    Some(Fixture { store, _dir: dir })
+    Some(Fixture {
+        store,
+        _dir: Some(dir),
+    })
+}
+
+/// A store in a fresh PostgreSQL database; `None`, and a line that says why, where there is no PostgreSQL.
+pub(super) async fn postgres() -> Option<Fixture> {
+    let url = postgres_database("C").await?;
+    let options = PostgresOptions {
+        migrations: SCHEMA,
+        ..PostgresOptions::default()
+    };
+    let store = Store::open_postgres(&url, options).await.unwrap();
+    Some(Fixture { store, _dir: None })
+}
+
+/// The URL of a fresh PostgreSQL database; `None`, and a line that says why, where there is no PostgreSQL.
+pub(crate) async fn postgres_database(locale: &str) -> Option<SecretString> {
+    match server::server().await {
+        Ok(server) => Some(server.database(locale).await),
+        Err(why) => {
+            skipped(why);
+            None
+        }
+    }
+}
+
+/// Says that a test was not run; whoever counts results looks for this line.
+pub(super) fn skipped(why: &str) {
+    use std::io::Write;
+    // Past the capture of the test's output, which is shown for failures only.
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _unheard = writeln!(std::io::stderr(), "skipped: {name}: {why}");
 }
 
 /// The options of a SQLite store for tests.
@@ -57,6 +93,15 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 if let Some(fixture) = super::sqlite().await {
+                    super::cases::$case(&fixture.store).await;
+                    fixture.store.close().await;
+                }
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                if let Some(fixture) = super::postgres().await {
                     super::cases::$case(&fixture.store).await;
                     fixture.store.close().await;
                 }
@@ -89,6 +134,11 @@ contract!(
 );
 
 #[tokio::test]
+async fn every_statement_fits_both_engines() {
+    prepare_all(super::migrations::MIGRATIONS, &super::statements()).await;
+}
+
+#[tokio::test]
 async fn the_statements_of_the_cases_fit_both_engines() {
     prepare_all(SCHEMA, cases::STATEMENTS).await;
 }
@@ -97,8 +147,8 @@ async fn the_statements_of_the_cases_fit_both_engines() {
 pub(crate) async fn prepare_all(migrations: &'static [&'static str], statements: &[Sql]) {
     let mut faults = Vec::new();
     for (index, sql) in statements.iter().enumerate() {
-        if in_order(sql.text).is_none() {
-            faults.push(format!("{}: parameters are not in order", sql.name));
+        if parameters(sql.text).is_none() {
+            faults.push(format!("{}: its parameters are not $1 to $n", sql.name));
         }
         if statements[..index]
             .iter()
@@ -123,6 +173,13 @@ pub(crate) async fn prepare_all(migrations: &'static [&'static str], statements:
         if let Err(error) = connection.prepare(sql.text) {
             faults.push(format!("{}: SQLite: {error}", sql.name));
         }
+    }
+    if let Some(url) = postgres_database("C").await {
+        let options = PostgresOptions {
+            migrations,
+            ..PostgresOptions::default()
+        };
+        faults.extend(super::postgres::prepare_all(&url, &options, statements).await);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

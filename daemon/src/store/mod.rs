@@ -1,7 +1,7 @@
 //! RECORD: SQLite or PostgreSQL behind one set of functions; the only SQL.
 //!
-//! One SQL text serves both engines (`$1..` numbered in order of first appearance; columns only TEXT and BIGINT; how
-//! texts compare is written in `like.rs`). A write is a guarded [`Batch`]: its statements commit together or not at
+//! One SQL text serves both engines (parameters `$1..` wherever they stand; columns only TEXT and BIGINT; how texts
+//! compare is written in `like.rs`). A write is a guarded [`Batch`]: its statements commit together or not at
 //! all. A read is one or several [`Query`]s on one consistent view. `batch.rs` holds those words, `sqlite.rs` and
 //! `postgres.rs` the engines, `health.rs` what they know of themselves, `migrations.rs` how the
 //! schema comes about; one file a noun holds that noun's statements.
@@ -53,7 +53,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
-    Postgres(postgres::Postgres),
+    Postgres(Box<postgres::Postgres>),
 }
 
 impl Store {
@@ -70,7 +70,7 @@ impl Store {
         url: &SecretString,
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
-        let engine = Engine::Postgres(postgres::Postgres::open(url, &options).await?);
+        let engine = Engine::Postgres(Box::new(postgres::Postgres::open(url, &options).await?));
         Ok(Self {
             engine: Arc::new(engine),
         })
@@ -182,30 +182,29 @@ fn check_values(values: &[Value], statement: &str) -> Result<(), StoreError> {
     }
 }
 
-/// How many parameters a text has, if they are `$1..` in order of first appearance: SQLite numbers them so.
-fn in_order(text: &str) -> Option<usize> {
-    let mut highest = 0;
+/// How many parameters a text has, if they are `$1` to some `$n` without a gap.
+fn parameters(text: &str) -> Option<usize> {
+    let mut numbers = Vec::<usize>::new();
     for piece in text.split('$').skip(1) {
         let end = piece.find(|character: char| !character.is_ascii_digit());
-        let number: usize = piece.get(..end.unwrap_or(piece.len()))?.parse().ok()?;
-        if number == 0 || number > highest + 1 {
-            return None;
-        }
-        highest = highest.max(number);
+        numbers.push(piece.get(..end.unwrap_or(piece.len()))?.parse().ok()?);
     }
-    Some(highest)
+    numbers.sort_unstable();
+    numbers.dedup();
+    let count = numbers.len();
+    numbers.into_iter().eq(1..=count).then_some(count)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::in_order;
+    use super::parameters;
 
     #[test]
-    fn parameters_are_counted_only_in_order_of_first_appearance() {
-        assert_eq!(in_order("a = $1 AND b = $2 AND c = $1"), Some(2));
-        assert_eq!(in_order("a"), Some(0));
-        for text in ["a = $2 AND b = $1", "a = $1 AND b = $3", "a = $0", "a = $x"] {
-            assert_eq!(in_order(text), None, "{text}");
+    fn parameters_are_counted_when_there_is_no_gap() {
+        assert_eq!(parameters("a = $2 AND b = $1 AND c = $2"), Some(2));
+        assert_eq!(parameters("a"), Some(0));
+        for text in ["a = $2", "a = $1 AND b = $3", "a = $0", "a = $x", "$"] {
+            assert_eq!(parameters(text), None, "{text}");
         }
     }
 }

@@ -374,3 +374,30 @@ fn fixed(text: &'static str) -> Query {
         values: Vec::new(),
     }
 }
+
+/// Prepares every statement on a fresh database; what is wrong with them, one line a fault.
+#[cfg(test)]
+pub(super) async fn prepare_all(
+    url: &SecretString,
+    options: &PostgresOptions,
+    statements: &[super::Sql],
+) -> Vec<String> {
+    let engine = Postgres::open(url, options).await.unwrap();
+    let session = engine.writers.connect().await.unwrap();
+    let mut faults = Vec::new();
+    for sql in statements {
+        match session.types(sql.text).await {
+            Ok(types) => faults.extend(
+                types
+                    .iter()
+                    .filter(|ty| !session::reads(ty))
+                    .map(|ty| format!("{}: PostgreSQL: a column or parameter is {ty}", sql.name)),
+            ),
+            Err(failure) => faults.push(format!("{}: PostgreSQL: {failure:?}", sql.name)),
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests;

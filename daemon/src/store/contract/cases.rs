@@ -430,10 +430,15 @@ pub(super) async fn parameters_must_match(store: &Store) {
         ));
         assert_eq!(refused(read.await.map(drop)), (4, given));
     }
-    let swapped = "SELECT id FROM things WHERE id = $2 AND status = $1";
-    let read = store.rows(query(swapped, vec!["a".into(), "b".into()]));
-    assert_eq!(refused(read.await.map(drop)), (0, 2));
+    let gap = "SELECT id FROM things WHERE id = $1 AND status = $3";
+    let read = store.rows(query(gap, vec!["a".into(), "b".into()]));
+    assert_eq!(refused(read.await.map(drop)).1, 2);
     assert_eq!(count(store).await, 0);
+    // A parameter is its number, not its place.
+    store.write(insert("a", Some("b"))).await.unwrap();
+    let swapped = "SELECT id FROM things WHERE name = $2 AND id = $1 AND name = $2";
+    let found = texts(store, swapped, vec!["a".into(), "b".into()]).await;
+    assert_eq!(found, ["a"]);
 }
 
 pub(super) async fn what_is_not_a_write_is_refused(store: &Store) {

@@ -13,7 +13,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
 use crate::store::batch::{EngineError, PostgresFault, Query, Row, StoreError, Value};
-use crate::store::{MAX_ROWS, in_order};
+use crate::store::{MAX_ROWS, parameters};
 
 /// Statements kept prepared by a connection: all fixed ones and the usual lists.
 const STATEMENT_CACHE: usize = 256;
@@ -108,6 +108,21 @@ impl Session {
         Ok(rows)
     }
 
+    /// The types of a text's parameters and columns.
+    #[cfg(test)]
+    pub(super) async fn types(&self, text: &str) -> Result<Vec<Type>, Failure> {
+        let statement = self
+            .client
+            .prepare(text)
+            .await
+            .map_err(|error| failure(&error, ""))?;
+        let columns = statement
+            .columns()
+            .iter()
+            .map(|column| column.type_().clone());
+        Ok(statement.params().iter().cloned().chain(columns).collect())
+    }
+
     /// The statement of a text, prepared once, with a value for each of its parameters.
     pub(super) async fn prepared(
         &mut self,
@@ -115,6 +130,14 @@ impl Session {
         values: &[Value],
         name: &str,
     ) -> Result<Statement, Failure> {
+        let wanted = parameters(text);
+        if wanted != Some(values.len()) {
+            let cause = EngineError::Parameters {
+                wanted: wanted.unwrap_or(0),
+                given: values.len(),
+            };
+            return Err(refused(name, cause).into());
+        }
         let statement = match self.statements.get(text) {
             Some(statement) => statement.clone(),
             None => {
@@ -127,15 +150,6 @@ impl Session {
                 made
             }
         };
-        // PostgreSQL would take any order; SQLite would not, and one text serves both.
-        let wanted = in_order(text);
-        if wanted != Some(values.len()) || statement.params().len() != values.len() {
-            let cause = EngineError::Parameters {
-                wanted: wanted.unwrap_or(0),
-                given: values.len(),
-            };
-            return Err(refused(name, cause).into());
-        }
         Ok(statement)
     }
 }

@@ -267,31 +267,36 @@ impl rusqlite::ToSql for Value {
     }
 }
 
-/// Gives each parameter its value; refuses other than one value each, and parameters out of order, which SQLite would
-/// bind to each other's values.
+/// Gives each parameter its value: `$1` the first, wherever it stands. SQLite itself takes `$1` for a name and numbers
+/// names as they appear, so they are bound by name.
 pub(super) fn bind(
     statement: &mut rusqlite::Statement<'_>,
     values: &[Value],
     name: &str,
 ) -> Result<(), StoreError> {
     let count = statement.parameter_count();
-    let in_order = (1..=count).take_while(|&index| {
-        let spelt = statement
-            .parameter_name(index)
-            .and_then(|name| name.strip_prefix('$'));
-        spelt.and_then(|digits| digits.parse().ok()) == Some(index)
-    });
-    let wanted = in_order.count();
-    if wanted != count || count != values.len() {
-        return Err(StoreError::Refused {
-            statement: name.to_owned(),
-            source: EngineError::Parameters {
-                wanted,
-                given: values.len(),
-            },
-        });
+    let refused = |wanted| StoreError::Refused {
+        statement: name.to_owned(),
+        source: EngineError::Parameters {
+            wanted,
+            given: values.len(),
+        },
+    };
+    if count != values.len() {
+        return Err(refused(count));
     }
-    for (index, value) in (1..).zip(values) {
+    for index in 1..=count {
+        let digits = statement
+            .parameter_name(index)
+            .and_then(|spelt| spelt.strip_prefix('$'));
+        let number: usize = digits
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_default();
+        // As many names as values, each of them one of theirs: then each value has its place.
+        let value = number
+            .checked_sub(1)
+            .and_then(|position| values.get(position));
+        let value = value.ok_or_else(|| refused(count))?;
         statement
             .raw_bind_parameter(index, value)
             .map_err(|error| named(error, name))?;
