@@ -2,9 +2,10 @@
 //! the record. The target outlives this process; a new one finds it and goes on with it.
 
 use crate::cmd;
+use crate::driver::Done;
 use crate::ops::{Ctx, recover};
-use crate::target::TargetError;
 use crate::target::iscsi::IscsiTarget;
+use crate::target::{Target, TargetError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,8 +31,15 @@ pub(crate) struct TargetKeeper {
 
 impl TargetKeeper {
     /// Finds the running target, or starts one.
-    pub(crate) async fn start(target: Arc<IscsiTarget>, config_path: PathBuf) -> Result<Self, TargetError> {
-        let keeper = Self { target, config_path, known: Arc::default() };
+    pub(crate) async fn start(
+        target: Arc<IscsiTarget>,
+        config_path: PathBuf,
+    ) -> Result<Self, TargetError> {
+        let keeper = Self {
+            target,
+            config_path,
+            known: Arc::default(),
+        };
         let pid = keeper.find_or_start().await?;
         keeper.known.store(pid, Ordering::Relaxed);
         Ok(keeper)
@@ -57,14 +65,25 @@ impl TargetKeeper {
             tracing::warn!(pid, "the target was started again");
             match recover::exports_match_the_record(&ctx).await {
                 Ok(()) => self.known.store(pid, Ordering::Relaxed),
-                Err(error) => tracing::error!(%error, "the exports were not compared with the record; trying again"),
+                Err(error) => {
+                    tracing::error!(%error, "the exports were not compared with the record; trying again")
+                }
             }
         }
     }
 
     /// At the end of this process: a target that serves nobody ends too, one that serves somebody stays.
     pub(crate) async fn let_go(self) {
-        match self.target.stop_if_idle().await {
+        let ended = match self.target.exports().await {
+            Ok(exports) if exports.is_empty() => self
+                .target
+                .stop(true)
+                .await
+                .map(|done| done == Done::Changed),
+            Ok(_) => Ok(false),
+            Err(error) => Err(error),
+        };
+        match ended {
             Ok(true) => tracing::info!("the target had no exports and ended"),
             Ok(false) => tracing::info!("the target goes on serving its exports"),
             Err(error) => tracing::warn!(%error, "the target could not be asked to end"),
@@ -72,16 +91,19 @@ impl TargetKeeper {
     }
 
     async fn find_or_start(&self) -> Result<u32, TargetError> {
-        if let Ok(pid) = self.target.hello().await {
-            return Ok(pid);
+        if let Ok(hello) = self.target.hello().await {
+            return Ok(hello.pid);
         }
-        let started = cmd::start_target(&self.config_path)
-            .map_err(|source| TargetError::Unavailable { doing: "starting", source })?;
+        let started =
+            cmd::start_target(&self.config_path).map_err(|source| TargetError::Unavailable {
+                doing: "starting",
+                source,
+            })?;
         tracing::info!(pid = started, "target started");
         let deadline = Instant::now() + START;
         loop {
             match self.target.hello().await {
-                Ok(pid) => return Ok(pid),
+                Ok(hello) => return Ok(hello.pid),
                 Err(error) if Instant::now() >= deadline => return Err(error),
                 Err(_) => tokio::time::sleep(START_LOOK).await,
             }

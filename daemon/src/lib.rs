@@ -23,7 +23,7 @@ mod keep_target;
 use crate::config::{Auth, Backend, Config, DriverConfig, RoleName, SecureDelete};
 use crate::driver::Driver;
 use crate::driver::fake::FakeDriver;
-use crate::driver::file::{FileConfig, FileDriver};
+use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
 use crate::keep_target::TargetKeeper;
 use crate::model::id::VolumeTypeId;
 use crate::model::time::Time;
@@ -67,7 +67,7 @@ pub enum RunError {
         /// The backend.
         backend: String,
         #[source]
-        source: driver::DriverError,
+        source: BackendError,
     },
     /// The target cannot be started or reached.
     #[error("the target cannot be used")]
@@ -92,6 +92,20 @@ pub enum RunError {
     },
 }
 
+/// Why a backend cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its files cannot be used.
+    #[error(transparent)]
+    File(#[from] file::OpenError),
+    /// The fake's directory cannot be used.
+    #[error("the directory cannot be used")]
+    Directory(#[from] io::Error),
+    /// The fake was asked for a fault that it does not know.
+    #[error(transparent)]
+    Fault(#[from] driver::fake::BadFault),
+}
+
 /// Runs what the configuration asks for until `shutdown`. `config_path` is handed to the target's process.
 pub async fn run(
     config: Config,
@@ -104,19 +118,28 @@ pub async fn run(
         role_locks.push(locks::take(&config.state_dir, *role)?);
     }
     let opened = Store::open_sqlite(&config.state_dir, SqliteOptions::default()).await;
-    let store =
-        opened.map_err(|source| RunError::Open { directory: config.state_dir.clone(), source })?;
+    let store = opened.map_err(|source| RunError::Open {
+        directory: config.state_dir.clone(),
+        source,
+    })?;
     ensure_default_type(&store).await?;
-    let doorbell = Doorbell::shared(&config.state_dir)
-        .map_err(|source| RunError::Directory { path: config.state_dir.join("bells"), source })?;
+    let doorbell = Doorbell::shared(&config.state_dir).map_err(|source| RunError::Directory {
+        path: config.state_dir.join("bells"),
+        source,
+    })?;
     let (drivers, target) = match config.has(RoleName::Volume) {
-        true => (open_drivers(&config).await?, Some(Arc::new(iscsi_target(&config)))),
+        true => (
+            open_drivers(&config)?,
+            Some(Arc::new(iscsi_target(&config))),
+        ),
         false => (BTreeMap::new(), None),
     };
     let ctx = Arc::new(Ctx {
         store: store.clone(),
         drivers,
-        target: target.clone().map(|target| target as Arc<dyn target::Target>),
+        target: target
+            .clone()
+            .map(|target| target as Arc<dyn target::Target>),
         host: config.host.clone(),
         availability_zone: config.availability_zone.clone(),
         quota: config.quota,
@@ -125,7 +148,9 @@ pub async fn run(
     });
     let tasks = TaskTracker::new();
     let keeper = match target {
-        Some(target) => Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?),
+        Some(target) => {
+            Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?)
+        }
         None => None,
     };
     start_workers(&config, &ctx, &tasks, &shutdown);
@@ -152,8 +177,9 @@ pub async fn run(
 pub async fn run_target(config: &Config, shutdown: CancellationToken) -> Result<(), RunError> {
     make_directory(&config.state_dir)?;
     let config = TargetConfig {
-        directory: target_directory(config),
-        portals: config.target.portals.clone(),
+        state_dir: config.state_dir.clone(),
+        listen: config.target.portals.clone(),
+        portals: portals(config),
         iqn_prefix: config.target.iqn_prefix.clone(),
     };
     Ok(target::iscsi::serve(config, shutdown).await?)
@@ -161,7 +187,11 @@ pub async fn run_target(config: &Config, shutdown: CancellationToken) -> Result<
 
 /// Ends the target process of this configuration's state directory, whatever it serves.
 pub async fn stop_target(config: &Config) -> Result<(), RunError> {
-    iscsi_target(config).stop().await.map_err(RunError::Target)
+    iscsi_target(config)
+        .stop(false)
+        .await
+        .map_err(RunError::Target)?;
+    Ok(())
 }
 
 /// Every operation with its steps, for people and for the crash harness.
@@ -176,46 +206,75 @@ pub fn operations_json() -> serde_json::Value {
 }
 
 fn make_directory(path: &Path) -> Result<(), RunError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| RunError::Directory { path: path.to_owned(), source })
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| RunError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }
 
-fn target_directory(config: &Config) -> PathBuf {
-    config.state_dir.join("target")
+fn portals(config: &Config) -> Vec<String> {
+    config
+        .target
+        .portals
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn iscsi_target(config: &Config) -> IscsiTarget {
-    let portals = config.target.portals.iter().map(ToString::to_string).collect();
-    IscsiTarget::new(&target_directory(config), config.target.iqn_prefix.clone(), portals)
+    IscsiTarget::new(
+        &config.state_dir,
+        &config.target.iqn_prefix,
+        portals(config),
+    )
 }
 
-async fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, RunError> {
+fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, RunError> {
     let mut drivers: BTreeMap<String, Arc<dyn Driver>> = BTreeMap::new();
     for backend in &config.backends {
-        let opened = open_driver(backend).await;
-        let driver =
-            opened.map_err(|source| RunError::Backend { backend: backend.name.clone(), source })?;
+        let opened = open_driver(backend);
+        let driver = opened.map_err(|source| RunError::Backend {
+            backend: backend.name.clone(),
+            source,
+        })?;
         drivers.insert(backend.name.clone(), driver);
     }
     Ok(drivers)
 }
 
-async fn open_driver(backend: &Backend) -> Result<Arc<dyn Driver>, driver::DriverError> {
+fn open_driver(backend: &Backend) -> Result<Arc<dyn Driver>, BackendError> {
     match &backend.driver {
-        DriverConfig::File { secure_delete, wipe_bytes_per_s } => {
+        DriverConfig::File {
+            secure_delete,
+            wipe_bytes_per_s,
+        } => {
             let config = FileConfig {
                 backend: backend.name.clone(),
                 pool: backend.pool.clone(),
                 directory: backend.directory.clone(),
-                secure_delete: *secure_delete == SecureDelete::Zero,
+                secure_delete: match secure_delete {
+                    SecureDelete::Zero => file::SecureDelete::Zero,
+                    SecureDelete::None => file::SecureDelete::None,
+                },
                 wipe_bytes_per_s: *wipe_bytes_per_s,
                 reserved_percentage: backend.reserved_percentage,
                 max_over_subscription_ratio: backend.max_over_subscription_ratio,
+                reflink: Reflink::WhenPossible,
             };
-            Ok(Arc::new(FileDriver::open(config).await?))
+            Ok(Arc::new(FileDriver::open(config)?))
         }
         DriverConfig::Fake { faults } => {
-            Ok(Arc::new(FakeDriver::open(&backend.name, &backend.pool, &backend.directory, faults)?))
+            let faults = driver::fake::Faults::parse(faults)?;
+            Ok(Arc::new(FakeDriver::in_directory(
+                &backend.directory,
+                &backend.name,
+                &backend.pool,
+                faults,
+            )?))
         }
     }
 }
@@ -227,10 +286,15 @@ async fn start_volume_role(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<TargetKeeper, RunError> {
-    let keeper = TargetKeeper::start(target, config_path).await.map_err(RunError::Target)?;
+    let keeper = TargetKeeper::start(target, config_path)
+        .await
+        .map_err(RunError::Target)?;
     ops::recover::exports_match_the_record(ctx).await?;
     ops::report_pools::report(ctx).await;
-    tasks.spawn(ops::report_pools::keep_reporting(Arc::clone(ctx), shutdown.clone()));
+    tasks.spawn(ops::report_pools::keep_reporting(
+        Arc::clone(ctx),
+        shutdown.clone(),
+    ));
     tasks.spawn(keeper.clone().keep(Arc::clone(ctx), shutdown.clone()));
     Ok(keeper)
 }
@@ -274,7 +338,11 @@ async fn serve_api(
             .map_err(|source| RunError::Directory { path, source })?;
         tracing::info!(%address, "listening");
     }
-    let state = api::State { ctx: Arc::clone(ctx), auth, public_endpoint: None };
+    let state = api::State {
+        ctx: Arc::clone(ctx),
+        auth,
+        public_endpoint: None,
+    };
     tasks.spawn(server.run(api::Door::new(api::Api::new(state)), shutdown.clone()));
     Ok(())
 }
@@ -291,11 +359,17 @@ async fn ensure_default_type(store: &Store) -> Result<(), RunError> {
         updated_at: None,
     };
     let mut batch = Batch::new();
-    batch.add(volume_types::INSERT_IF_ABSENT, volume_types::insert_values(&default));
+    batch.add(
+        volume_types::INSERT_IF_ABSENT,
+        volume_types::insert_values(&default),
+    );
     match store.write(batch).await {
         // A full disk keeps what is there readable, and the type is there after the first start.
         Ok(()) | Err(StoreError::Full(_)) => Ok(()),
-        Err(source) => Err(RunError::Domain(error::Error::Store { doing: "written", source })),
+        Err(source) => Err(RunError::Domain(error::Error::Store {
+            doing: "written",
+            source,
+        })),
     }
 }
 
@@ -308,8 +382,8 @@ fn faults(_: &Config) -> Result<Faults, RunError> {
 fn faults(config: &Config) -> Result<Faults, RunError> {
     match &config.faults {
         None => Ok(Faults::default()),
-        Some((at, action)) => {
-            Faults::new(at, action).ok_or_else(|| RunError::Fault { action: action.clone() })
-        }
+        Some((at, action)) => Faults::new(at, action).ok_or_else(|| RunError::Fault {
+            action: action.clone(),
+        }),
     }
 }

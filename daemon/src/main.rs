@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use ashlar_daemon::config::Config;
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,12 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "ashlard", version)]
 struct Arguments {
     /// The configuration; runs in the foreground and logs to stderr.
-    #[arg(long, value_name = "FILE", default_value = "/etc/ashlar/ashlar.toml", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ashlar/ashlar.toml",
+        global = true
+    )]
     config: PathBuf,
     /// Only says whether the configuration is good.
     #[arg(long, value_name = "FILE")]
@@ -38,7 +44,10 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,7 +57,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "these answers are the command's output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
 fn command(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.check_config {
         Config::read(path)?;
@@ -81,7 +93,9 @@ fn run(path: &Path) -> Result<()> {
 /// Runs on threads of its own. What still blocks at the end (a copy, an overwrite) is cut off as by a crash, which
 /// every step must bear anyway.
 fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
