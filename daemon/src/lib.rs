@@ -185,12 +185,10 @@ pub async fn run_target(config: &Config, shutdown: CancellationToken) -> Result<
     Ok(target::iscsi::serve(config, shutdown).await?)
 }
 
-/// Ends the target process of this configuration's state directory, whatever it serves.
-pub async fn stop_target(config: &Config) -> Result<(), RunError> {
-    iscsi_target(config)
-        .stop(false)
-        .await
-        .map_err(RunError::Target)?;
+/// Ends the target process of a state directory, whatever it serves.
+pub async fn stop_target(state_dir: &Path) -> Result<(), RunError> {
+    let target = IscsiTarget::new(state_dir, "", Vec::new());
+    target.stop(false).await.map_err(RunError::Target)?;
     Ok(())
 }
 

@@ -33,9 +33,12 @@ struct Arguments {
 enum Command {
     /// Serves exports over iSCSI; started by ashlard itself, and outlives it.
     Target {
-        /// Ends the target that serves this configuration's state directory.
+        /// Ends the running target instead.
         #[arg(long)]
         stop: bool,
+        /// With --stop: the state directory of the target to end, when its configuration is not at hand.
+        #[arg(long, value_name = "DIR", requires = "stop")]
+        state_dir: Option<PathBuf>,
     },
     /// Prints every operation with its steps, as JSON.
     Operations,
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match command(&arguments) {
@@ -67,16 +71,22 @@ fn command(arguments: &Arguments) -> Result<()> {
         println!("{}: good", path.display());
         return Ok(());
     }
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Operations) => {
             println!("{}", ashlar_daemon::operations_json());
             Ok(())
         }
-        Some(Command::Target { stop: true }) => {
-            let config = Config::read(&arguments.config)?;
-            in_runtime(async move { Ok(ashlar_daemon::stop_target(&config).await?) })
+        Some(Command::Target {
+            stop: true,
+            state_dir,
+        }) => {
+            let state_dir = match state_dir {
+                Some(state_dir) => state_dir.clone(),
+                None => Config::read(&arguments.config)?.state_dir,
+            };
+            in_runtime(async move { Ok(ashlar_daemon::stop_target(&state_dir).await?) })
         }
-        Some(Command::Target { stop: false }) => {
+        Some(Command::Target { stop: false, .. }) => {
             let config = Config::read(&arguments.config)?;
             in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
         }
