@@ -14,7 +14,11 @@ pub(super) struct Links {
 
 impl Links {
     /// From the public endpoint if there is one, else from the request's `Host`.
-    pub(super) fn new(public_endpoint: Option<&str>, host: Option<&str>, project: Option<String>) -> Self {
+    pub(super) fn new(
+        public_endpoint: Option<&str>,
+        host: Option<&str>,
+        project: Option<String>,
+    ) -> Self {
         let base = match (public_endpoint, host) {
             (Some(endpoint), _) => endpoint.trim_end_matches('/').to_owned(),
             (None, host) => format!("http://{}", host.unwrap_or("localhost")),
@@ -37,7 +41,12 @@ impl Links {
     }
 
     /// The `<collection>_links` of a page that is not the last: the same question, from the last item on.
-    pub(super) fn next(&self, collection: &str, query: &[(String, String)], last_id: &str) -> Value {
+    pub(super) fn next(
+        &self,
+        collection: &str,
+        query: &[(String, String)],
+        last_id: &str,
+    ) -> Value {
         let mut pairs: Vec<String> = query
             .iter()
             .filter(|(key, _)| key != "marker")
