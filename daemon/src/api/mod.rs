@@ -8,6 +8,8 @@ mod ashlar;
 pub mod auth;
 mod body;
 mod call;
+#[cfg(test)]
+mod docs;
 pub mod door;
 pub mod error;
 mod filter;
