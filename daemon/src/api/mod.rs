@@ -21,6 +21,8 @@ pub mod routes;
 pub mod server;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod v3;
 mod versions;
 
