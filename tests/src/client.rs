@@ -144,6 +144,22 @@ impl Client {
         }
     }
 
+    /// The same caller without the microversion header.
+    pub fn without_microversion(&self) -> Self {
+        Self {
+            microversion: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same caller on another project's path.
+    pub fn in_project(&self, project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The same address with a token.
     pub fn with_token(&self, token: &str, project: &str) -> Self {
         Self {

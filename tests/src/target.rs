@@ -32,7 +32,8 @@ pub fn free_portal() -> Result<String> {
 
 /// The pid of the target process of this state directory, if it runs.
 pub fn pid(state_dir: &Path) -> Option<Pid> {
-    let wanted = state_dir.as_os_str().as_encoded_bytes();
+    // The directory of the test is in its arguments, whether as configuration or as state directory.
+    let ours = state_dir.parent()?.as_os_str().as_encoded_bytes();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(number) = entry
             .file_name()
@@ -44,7 +45,8 @@ pub fn pid(state_dir: &Path) -> Option<Pid> {
         let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = cmdline.split(|byte| *byte == 0).collect();
         let is_target = words.get(1) == Some(&b"target".as_slice());
-        if is_target && words.contains(&wanted) && !words.contains(&b"--stop".as_slice()) {
+        let is_ours = words.iter().any(|word| word.starts_with(ours));
+        if is_target && is_ours && !words.contains(&b"--stop".as_slice()) {
             return Pid::from_raw(number);
         }
     }
