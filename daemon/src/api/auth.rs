@@ -59,10 +59,14 @@ pub(super) async fn identify(
     let token = token_of(headers)?;
     match (peer, token, mode) {
         // A token counts on the unix socket too: so root can act as somebody else.
-        (Peer::Unix { .. }, Some(token), _) | (Peer::Tcp(_), Some(token), AuthMode::Token) => {
+        (Peer::Unix { .. } | Peer::Tcp(_), Some(token), AuthMode::Token) => {
             by_token(store, &token, request_id).await
         }
         (Peer::Unix { uid }, None, _) => by_uid(uid, request_id),
+        (Peer::Unix { uid }, token @ Some(_), AuthMode::None) => {
+            by_uid(uid, request_id)?;
+            anybody(token.as_ref(), request_id)
+        }
         (Peer::Tcp(from), token, AuthMode::None) => {
             if !is_loopback(from.ip()) || !asks_loopback(headers) {
                 return Err(Error::Unauthenticated);

@@ -343,7 +343,7 @@ mod tests {
     use serde_json::json;
 
     fn with<T>(
-        value: Value,
+        value: &Value,
         read: impl FnOnce(Object<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let body = json!({ "volume": { "x": value } });
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn sizes_are_lenient_about_strings_only() {
-        let size = |value| with(value, |object| object.required_size("x")).ok();
+        let size = |value: Value| with(&value, |object| object.required_size("x")).ok();
         assert_eq!(size(json!(3)), Some(3));
         assert_eq!(size(json!("3")), Some(3));
         assert_eq!(size(json!(NUMBER_MAX)), Some(NUMBER_MAX));
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn booleans_in_cinders_spellings() {
-        let flag = |value| with(value, |object| object.boolean("x"));
+        let flag = |value: Value| with(&value, |object| object.boolean("x"));
         for yes in [
             json!(true),
             json!("True"),
@@ -403,18 +403,18 @@ mod tests {
 
     #[test]
     fn texts_are_bounded_in_characters() {
-        let text = |value| with(value, |object| object.text("x"));
+        let text = |value: Value| with(&value, |object| object.text("x"));
         assert_eq!(text(json!("  a ")), Ok(Some("a".to_owned())));
         assert!(text(json!("é".repeat(255))).is_ok());
         assert!(text(json!("é".repeat(256))).is_err());
         assert!(text(json!("a\0b")).is_err());
         assert!(text(json!(7)).is_err());
-        assert!(with(json!(" "), |object| object.required_text("x")).is_err());
+        assert!(with(&json!(" "), |object| object.required_text("x")).is_err());
     }
 
     #[test]
     fn pairs_by_cinders_rules() {
-        let pairs = |value| with(value, |object| object.pairs("x"));
+        let pairs = |value: Value| with(&value, |object| object.pairs("x"));
         assert!(pairs(json!({"a b:c/d.e-f_g": "v"})).is_ok());
         for bad in [
             json!({"": "v"}),
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn words_are_cinders() {
-        let fault = with(json!("abc"), |object| object.required_size("x")).unwrap_err();
+        let fault = with(&json!("abc"), |object| object.required_size("x")).unwrap_err();
         assert_eq!(
             fault.message(),
             "Invalid input for field/attribute x. Value: abc. 'abc' does not match '^[0-9]+$'"

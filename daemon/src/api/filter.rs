@@ -39,7 +39,7 @@ pub(super) enum Kind {
 }
 
 /// A filter by its name on the wire.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
     /// Its name.
     pub(super) wire: &'static str,

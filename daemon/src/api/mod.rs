@@ -8,6 +8,8 @@ mod ashlar;
 pub mod auth;
 mod body;
 mod call;
+#[cfg(test)]
+mod docs;
 pub mod door;
 pub mod error;
 mod filter;
@@ -21,6 +23,8 @@ pub mod routes;
 pub mod server;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod v3;
 mod versions;
 

@@ -323,7 +323,7 @@ mod tests {
         strict_from: 31,
     };
 
-    fn read(asks: &Asks) -> Result<Wanted, u16> {
+    fn read(asks: &Asks<'_>) -> Result<Wanted, u16> {
         LISTING
             .read(&testing::call(asks))
             .map_err(|fault| fault.code())
@@ -395,7 +395,7 @@ mod tests {
         let mine = Filter::equal("project_id", "p");
         assert_eq!(
             member("all_tenants=1").unwrap().request.filters,
-            [mine.clone()]
+            vec![mine.clone()]
         );
         let admin = |query| {
             read(&Asks {
@@ -407,9 +407,9 @@ mod tests {
             .request
             .filters
         };
-        assert_eq!(admin(""), [mine.clone()]);
+        assert_eq!(admin(""), vec![mine.clone()]);
         assert_eq!(admin("all_tenants=1"), []);
-        assert_eq!(admin("all_tenants=0"), [mine.clone()]);
+        assert_eq!(admin("all_tenants=0"), vec![mine.clone()]);
         assert_eq!(
             admin("all_tenants=True&project_id=q"),
             [Filter::equal("project_id", "q")]

@@ -302,3 +302,6 @@ async fn replaceable(path: &Path) -> Result<(), ListenError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

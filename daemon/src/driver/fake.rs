@@ -193,6 +193,7 @@ impl FakeDriver {
             .blocks
             .retain(|block, _| block.saturating_mul(4096) < len_bytes);
         self.change(name, |objects| {
+            objects.remove(&moved(name, "partial"));
             objects.insert(name.to_owned(), content);
         })
     }

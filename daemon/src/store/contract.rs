@@ -3,7 +3,7 @@
 //! Also [`prepare_all`], which the list of all statements is held against.
 #![cfg(test)]
 
-mod cases;
+pub(super) mod cases;
 mod server;
 
 use secrecy::SecretString;

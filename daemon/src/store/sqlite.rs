@@ -88,7 +88,8 @@ pub(super) struct Sqlite {
     health: Arc<Health>,
     writes: mpsc::Sender<writer::Message>,
     write_places: Arc<Semaphore>,
-    reads: mpsc::Sender<reader::Job>,
+    reads: mpsc::Sender<reader::Message>,
+    readers: usize,
     read_places: Arc<Semaphore>,
 }
 
@@ -117,9 +118,11 @@ impl Sqlite {
             .map(|_| place.connect(Purpose::Read, options))
             .collect::<Result<Vec<_>, _>>()?;
         let writes = writer::start(connection, reserve, Arc::clone(&health), options)?;
+        let count = readers.len();
         let reads = reader::start(readers, &health)?;
         Ok(Self {
             health,
+            readers: count,
             writes,
             write_places: Arc::new(Semaphore::new(WRITE_QUEUE)),
             reads,
@@ -165,7 +168,7 @@ impl Sqlite {
             answer,
             _place: place,
         };
-        if self.reads.send(job).is_err() {
+        if self.reads.send(reader::Message::Read(job)).is_err() {
             return Err(self.thread_gone());
         }
         // The reader interrupts itself at the deadline; a second one is for a disk that hangs.
@@ -180,11 +183,23 @@ impl Sqlite {
     pub(super) async fn close(&self) {
         self.write_places.close();
         self.read_places.close();
-        let (answer, answered) = oneshot::channel();
-        if self.writes.send(writer::Message::Close(answer)).is_err() {
-            return;
-        }
-        if tokio::time::timeout(CLOSE_TIMEOUT, answered).await.is_err() {
+        let ended = async {
+            // The writer last: it folds the log in when nobody reads from it any more.
+            let mut waits = Vec::with_capacity(self.readers);
+            for _ in 0..self.readers {
+                let (answer, answered) = oneshot::channel();
+                // A thread that is gone already drops its answer, which ends the wait for it too.
+                drop(self.reads.send(reader::Message::Close(answer)));
+                waits.push(answered);
+            }
+            for answered in waits {
+                let _ended = answered.await;
+            }
+            let (answer, answered) = oneshot::channel();
+            drop(self.writes.send(writer::Message::Close(answer)));
+            let _ended = answered.await;
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             tracing::warn!("the record did not close in time; the next start recovers its log");
         }
     }

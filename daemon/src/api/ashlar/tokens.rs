@@ -96,20 +96,20 @@ fn view(token: &Token) -> Value {
 mod tests {
     use super::*;
 
-    fn create(said: Value) -> Result<Token, u16> {
+    fn create(said: &Value) -> Result<Token, u16> {
         let body = json!({"token": said});
         create_request(body.as_object().unwrap()).map_err(|fault| fault.code())
     }
 
     #[test]
     fn a_token_is_for_a_project_and_a_member_unless_said() {
-        let token = create(json!({"project_id": "p"})).unwrap();
+        let token = create(&json!({"project_id": "p"})).unwrap();
         assert_eq!(
             (token.user_id.as_str(), token.role, token.expires_at),
             ("p", Role::Member, None)
         );
         let token =
-            create(json!({"project_id": "p", "role": "reader", "expires_in_s": 60})).unwrap();
+            create(&json!({"project_id": "p", "role": "reader", "expires_in_s": 60})).unwrap();
         assert_eq!(token.role, Role::Reader);
         assert!(token.expires_at.unwrap() > token.created_at);
         for bad in [
@@ -121,7 +121,7 @@ mod tests {
             json!({"project_id": "p", "expires_in_s": 2_147_483_647}),
             json!({"project_id": "p", "user_id": "a b"}),
         ] {
-            assert_eq!(create(bad.clone()).unwrap_err(), 400, "{bad}");
+            assert_eq!(create(&bad).unwrap_err(), 400, "{bad}");
         }
     }
 }

@@ -214,7 +214,7 @@ mod tests {
     use crate::model::attachment::AttachMode;
     use crate::model::id::VolumeId;
 
-    fn create(minor: u16, attachment: Value) -> Result<create_attachment::Request, u16> {
+    fn create(minor: u16, attachment: &Value) -> Result<create_attachment::Request, u16> {
         let call = testing::call(&Asks {
             minor,
             ..Asks::default()
@@ -228,7 +228,7 @@ mod tests {
         let id = VolumeId::random().to_string();
         let request = create(
             27,
-            json!({"volume_uuid": id, "instance_uuid": null, "connector": null}),
+            &json!({"volume_uuid": id, "instance_uuid": null, "connector": null}),
         )
         .unwrap();
         assert_eq!(
@@ -236,13 +236,13 @@ mod tests {
             (None, AttachMode::ReadWrite)
         );
         let connector = json!({"initiator": "iqn.a", "mountpoint": "/dev/vdb", "mode": "ro"});
-        let request = create(27, json!({"volume_uuid": id, "connector": connector})).unwrap();
+        let request = create(27, &json!({"volume_uuid": id, "connector": connector})).unwrap();
         assert_eq!(request.mountpoint.as_deref(), Some("/dev/vdb"));
         assert_eq!(request.mode, AttachMode::ReadOnly);
         // The mode is a key of its own from 3.54 on.
         let with_mode = json!({"volume_uuid": id, "mode": "ro"});
-        assert_eq!(create(53, with_mode.clone()).unwrap_err(), 400);
-        assert_eq!(create(54, with_mode).unwrap().mode, AttachMode::ReadOnly);
+        assert_eq!(create(53, &with_mode).unwrap_err(), 400);
+        assert_eq!(create(54, &with_mode).unwrap().mode, AttachMode::ReadOnly);
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
             json!({"volume_uuid": id, "instance_uuid": "i"}),
             json!({"volume_uuid": id, "mode": "wx"}),
         ] {
-            assert_eq!(create(60, bad.clone()).unwrap_err(), 400, "{bad}");
+            assert_eq!(create(60, &bad).unwrap_err(), 400, "{bad}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::api::error::{Answer, ok};
 use crate::api::page::Listing;
 use serde_json::{Value, json};
 
-const RESOURCES: &[(&str, &Listing)] = &[
+pub(in crate::api) const RESOURCES: &[(&str, &Listing)] = &[
     ("attachment", &attachments::LISTING),
     ("snapshot", &snapshots::LISTING),
     ("volume", &volumes::LISTING),

@@ -230,7 +230,7 @@ mod tests {
     use crate::model::id::{SnapshotId, VolumeId};
     use crate::model::size::Gib;
 
-    fn create(minor: u16, snapshot: Value) -> Result<create_snapshot::Request, u16> {
+    fn create(minor: u16, snapshot: &Value) -> Result<create_snapshot::Request, u16> {
         let call = testing::call(&Asks {
             minor,
             ..Asks::default()
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn force_until_3_66() {
         let id = VolumeId::random().to_string();
-        let with = |minor, force: Value| create(minor, json!({"volume_id": id, "force": force}));
+        let with = |minor, force: Value| create(minor, &json!({"volume_id": id, "force": force}));
         assert!(!with(65, json!(null)).unwrap().may_be_attached);
         assert!(!with(65, json!("False")).unwrap().may_be_attached);
         assert!(with(65, json!("True")).unwrap().may_be_attached);
@@ -262,7 +262,7 @@ mod tests {
             json!({"volume_id": id, "colour": 1}),
             json!({"volume_id": id, "metadata": {"k": 1}}),
         ] {
-            assert_eq!(create(0, bad.clone()).unwrap_err(), 400, "{bad}");
+            assert_eq!(create(0, &bad).unwrap_err(), 400, "{bad}");
         }
         let update = |body: Value| update_request(body.as_object().unwrap());
         assert!(update(json!({"snapshot": {}})).is_err());

@@ -144,7 +144,7 @@ async fn change(
 mod tests {
     use super::*;
 
-    fn attach(said: Value) -> Result<attach_volume::Request, u16> {
+    fn attach(said: &Value) -> Result<attach_volume::Request, u16> {
         let body = json!({"os-attach": said});
         let object =
             Object::within(body.as_object().unwrap(), "os-attach").map_err(|fault| fault.code())?;
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn an_attach_names_who_and_where() {
         let id = Uuid::new_v4().to_string();
-        let request = attach(json!({"instance_uuid": id, "mountpoint": "/dev/vdc"})).unwrap();
+        let request = attach(&json!({"instance_uuid": id, "mountpoint": "/dev/vdc"})).unwrap();
         assert_eq!(request.instance_uuid.as_deref(), Some(id.as_str()));
         assert_eq!(request.mode, AttachMode::ReadWrite);
         let request =
-            attach(json!({"host_name": "h", "mountpoint": "/dev/vdc", "mode": "ro"})).unwrap();
+            attach(&json!({"host_name": "h", "mountpoint": "/dev/vdc", "mode": "ro"})).unwrap();
         assert_eq!(request.mode, AttachMode::ReadOnly);
         for bad in [
             json!({"mountpoint": "/dev/vdc"}),
@@ -169,7 +169,7 @@ mod tests {
             json!({"host_name": "h", "mountpoint": "/d", "x": 1}),
             json!(null),
         ] {
-            assert_eq!(attach(bad.clone()).unwrap_err(), 400, "{bad}");
+            assert_eq!(attach(&bad).unwrap_err(), 400, "{bad}");
         }
     }
 

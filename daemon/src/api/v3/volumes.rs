@@ -301,7 +301,7 @@ mod tests {
     use super::*;
     use crate::api::testing::{self, Asks};
 
-    fn create(minor: u16, body: Value) -> Result<create_volume::Request, u16> {
+    fn create(minor: u16, body: &Value) -> Result<create_volume::Request, u16> {
         let call = testing::call(&Asks {
             minor,
             ..Asks::default()
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_clients_send() {
-        let request = create(0, json!({"volume": {
+        let request = create(0, &json!({"volume": {
             "size": "2", "name": " n ", "description": null, "volume_type": "", "metadata": null,
             "snapshot_id": null, "source_volid": null, "consistencygroup_id": null, "imageRef": null,
             "availability_zone": null, "multiattach": false, "user_id": null, "attach_status": "detached",
@@ -325,10 +325,10 @@ mod tests {
     #[test]
     fn unknown_keys_from_3_53() {
         let body = json!({"volume": {"size": 1, "colour": "red"}});
-        assert!(create(52, body.clone()).is_ok());
-        assert_eq!(create(53, body).unwrap_err(), 400);
+        assert!(create(52, &body).is_ok());
+        assert_eq!(create(53, &body).unwrap_err(), 400);
         assert_eq!(
-            create(0, json!({"volume": {"size": 1}, "colour": 1})).unwrap_err(),
+            create(0, &json!({"volume": {"size": 1}, "colour": 1})).unwrap_err(),
             400
         );
     }
@@ -337,7 +337,7 @@ mod tests {
     fn sources_that_do_not_exist_are_never_an_empty_volume() {
         let id = VolumeId::random().to_string();
         let with = |key: &str, value: Value| {
-            create(60, json!({"volume": {"size": 1, key: value}})).unwrap_err()
+            create(60, &json!({"volume": {"size": 1, key: value}})).unwrap_err()
         };
         assert_eq!(with("imageRef", json!(id)), 400);
         assert_eq!(with("backup_id", json!(id)), 404);
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(with("multiattach", json!("True")), 400);
         assert_eq!(with("snapshot_id", json!("x")), 400);
         let both = json!({"volume": {"size": 1, "snapshot_id": id, "source_volid": id}});
-        assert_eq!(create(0, both).unwrap_err(), 400);
+        assert_eq!(create(0, &both).unwrap_err(), 400);
     }
 
     #[test]
@@ -362,13 +362,13 @@ mod tests {
             json!({"size": 2_147_483_648_i64}),
         ] {
             assert_eq!(
-                create(0, json!({"volume": volume.clone()})).unwrap_err(),
+                create(0, &json!({"volume": volume.clone()})).unwrap_err(),
                 400,
                 "{volume}"
             );
         }
         for body in [json!({}), json!({"volume": null}), json!({"volume": []})] {
-            assert_eq!(create(0, body.clone()).unwrap_err(), 400, "{body}");
+            assert_eq!(create(0, &body).unwrap_err(), 400, "{body}");
         }
     }
 

@@ -120,6 +120,12 @@ impl PoolFile {
         range: Range<u64>,
         check: impl Fn() -> Result<(), DriverError>,
     ) -> Result<(), DriverError> {
+        let stat = rustix::fs::fstatvfs(&self.file)
+            .map_err(|error| self.failed("asking for free space", error))?;
+        // Not by trying: that would take the last block from everybody else before it is given back.
+        if stat.f_bavail.saturating_mul(stat.f_frsize) < range.end.saturating_sub(range.start) {
+            return Err(self.failed("allocating space", Errno::NOSPC));
+        }
         let mut at = range.start;
         while at < range.end {
             check()?;

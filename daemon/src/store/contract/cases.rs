@@ -65,7 +65,7 @@ fn thing(id: &str, name: Option<&str>) -> Vec<Value> {
 }
 
 /// A batch that inserts one thing.
-pub(super) fn insert(id: &str, name: Option<&str>) -> Batch {
+pub(in crate::store) fn insert(id: &str, name: Option<&str>) -> Batch {
     let mut batch = Batch::new();
     batch.add(INSERT, thing(id, name));
     batch
@@ -79,7 +79,7 @@ fn query(text: &'static str, values: Vec<Value>) -> Query {
 }
 
 /// How many things there are.
-pub(super) async fn count(store: &Store) -> i64 {
+pub(in crate::store) async fn count(store: &Store) -> i64 {
     let row = store.row(Query::of(COUNT, vec![])).await.unwrap().unwrap();
     row.int(0).unwrap()
 }

@@ -69,34 +69,39 @@ impl Place {
     /// over each other's change of mode. It is never opened but by SQLite, since closing a file drops every lock that
     /// the process has on it, SQLite's own with them.
     fn make(&self) -> Result<(), StoreError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let here = format!("{NEW}{}-{number}", std::process::id());
         if !self.path.exists() {
-            let new = self.path.with_file_name(here);
-            // Readable by its owner only, since it holds secrets; the log beside it takes over its mode.
-            let made = OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&new);
-            made.map_err(beside)?;
-            let connection = Connection::open_with_flags(&new, FLAGS).map_err(fault)?;
-            connection
-                .pragma_update_and_check(None, "journal_mode", "WAL", |_row| Ok(()))
-                .map_err(fault)?;
-            connection
-                .pragma_update(None, "application_id", APPLICATION_ID)
-                .map_err(fault)?;
-            connection
-                .close()
-                .map_err(|(_connection, error)| fault(error))?;
-            match std::fs::hard_link(&new, &self.path) {
-                Err(error) if !self.path.exists() => return Err(beside(error)),
-                Ok(()) | Err(_) => {}
+            let made = self.make_new();
+            // Another process may have been first, and have swept ours away half made.
+            if !self.path.exists() {
+                made?;
             }
         }
         self.sweep().map_err(beside)
+    }
+
+    fn make_new(&self) -> Result<(), StoreError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{NEW}{}-{number}", std::process::id());
+        let new = self.path.with_file_name(name);
+        // Readable by its owner only, since it holds secrets; the log beside it takes over its mode.
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(beside)?;
+        let connection = Connection::open_with_flags(&new, FLAGS).map_err(fault)?;
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |_row| Ok(()))
+            .map_err(fault)?;
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(fault)?;
+        connection
+            .close()
+            .map_err(|(_connection, error)| fault(error))?;
+        std::fs::hard_link(&new, &self.path).map_err(beside)
     }
 
     /// Removes what a crash left of making, and makes the name itself durable.

@@ -28,6 +28,15 @@ pub(super) struct Job {
     pub(super) _place: OwnedSemaphorePermit,
 }
 
+/// What a thread can be asked.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Answer this.
+    Read(Job),
+    /// End, and say so when the connection is closed; each thread takes one.
+    Close(oneshot::Sender<()>),
+}
+
 /// The clock that SQLite looks at while it works: when to give up, in ms since the thread began.
 #[derive(Debug, Clone)]
 struct Alarm {
@@ -51,7 +60,7 @@ impl Alarm {
 pub(super) fn start(
     connections: Vec<Connection>,
     health: &Arc<Health>,
-) -> Result<mpsc::Sender<Job>, StoreError> {
+) -> Result<mpsc::Sender<Message>, StoreError> {
     let (sender, inbox) = mpsc::channel();
     let inbox = Arc::new(Mutex::new(inbox));
     for (number, mut connection) in connections.into_iter().enumerate() {
@@ -66,23 +75,33 @@ pub(super) fn start(
         let (inbox, health) = (Arc::clone(&inbox), Arc::clone(health));
         thread::Builder::new()
             .name(format!("store-read-{number}"))
-            .spawn(move || serve(&connection, &inbox, &health, &alarm))
+            .spawn(move || {
+                let closing = serve(&connection, &inbox, &health, &alarm);
+                drop(connection);
+                if let Some(answer) = closing {
+                    let _unheard = answer.send(());
+                }
+            })
             .map_err(|error| StoreError::Broken(error.into()))?;
     }
     Ok(sender)
 }
 
-/// Answers calls until the store is dropped.
+/// Answers calls until it is told to close, or the store is dropped.
 fn serve(
     connection: &Connection,
-    inbox: &Mutex<mpsc::Receiver<Job>>,
+    inbox: &Mutex<mpsc::Receiver<Message>>,
     health: &Health,
     alarm: &Alarm,
-) {
+) -> Option<oneshot::Sender<()>> {
     loop {
         // The lock is held while waiting: the others wait for it instead of for the queue, and one is woken per call.
         let next = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
+        let job = match next {
+            Ok(Message::Read(job)) => job,
+            Ok(Message::Close(answer)) => return Some(answer),
+            Err(_dropped) => return None,
+        };
         if job.answer.is_closed() {
             continue;
         }

@@ -34,7 +34,7 @@ pub(super) struct Job {
 pub(super) enum Message {
     /// Commit this.
     Write(Job),
-    /// Commit what was queued before this, then end.
+    /// Commit what was queued before this, then end, and say so when the connection is closed.
     Close(oneshot::Sender<()>),
 }
 
@@ -73,14 +73,20 @@ pub(super) fn start(
     };
     thread::Builder::new()
         .name("store-write".to_owned())
-        .spawn(move || writer.serve(&inbox))
+        .spawn(move || {
+            let closing = writer.serve(&inbox);
+            drop(writer);
+            if let Some(answer) = closing {
+                let _unheard = answer.send(());
+            }
+        })
         .map_err(|error| StoreError::Broken(error.into()))?;
     Ok(sender)
 }
 
 impl Writer {
-    /// Commits what comes until it is closed or the store is dropped.
-    fn serve(&mut self, inbox: &Receiver<Message>) {
+    /// Commits what comes until it is told to close, or the store is dropped.
+    fn serve(&mut self, inbox: &Receiver<Message>) -> Option<oneshot::Sender<()>> {
         loop {
             let first = match self.next(inbox) {
                 Ok(message) => message,
@@ -88,7 +94,7 @@ impl Writer {
                     self.probe();
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return None,
             };
             let mut jobs = VecDeque::new();
             let mut closing = None;
@@ -105,10 +111,9 @@ impl Writer {
                 }
             }
             self.serve_group(jobs.into());
-            if let Some(answer) = closing {
+            if closing.is_some() {
                 self.fold_log();
-                let _unheard = answer.send(());
-                return;
+                return closing;
             }
             if self.health.is_full() && Instant::now() >= self.next_probe {
                 self.probe();
