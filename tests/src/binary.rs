@@ -43,6 +43,11 @@ pub fn ashlar() -> Result<PathBuf> {
     once(&BUILT, || build(&["-p", "ashlar", "--bin", "ashlar"]))
 }
 
+/// cargo: the one that runs us, if one does.
+pub fn cargo() -> std::process::Command {
+    cmd::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Builds with cargo and returns the executable that it names.
 pub fn build(args: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
