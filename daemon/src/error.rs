@@ -69,7 +69,7 @@ pub enum Error {
         /// The backend's first sentence, fit for the owner.
         reason: String,
         #[source]
-        source: EdgeError,
+        source: Box<EdgeError>,
     },
     /// An operation that the caller waited for failed; it was undone.
     #[error("{verb} failed: {reason}")]

@@ -47,7 +47,7 @@ pub async fn begin(
         created_at: Time::now(),
         updated_at: None,
     };
-    let mut beginning = Beginning::new(ctx, caller, Verb::AttachVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::AttachVolume, &id);
     beginning.makes_attachment(&attachment);
     let row = status::row(Verb::AttachVolume).volume;
     let mut from = row.map(|one| one.from.to_vec()).unwrap_or_default();

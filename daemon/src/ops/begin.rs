@@ -87,7 +87,7 @@ impl<'a> Beginning<'a> {
         ctx: &'a Ctx,
         caller: &'a Caller,
         verb: Verb,
-        object_id: impl ToString,
+        object_id: &impl ToString,
     ) -> Self {
         Self {
             ctx,

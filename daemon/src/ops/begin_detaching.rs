@@ -11,7 +11,7 @@ use crate::store::Batch;
 /// Announces it.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::BeginDetaching, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::BeginDetaching, &id);
     beginning.moves_volume(&volume);
     beginning.commit_at_once(Batch::new()).await
 }

@@ -20,7 +20,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<(), E
             ),
         }));
     }
-    let mut beginning = Beginning::new(ctx, caller, Verb::CompleteAttachment, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::CompleteAttachment, &id);
     beginning.moves_attachment(&attachment);
     beginning.moves_volume(&volume);
     let mut ends = Batch::new();

@@ -186,7 +186,7 @@ async fn export_volume(ctx: &Ctx, volume: &Volume) -> Result<Address, Error> {
     let device = driver
         .device(&volume_ref)
         .await
-        .map_err(|error| driver_failed("opening", volume.id, error))?;
+        .map_err(|error| driver_failed("opening", &volume.id, error))?;
     let target = target_of(ctx)?;
     let export = Export {
         volume_id: volume.id,
@@ -195,7 +195,7 @@ async fn export_volume(ctx: &Ctx, volume: &Volume) -> Result<Address, Error> {
     target
         .export(&export)
         .await
-        .map_err(|error| target_failed("the export", volume.id, error))?;
+        .map_err(|error| target_failed("the export", &volume.id, error))?;
     Ok(target.address(volume.id))
 }
 
@@ -206,7 +206,7 @@ async fn allow_one(ctx: &Ctx, connection: &ConnectionRow, chap: &Chap) -> Result
         read_only: connection.read_only,
     };
     let allowed = target_of(ctx)?.allow(connection.volume_id, &access).await;
-    allowed.map_err(|error| target_failed("letting the host in", connection.volume_id, error))?;
+    allowed.map_err(|error| target_failed("letting the host in", &connection.volume_id, error))?;
     Ok(())
 }
 
@@ -252,7 +252,7 @@ async fn deny(job: &Job) -> Result<Outcome, Error> {
         return Outcome::nothing();
     }
     let denied = target_of(&job.ctx)?.deny(volume.id, &initiator).await;
-    denied.map_err(|error| target_failed("shutting the host out", volume.id, error))?;
+    denied.map_err(|error| target_failed("shutting the host out", &volume.id, error))?;
     Outcome::nothing()
 }
 
@@ -272,7 +272,7 @@ async fn unexport(job: &Job) -> Result<Outcome, Error> {
 /// Takes a volume's export away; already so is fine.
 pub(super) async fn withdraw(ctx: &Ctx, volume: VolumeId) -> Result<(), Error> {
     let gone = target_of(ctx)?.unexport(volume).await;
-    gone.map_err(|error| target_failed("taking the export away", volume, error))?;
+    gone.map_err(|error| target_failed("taking the export away", &volume, error))?;
     Ok(())
 }
 

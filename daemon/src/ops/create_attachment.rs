@@ -48,7 +48,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
     let mode = request.mode;
     let shares = may_share(ctx, &volume, &request).await?;
     let attachment = new_attachment(&volume, request);
-    let mut beginning = Beginning::new(ctx, caller, Verb::CreateAttachment, attachment.id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::CreateAttachment, &attachment.id);
     beginning.makes_attachment(&attachment);
     if !shares {
         beginning.rule(

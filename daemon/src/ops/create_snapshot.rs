@@ -75,7 +75,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Snaps
         created_at: Time::now(),
         updated_at: None,
     };
-    let mut beginning = Beginning::new(ctx, caller, Verb::CreateSnapshot, snapshot.id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::CreateSnapshot, &snapshot.id);
     beginning.reads_volume(&volume);
     let too_many = Refusal::Rule {
         why: format!(
@@ -113,7 +113,7 @@ async fn capture(job: &Job) -> Result<Outcome, Error> {
     let kept = driver
         .snapshot(&volume_ref, &snapshot_ref(&snapshot, pool), live, &job.work)
         .await;
-    kept.map_err(|error| driver_failed("the snapshot", volume.id, error))?;
+    kept.map_err(|error| driver_failed("the snapshot", &volume.id, error))?;
     Outcome::nothing()
 }
 
@@ -124,6 +124,6 @@ async fn remove(job: &Job) -> Result<Outcome, Error> {
     driver
         .remove(&object)
         .await
-        .map_err(|error| driver_failed("clearing away", snapshot.id, error))?;
+        .map_err(|error| driver_failed("clearing away", &snapshot.id, error))?;
     Outcome::nothing()
 }

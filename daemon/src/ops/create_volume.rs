@@ -100,7 +100,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
     }
     let volume_type = choose_type(ctx, caller, &request, &origin).await?;
     let volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
-    let mut beginning = Beginning::new(ctx, caller, Verb::CreateVolume, volume.id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::CreateVolume, &volume.id);
     match &origin {
         Origin::Nothing => {}
         Origin::Snapshot(snapshot) => beginning.reads_snapshot(snapshot),
@@ -290,7 +290,7 @@ async fn make(job: &Job) -> Result<Outcome, Error> {
     };
     let volume_ref = volume_ref(ctx, &volume, pool).await?;
     let made = driver.create(&volume_ref, &source, &job.work).await;
-    made.map_err(|error| driver_failed("making", volume.id, error))?;
+    made.map_err(|error| driver_failed("making", &volume.id, error))?;
     Outcome::nothing()
 }
 
@@ -302,7 +302,7 @@ async fn unmake(job: &Job) -> Result<Outcome, Error> {
         driver
             .remove(&object)
             .await
-            .map_err(|error| driver_failed("clearing away", volume.id, error))?;
+            .map_err(|error| driver_failed("clearing away", &volume.id, error))?;
     }
     Outcome::nothing()
 }

@@ -31,7 +31,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
     let held = attachments::of_volume(&ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, &id);
     beginning.moves_attachment(&attachment);
     let row = status::row(Verb::DeleteAttachment).volume;
     let from = row.map(|one| one.from).unwrap_or_default();

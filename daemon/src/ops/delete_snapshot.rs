@@ -46,7 +46,7 @@ struct Asked {
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Error> {
     let snapshot = visible_snapshot(ctx, caller, id).await?;
     let volume = visible_volume(ctx, caller, snapshot.volume_id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteSnapshot, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteSnapshot, &id);
     beginning.moves_snapshot(&snapshot);
     beginning.shares_volume(&volume);
     let asked = Asked {
@@ -63,7 +63,7 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let (driver, pool) = driver_of(&job.ctx, &snapshot.host)?;
     let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
     let wiped = driver.wipe(&object, &job.work).await;
-    wiped.map_err(|error| driver_failed("overwriting", snapshot.id, error))?;
+    wiped.map_err(|error| driver_failed("overwriting", &snapshot.id, error))?;
     Outcome::nothing()
 }
 
@@ -74,7 +74,7 @@ async fn remove(job: &Job) -> Result<Outcome, Error> {
     driver
         .remove(&object)
         .await
-        .map_err(|error| driver_failed("removing", snapshot.id, error))?;
+        .map_err(|error| driver_failed("removing", &snapshot.id, error))?;
     Outcome::nothing()
 }
 

@@ -62,7 +62,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
     let dependants = snapshots::of_volume(&ctx.store, id)
         .await
         .map_err(unreadable)?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
     beginning.moves_volume(&volume);
     beginning.rule(
         volumes::IS_NOT_ATTACHED,
@@ -133,7 +133,7 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let (driver, pool) = driver_of(&job.ctx, host)?;
     for snapshot in job.snapshots().await? {
         let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
-        let failed = |error| driver_failed("deleting the snapshot", snapshot.id, error);
+        let failed = |error| driver_failed("deleting the snapshot", &snapshot.id, error);
         driver
             .wipe(&object, &Work::default())
             .await
@@ -142,7 +142,7 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     }
     let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
     let wiped = driver.wipe(&object, &job.work).await;
-    wiped.map_err(|error| driver_failed("overwriting", volume.id, error))?;
+    wiped.map_err(|error| driver_failed("overwriting", &volume.id, error))?;
     Outcome::nothing()
 }
 
@@ -154,7 +154,7 @@ async fn remove(job: &Job) -> Result<Outcome, Error> {
         driver
             .remove(&object)
             .await
-            .map_err(|error| driver_failed("removing", volume.id, error))?;
+            .map_err(|error| driver_failed("removing", &volume.id, error))?;
     }
     Outcome::nothing()
 }

@@ -21,7 +21,7 @@ pub async fn begin(
         .await
         .map_err(unreadable)?;
     let attachment = choose(id, held, attachment_id)?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::DetachVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::DetachVolume, &id);
     if let Some(attachment) = &attachment {
         beginning.moves_attachment(attachment);
     }

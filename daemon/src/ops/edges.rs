@@ -74,13 +74,13 @@ pub(super) async fn live_writes(
     target
         .live_writes(volume)
         .await
-        .map_err(|error| target_failed("watching the writes", volume, error))
+        .map_err(|error| target_failed("watching the writes", &volume, error))
 }
 
 /// A driver's failure, with what was being attempted.
 pub(super) fn driver_failed(
     step: &'static str,
-    object: impl ToString,
+    object: &impl ToString,
     error: DriverError,
 ) -> Error {
     match error {
@@ -94,7 +94,7 @@ pub(super) fn driver_failed(
             step,
             object: object.to_string(),
             reason: error.to_string(),
-            source: EdgeError::Driver(error),
+            source: Box::new(EdgeError::Driver(error)),
         },
     }
 }
@@ -102,14 +102,14 @@ pub(super) fn driver_failed(
 /// A target's failure, with what was being attempted.
 pub(super) fn target_failed(
     step: &'static str,
-    object: impl ToString,
+    object: &impl ToString,
     error: TargetError,
 ) -> Error {
     Error::Backend {
         step,
         object: object.to_string(),
         reason: error.to_string(),
-        source: EdgeError::Target(error),
+        source: Box::new(EdgeError::Target(error)),
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn begin(
         }));
     }
     let host = placed(&volume).unwrap_or_default();
-    let mut beginning = Beginning::new(ctx, caller, Verb::ExtendVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::ExtendVolume, &id);
     if may_be_attached {
         beginning.moves_volume(&volume);
     } else {
@@ -156,7 +156,7 @@ async fn grow(job: &Job) -> Result<Outcome, Error> {
     driver
         .extend(&volume_ref)
         .await
-        .map_err(|error| driver_failed("growing", volume.id, error))?;
+        .map_err(|error| driver_failed("growing", &volume.id, error))?;
     Outcome::nothing()
 }
 
@@ -172,7 +172,7 @@ async fn announce(job: &Job) -> Result<Outcome, Error> {
             tracing::warn!(volume = %volume.id, %error, "hosts are told of the new size when the target is back");
             Outcome::nothing()
         }
-        Err(error) => Err(target_failed("telling the hosts", volume.id, error)),
+        Err(error) => Err(target_failed("telling the hosts", &volume.id, error)),
     }
 }
 

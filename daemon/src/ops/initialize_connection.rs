@@ -29,7 +29,7 @@ pub async fn begin(
     connector: Connector,
 ) -> Result<Connected, Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::InitializeConnection, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::InitializeConnection, &id);
     beginning.moves_volume(&volume);
     connect::intends(&mut beginning, id, &connector, "", AttachMode::ReadWrite)?;
     let operation = beginning

@@ -42,8 +42,12 @@ pub mod reserve_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
 pub mod terminate_connection;
+pub mod tokens;
 pub mod unreserve_volume;
 pub mod update_attachment;
+pub mod update_snapshot;
+pub mod update_volume;
+pub mod volume_types;
 
 pub use connect::{Connected, connected};
 pub use doorbell::Doorbell;

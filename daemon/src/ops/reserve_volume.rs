@@ -12,7 +12,7 @@ use crate::store::Batch;
 /// Holds it.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::ReserveVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::ReserveVolume, &id);
     if volume.multiattach && volume.status == VolumeStatus::InUse {
         beginning.moves_volume_from(
             &volume,

@@ -74,7 +74,7 @@ pub async fn begin(
             snapshot_gib: snapshot.size_gib.get(),
         }));
     }
-    let mut beginning = Beginning::new(ctx, caller, Verb::RevertVolume, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::RevertVolume, &id);
     beginning.moves_volume(&volume);
     beginning.moves_snapshot(&snapshot);
     let changed = || {
@@ -104,7 +104,7 @@ async fn restore(job: &Job) -> Result<Outcome, Error> {
     let reverted = driver
         .revert(&volume_ref, &snapshot_ref(&snapshot, pool), &job.work)
         .await;
-    reverted.map_err(|error| driver_failed("reverting", volume.id, error))?;
+    reverted.map_err(|error| driver_failed("reverting", &volume.id, error))?;
     Outcome::nothing()
 }
 

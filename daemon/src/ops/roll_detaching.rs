@@ -11,7 +11,7 @@ use crate::store::Batch;
 /// Takes it back.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::RollDetaching, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::RollDetaching, &id);
     beginning.moves_volume(&volume);
     beginning.commit_at_once(Batch::new()).await
 }

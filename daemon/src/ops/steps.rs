@@ -329,7 +329,9 @@ async fn undo_step(job: &Job, take_back: StepFn) -> Result<Outcome, Error> {
     }
 }
 
-async fn write(job: &Job, batch: Batch) -> Result<(), Unrecorded> {
+async fn write(job: &Job, mut batch: Batch) -> Result<(), Unrecorded> {
+    // What runs already must be able to end, also on a full disk.
+    batch.essential();
     let written = job.ctx.store.write(batch).await;
     written.map_err(|error| Unrecorded(unwritable(error)))?;
     job.ctx.doorbell.ring();

@@ -29,7 +29,7 @@ pub async fn begin(
     connector: Connector,
 ) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::TerminateConnection, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::TerminateConnection, &id);
     beginning.moves_volume(&volume);
     beginning.asks(connect::asked(Some(connector.initiator), ""));
     let operation = beginning

@@ -33,7 +33,7 @@ pub async fn begin(
     let attachment = visible_attachment(ctx, caller, id).await?;
     let volume = visible_volume(ctx, caller, attachment.volume_id).await?;
     refuse_other_host(ctx, &volume, &attachment, &connector).await?;
-    let mut beginning = Beginning::new(ctx, caller, Verb::UpdateAttachment, id);
+    let mut beginning = Beginning::new(ctx, caller, Verb::UpdateAttachment, &id);
     beginning.moves_attachment(&attachment);
     beginning.moves_volume(&volume);
     connect::intends(

@@ -12,6 +12,7 @@
 pub mod attachments;
 pub mod batch;
 mod contract;
+mod domain_tests;
 pub mod exports;
 mod health;
 pub mod json;

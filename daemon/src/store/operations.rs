@@ -244,7 +244,7 @@ pub fn insert(batch: &mut Batch, operation: &Operation) {
         operation.request_id.as_str().into(),
         operation.object_id.as_str().into(),
         operation.input.as_str().into(),
-        number(operation.steps_done).into(),
+        number(operation.steps_done),
         operation.created_at.as_str().into(),
         operation.finished_at.as_ref().map(Time::as_str).into(),
         operation.deadline_at.as_str().into(),
@@ -283,7 +283,7 @@ pub fn record_step(batch: &mut Batch, operation: &Operation, step: &StepRecord) 
     let id = operation.id.to_string();
     let values = vec![
         id.as_str().into(),
-        number(operation.steps_done).into(),
+        number(operation.steps_done),
         operation.phase.as_str().into(),
         operation.queue.as_str().into(),
     ];
@@ -318,7 +318,7 @@ pub fn turn(id: OperationId, steps: usize, error: &str) -> Batch {
     batch.guard(
         "operation",
         UNDO,
-        vec![id.to_string().into(), number(steps).into(), error.into()],
+        vec![id.to_string().into(), number(steps), error.into()],
     );
     batch
 }

@@ -63,6 +63,13 @@ pub const SET_EXTRA_SPECS: Sql = Sql {
     text: "UPDATE volume_types SET extra_specs = $3, updated_at = $4 WHERE id = $1 AND extra_specs = $2",
 };
 
+/// Parameters: id. A guard: no volume has the type.
+pub const IS_UNUSED: Sql = Sql {
+    name: "volume_types.is_unused",
+    text: "UPDATE volume_types SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id)",
+};
+
 /// Parameters: id. A guard: deletes only a type that no volume has.
 pub const DELETE_UNUSED: Sql = Sql {
     name: "volume_types.delete_unused",
@@ -77,6 +84,7 @@ pub(super) const ALL: &[Sql] = &[
     INSERT_IF_ABSENT,
     UPDATE,
     SET_EXTRA_SPECS,
+    IS_UNUSED,
     DELETE_UNUSED,
 ];
 

@@ -19,6 +19,7 @@ pub const SHAPE: Shape = Shape {
     columns: &[
         "id",
         "project_id",
+        "user_id",
         "name",
         "description",
         "size_gib",

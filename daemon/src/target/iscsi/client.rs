@@ -1,0 +1,366 @@
+//! The target as the control process uses it: the `Target` contract over the control socket. Each
+//! call is a connection of its own, so that a restarted target is simply spoken to again; only a
+//! [`LiveWrites`] handle keeps its connection, because the target lets go of a volume's writes when
+//! that connection ends.
+
+use super::serve::control_socket;
+use super::table::{AccessRecord, ChapRecord, Secret};
+use super::wire::{Answer, Op};
+use crate::driver::{Device, Done, LiveWrites, LiveWritesLost};
+use crate::model::id::VolumeId;
+use crate::target::{Access, Address, Export, ExportState, Session, Target, TargetError};
+use async_trait::async_trait;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// Longer than the target needs at most to end a session's last write.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
+/// Longest answer: the dirty map of a very large volume, range by range.
+const ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
+
+/// Ashlar's own target, in its process.
+#[derive(Debug, Clone)]
+pub struct IscsiTarget {
+    socket: PathBuf,
+    iqn_prefix: String,
+    portals: Vec<String>,
+}
+
+/// What a running target says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Version of its program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The addresses it listens on.
+    pub listening: Vec<String>,
+}
+
+impl IscsiTarget {
+    /// The target of a state directory. `portals` is what hosts are told, `ip:port` each.
+    pub fn new(state_dir: &Path, iqn_prefix: &str, portals: Vec<String>) -> Self {
+        let socket = control_socket(state_dir);
+        Self {
+            socket,
+            iqn_prefix: iqn_prefix.to_lowercase(),
+            portals,
+        }
+    }
+
+    /// Whether it runs, and as what.
+    pub async fn hello(&self) -> Result<Hello, TargetError> {
+        let doing = "saying hello";
+        match self.ask(doing, &Op::Hello).await? {
+            Answer::Hello {
+                version,
+                pid,
+                listening,
+            } => Ok(Hello {
+                version,
+                pid,
+                listening,
+            }),
+            _ => Err(odd(doing)),
+        }
+    }
+
+    /// Ends sessions of a volume without shutting anybody out.
+    pub async fn kick(
+        &self,
+        volume: VolumeId,
+        initiator: Option<&str>,
+    ) -> Result<Done, TargetError> {
+        let initiator = initiator.map(str::to_owned);
+        self.change(
+            "ending sessions",
+            volume,
+            &Op::Kick {
+                volume_id: volume.uuid(),
+                initiator,
+            },
+        )
+        .await
+    }
+
+    /// Asks the process to end; with `only_idle`, not while somebody is logged in, which is then
+    /// [`Done::AlreadySo`].
+    pub async fn stop(&self, only_idle: bool) -> Result<Done, TargetError> {
+        let doing = "stopping";
+        let op = if only_idle { Op::StopIfIdle } else { Op::Stop };
+        match self.ask(doing, &op).await? {
+            Answer::Done { changed } => Ok(as_done(changed)),
+            _ => Err(odd(doing)),
+        }
+    }
+
+    async fn ask(&self, doing: &'static str, op: &Op) -> Result<Answer, TargetError> {
+        let unavailable = |source| TargetError::Unavailable { doing, source };
+        let mut line = Line::open(&self.socket).await.map_err(unavailable)?;
+        line.ask(op).await.map_err(unavailable)
+    }
+
+    async fn change(
+        &self,
+        doing: &'static str,
+        volume_id: VolumeId,
+        op: &Op,
+    ) -> Result<Done, TargetError> {
+        match self.ask(doing, op).await? {
+            Answer::Done { changed } => Ok(as_done(changed)),
+            Answer::NotExported => Err(TargetError::NotExported { volume_id }),
+            Answer::Refused { why } => Err(TargetError::Refused {
+                doing,
+                volume_id,
+                why,
+            }),
+            Answer::Hello { .. }
+            | Answer::Exports { .. }
+            | Answer::Sessions { .. }
+            | Answer::Dirty { .. } => Err(odd(doing)),
+        }
+    }
+}
+
+fn as_done(changed: bool) -> Done {
+    if changed {
+        Done::Changed
+    } else {
+        Done::AlreadySo
+    }
+}
+
+/// An answer that does not belong to its request: another program at the socket.
+fn odd(doing: &'static str) -> TargetError {
+    let source = io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the answer is not the request's",
+    );
+    TargetError::Unavailable { doing, source }
+}
+
+#[async_trait]
+impl Target for IscsiTarget {
+    async fn export(&self, export: &Export) -> Result<Done, TargetError> {
+        let op = Op::Export {
+            volume_id: export.volume_id.uuid(),
+            path: export.device.path.clone(),
+            len_bytes: export.device.len_bytes,
+        };
+        self.change("exporting", export.volume_id, &op).await
+    }
+
+    async fn unexport(&self, volume: VolumeId) -> Result<Done, TargetError> {
+        self.change(
+            "unexporting",
+            volume,
+            &Op::Unexport {
+                volume_id: volume.uuid(),
+            },
+        )
+        .await
+    }
+
+    async fn allow(&self, volume: VolumeId, access: &Access) -> Result<Done, TargetError> {
+        let secret = Secret(access.chap.secret.clone());
+        let access = AccessRecord {
+            initiator: access.initiator.clone(),
+            chap: ChapRecord {
+                user: access.chap.user.clone(),
+                secret,
+            },
+            mutual: None,
+            read_only: access.read_only,
+        };
+        self.change(
+            "letting an initiator in",
+            volume,
+            &Op::Allow {
+                volume_id: volume.uuid(),
+                access,
+            },
+        )
+        .await
+    }
+
+    async fn deny(&self, volume: VolumeId, initiator: &str) -> Result<Done, TargetError> {
+        let op = Op::Deny {
+            volume_id: volume.uuid(),
+            initiator: initiator.to_owned(),
+        };
+        self.change("shutting an initiator out", volume, &op).await
+    }
+
+    async fn resize(&self, volume: VolumeId, len_bytes: u64) -> Result<Done, TargetError> {
+        let op = Op::Resize {
+            volume_id: volume.uuid(),
+            len_bytes,
+        };
+        self.change("resizing", volume, &op).await
+    }
+
+    fn address(&self, volume: VolumeId) -> Address {
+        let iqn = format!("{}volume-{volume}", self.iqn_prefix);
+        Address {
+            iqn,
+            portals: self.portals.clone(),
+            lun: 0,
+        }
+    }
+
+    async fn exports(&self) -> Result<Vec<ExportState>, TargetError> {
+        let doing = "listing exports";
+        let Answer::Exports { exports } = self.ask(doing, &Op::List).await? else {
+            return Err(odd(doing));
+        };
+        let state = |line: super::wire::ExportLine| ExportState {
+            volume_id: VolumeId::from(line.volume_id),
+            device: Device {
+                path: line.path,
+                len_bytes: line.len_bytes,
+            },
+            initiators: line.initiators,
+        };
+        Ok(exports.into_iter().map(state).collect())
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, TargetError> {
+        let doing = "listing sessions";
+        let Answer::Sessions { sessions } = self.ask(doing, &Op::Sessions).await? else {
+            return Err(odd(doing));
+        };
+        let session = |line: super::wire::SessionLine| Session {
+            volume_id: VolumeId::from(line.volume_id),
+            initiator: line.initiator,
+            peer: line.peer,
+            read_bytes: line.read_bytes,
+            written_bytes: line.written_bytes,
+        };
+        Ok(sessions.into_iter().map(session).collect())
+    }
+
+    async fn live_writes(
+        &self,
+        volume: VolumeId,
+    ) -> Result<Option<Arc<dyn LiveWrites>>, TargetError> {
+        let exported = self
+            .exports()
+            .await?
+            .iter()
+            .any(|export| export.volume_id == volume);
+        if !exported {
+            return Ok(None);
+        }
+        let doing = "opening a line for a volume's writes";
+        let unavailable = |source| TargetError::Unavailable { doing, source };
+        let line = Line::open(&self.socket).await.map_err(unavailable)?;
+        Ok(Some(Arc::new(VolumeWrites {
+            volume,
+            line: Mutex::new(line),
+        })))
+    }
+}
+
+/// A control connection.
+#[derive(Debug)]
+struct Line {
+    stream: BufReader<UnixStream>,
+}
+
+impl Line {
+    async fn open(socket: &Path) -> io::Result<Self> {
+        let stream = timeout(ANSWER_TIMEOUT, UnixStream::connect(socket)).await??;
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    async fn ask(&mut self, op: &Op) -> io::Result<Answer> {
+        timeout(ANSWER_TIMEOUT, self.exchange(op)).await?
+    }
+
+    async fn exchange(&mut self, op: &Op) -> io::Result<Answer> {
+        let mut text = serde_json::to_vec(op)?;
+        text.push(b'\n');
+        self.stream.write_all(&text).await?;
+        let mut answer = Vec::new();
+        (&mut self.stream)
+            .take(ANSWER_LEN_MAX)
+            .read_until(b'\n', &mut answer)
+            .await?;
+        if answer.last() != Some(&b'\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    }
+}
+
+/// One volume's writes, seen and held over one connection.
+#[derive(Debug)]
+struct VolumeWrites {
+    volume: VolumeId,
+    line: Mutex<Line>,
+}
+
+impl VolumeWrites {
+    async fn ask(&self, op: Op) -> Result<Answer, LiveWritesLost> {
+        let answer = self.line.lock().await.ask(&op).await;
+        match answer.map_err(|error| LiveWritesLost {
+            why: error.to_string(),
+        })? {
+            Answer::Refused { why } => Err(LiveWritesLost { why }),
+            Answer::NotExported => Err(LiveWritesLost {
+                why: "it is not exported".to_owned(),
+            }),
+            answer => Ok(answer),
+        }
+    }
+}
+
+#[async_trait]
+impl LiveWrites for VolumeWrites {
+    async fn track(&self) -> Result<(), LiveWritesLost> {
+        self.ask(Op::Track {
+            volume_id: self.volume.uuid(),
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn dirty(&self) -> Result<Vec<(u64, u64)>, LiveWritesLost> {
+        match self
+            .ask(Op::Dirty {
+                volume_id: self.volume.uuid(),
+            })
+            .await?
+        {
+            Answer::Dirty { ranges } => Ok(ranges),
+            _ => Err(LiveWritesLost {
+                why: "the answer is not the request's".to_owned(),
+            }),
+        }
+    }
+
+    async fn pause(&self, max_ms: u64) -> Result<(), LiveWritesLost> {
+        self.ask(Op::Pause {
+            volume_id: self.volume.uuid(),
+            max_ms,
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn resume(&self) -> Result<(), LiveWritesLost> {
+        self.ask(Op::Resume {
+            volume_id: self.volume.uuid(),
+        })
+        .await
+        .map(|_| ())
+    }
+}

@@ -1,0 +1,600 @@
+//! All exports and all sessions of the process, under one lock, so that a login that is under way
+//! and a `deny` can never miss each other: a session is admitted only while the very right that it
+//! proved is still in the table.
+//!
+//! Every change is first persisted, then in force, then (where it ends sessions) drained; a crash in
+//! between ends all sessions anyway, and the caller, unanswered, repeats.
+
+use super::backing::Backing;
+use super::limits::{ACL_MAX, EXPORTS_MAX, SESSIONS_PER_TARGET_MAX};
+use super::login::{Admission, Directory, Grant, Kind, Status};
+use super::lun::{Lun, Nexus};
+use super::session::discovery::Listed;
+use super::session::{Session, Tasks};
+use super::table::{AccessRecord, ExportRecord, Table, TableError};
+use crate::driver::Done;
+use crate::model::id::VolumeId;
+use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// Why an export could not be changed.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// The volume is not exported.
+    #[error("the volume is not exported")]
+    NotExported,
+    /// The table could not be persisted; nothing has changed.
+    #[error("the export table could not be saved; nothing has changed")]
+    NotSaved(#[source] TableError),
+    /// The file behind the volume could not be opened.
+    #[error("the device of the volume could not be opened")]
+    NotOpened(#[source] io::Error),
+    /// A limit would be passed.
+    #[error("there are {max} {what} already, which is the limit")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
+    /// The request names something impossible.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Sessions did not end in time; the change is in force, a write may still be under way.
+    #[error("a write of an ended session is still under way; ask again")]
+    NotDrained,
+}
+
+struct Export {
+    record: ExportRecord,
+    grants: Vec<Arc<Grant>>,
+    /// Or why it cannot be served now.
+    lun: Result<Arc<Lun>, String>,
+}
+
+#[derive(Default)]
+struct State {
+    exports: BTreeMap<String, Export>,
+    sessions: Vec<Arc<Session>>,
+    /// Ended, perhaps with a write still under way.
+    ending: Vec<Arc<Session>>,
+    last_id: u64,
+}
+
+/// Exports and sessions.
+pub struct Registry {
+    dir: PathBuf,
+    iqn_prefix: String,
+    portals: Vec<String>,
+    state: Mutex<State>,
+    change: tokio::sync::Mutex<()>,
+}
+
+/// A session as the control socket tells of it, with its export's volume.
+pub type Live = Arc<Session>;
+
+impl Registry {
+    /// Reads the table and opens what it lists. What cannot be opened is kept, and not served.
+    pub fn load(dir: &Path, iqn_prefix: &str, portals: Vec<String>) -> Result<Self, TableError> {
+        let registry = Self {
+            dir: dir.to_owned(),
+            iqn_prefix: iqn_prefix.to_lowercase(),
+            portals,
+            state: Mutex::default(),
+            change: tokio::sync::Mutex::default(),
+        };
+        let table = Table::load(dir)?;
+        let mut state = registry.lock();
+        for record in table.exports {
+            let lun = open(&record).map_err(|error| error.to_string());
+            if let Err(why) = &lun {
+                tracing::error!(volume = %record.volume_id, why, "an export cannot be served");
+            }
+            let grants = record.access.iter().map(grant).collect();
+            state.exports.insert(
+                registry.iqn(record.volume_id),
+                Export {
+                    record,
+                    grants,
+                    lun,
+                },
+            );
+        }
+        drop(state);
+        Ok(registry)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The IQN of a volume's target.
+    pub fn iqn(&self, volume_id: Uuid) -> String {
+        format!("{}volume-{}", self.iqn_prefix, volume_id.hyphenated())
+    }
+
+    /// Persists the table as it will be with `edit` applied.
+    async fn save(&self, edit: impl FnOnce(&mut Vec<ExportRecord>)) -> Result<(), ChangeError> {
+        let mut table = Table::default();
+        table.exports = self
+            .lock()
+            .exports
+            .values()
+            .map(|export| export.record.clone())
+            .collect();
+        edit(&mut table.exports);
+        let dir = self.dir.clone();
+        let saved = tokio::task::spawn_blocking(move || table.save(&dir)).await;
+        match saved {
+            Ok(saved) => saved.map_err(ChangeError::NotSaved),
+            Err(error) => {
+                let (path, source) = (self.dir.clone(), io::Error::other(error));
+                Err(ChangeError::NotSaved(TableError::Io {
+                    path,
+                    doing: "written",
+                    source,
+                }))
+            }
+        }
+    }
+
+    fn record(&self, volume_id: Uuid) -> Option<ExportRecord> {
+        self.lock()
+            .exports
+            .get(&self.iqn(volume_id))
+            .map(|export| export.record.clone())
+    }
+
+    /// Makes a volume reachable, or changes what is served for it.
+    pub async fn export(&self, wanted: ExportRecord) -> Result<Done, ChangeError> {
+        let _change = self.change.lock().await;
+        let iqn = self.iqn(wanted.volume_id);
+        let (known, broken, count) = {
+            let state = self.lock();
+            let known = state.exports.get(&iqn);
+            let broken = known.is_some_and(|export| export.lun.is_err());
+            (
+                known.map(|export| export.record.clone()),
+                broken,
+                state.exports.len(),
+            )
+        };
+        let record = match &known {
+            Some(known) => ExportRecord {
+                access: known.access.clone(),
+                ..wanted
+            },
+            None if count >= EXPORTS_MAX => {
+                return Err(ChangeError::Full {
+                    what: "exports",
+                    max: EXPORTS_MAX,
+                });
+            }
+            None => ExportRecord {
+                access: Vec::new(),
+                ..wanted
+            },
+        };
+        if known.as_ref() == Some(&record) && !broken {
+            return Ok(Done::AlreadySo);
+        }
+        let opening = record.clone();
+        let lun = tokio::task::spawn_blocking(move || open(&opening)).await;
+        let lun = lun
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(ChangeError::NotOpened)?;
+        let saved = record.clone();
+        self.save(move |exports| put(exports, saved)).await?;
+        let same_file = known.is_some_and(|known| known.path == record.path) && !broken;
+        let ended = {
+            let mut state = self.lock();
+            let export = state.exports.get_mut(&iqn);
+            match export {
+                // Another length of the same file: those who are logged in stay.
+                Some(Export {
+                    record: kept,
+                    lun: Ok(lun),
+                    ..
+                }) if same_file => {
+                    lun.resize(record.len_bytes);
+                    *kept = record;
+                    Vec::new()
+                }
+                _ => {
+                    let grants = record.access.iter().map(grant).collect();
+                    state.exports.insert(
+                        iqn.clone(),
+                        Export {
+                            record,
+                            grants,
+                            lun: Ok(lun),
+                        },
+                    );
+                    state.end(|session| session.target == iqn)
+                }
+            }
+        };
+        self.drain(ended).await.map(|()| Done::Changed)
+    }
+
+    /// Takes a volume's export away and ends its sessions.
+    pub async fn unexport(&self, volume_id: Uuid) -> Result<Done, ChangeError> {
+        let _change = self.change.lock().await;
+        let iqn = self.iqn(volume_id);
+        let known = self.record(volume_id).is_some();
+        if known {
+            self.save(|exports| exports.retain(|export| export.volume_id != volume_id))
+                .await?;
+        }
+        let ended = {
+            let mut state = self.lock();
+            state.exports.remove(&iqn);
+            // Also those of an earlier call that ran out of time.
+            state.end(|session| session.target == iqn)
+        };
+        self.drain(ended).await?;
+        Ok(if known {
+            Done::Changed
+        } else {
+            Done::AlreadySo
+        })
+    }
+
+    /// Lets an initiator in, with these credentials from now on.
+    pub async fn allow(
+        &self,
+        volume_id: Uuid,
+        mut access: AccessRecord,
+    ) -> Result<Done, ChangeError> {
+        access.initiator = access.initiator.to_lowercase();
+        check_access(&access).map_err(ChangeError::Invalid)?;
+        let _change = self.change.lock().await;
+        let record = self.record(volume_id).ok_or(ChangeError::NotExported)?;
+        let place = record
+            .access
+            .iter()
+            .position(|known| known.initiator == access.initiator);
+        let known = place.map(|place| &record.access[place]);
+        if known == Some(&access) {
+            return Ok(Done::AlreadySo);
+        }
+        if known.is_none() && record.access.len() >= ACL_MAX {
+            return Err(ChangeError::Full {
+                what: "initiators",
+                max: ACL_MAX,
+            });
+        }
+        // Those who are logged in keep what they proved, but not the right to write.
+        let ends = known.is_some_and(|known| known.read_only != access.read_only);
+        let mut changed = record;
+        changed
+            .access
+            .retain(|known| known.initiator != access.initiator);
+        changed.access.push(access.clone());
+        self.replace(changed, |session| {
+            ends && session.initiator == access.initiator
+        })
+        .await
+    }
+
+    /// Shuts an initiator out and ends its sessions.
+    pub async fn deny(&self, volume_id: Uuid, initiator: &str) -> Result<Done, ChangeError> {
+        let initiator = initiator.to_lowercase();
+        let _change = self.change.lock().await;
+        let iqn = self.iqn(volume_id);
+        let record = self.record(volume_id);
+        let has = |access: &AccessRecord| access.initiator == initiator;
+        match record {
+            Some(mut record) if record.access.iter().any(has) => {
+                record.access.retain(|access| !has(access));
+                self.replace(record, |session| session.initiator == initiator)
+                    .await
+            }
+            _ => {
+                let of =
+                    |session: &Session| session.target == iqn && session.initiator == initiator;
+                let ended = self.lock().end(of);
+                self.drain(ended).await?;
+                Ok(Done::AlreadySo)
+            }
+        }
+    }
+
+    async fn replace(
+        &self,
+        record: ExportRecord,
+        ends: impl Fn(&Session) -> bool,
+    ) -> Result<Done, ChangeError> {
+        let iqn = self.iqn(record.volume_id);
+        let saved = record.clone();
+        self.save(move |exports| put(exports, saved)).await?;
+        let ended = {
+            let mut state = self.lock();
+            if let Some(export) = state.exports.get_mut(&iqn) {
+                let kept = std::mem::take(&mut export.grants);
+                let keep = |access: &AccessRecord| {
+                    let same = export.record.access.contains(access);
+                    let known = kept
+                        .iter()
+                        .find(|grant| grant.initiator == access.initiator);
+                    known
+                        .filter(|_| same)
+                        .map_or_else(|| grant(access), Arc::clone)
+                };
+                export.grants = record.access.iter().map(keep).collect();
+                export.record = record;
+            }
+            state.end(|session| session.target == iqn && ends(session))
+        };
+        self.drain(ended).await.map(|()| Done::Changed)
+    }
+
+    /// Serves a volume at another length. Already so when it is not exported.
+    pub async fn resize(&self, volume_id: Uuid, len_bytes: u64) -> Result<Done, ChangeError> {
+        match self.record(volume_id) {
+            Some(record) => {
+                self.export(ExportRecord {
+                    len_bytes,
+                    ..record
+                })
+                .await
+            }
+            None => Ok(Done::AlreadySo),
+        }
+    }
+
+    /// Ends sessions without shutting anybody out.
+    pub async fn kick(
+        &self,
+        volume_id: Uuid,
+        initiator: Option<&str>,
+    ) -> Result<Done, ChangeError> {
+        let iqn = self.iqn(volume_id);
+        let who = initiator.map(str::to_lowercase);
+        let of = |session: &Session| {
+            session.target == iqn && who.as_ref().is_none_or(|who| *who == session.initiator)
+        };
+        let ended = self.lock().end(of);
+        let any = !ended.is_empty();
+        self.drain(ended).await?;
+        Ok(if any { Done::Changed } else { Done::AlreadySo })
+    }
+
+    /// Waits until nothing of ended sessions is under way.
+    async fn drain(&self, ended: Vec<Arc<Session>>) -> Result<(), ChangeError> {
+        let finished = ended.iter().map(|session| session.finish());
+        let finished = futures_util::future::join_all(finished).await;
+        if finished.into_iter().all(|finished| finished) {
+            return Ok(());
+        }
+        Err(ChangeError::NotDrained)
+    }
+
+    /// Every export as it is.
+    pub fn exports(&self) -> Vec<ExportRecord> {
+        self.lock()
+            .exports
+            .values()
+            .map(|export| export.record.clone())
+            .collect()
+    }
+
+    /// Every session.
+    pub fn sessions(&self) -> Vec<Live> {
+        self.lock().sessions.clone()
+    }
+
+    /// The sessions of one target.
+    pub fn sessions_of(&self, target: &str) -> Vec<Arc<Session>> {
+        let state = self.lock();
+        state
+            .sessions
+            .iter()
+            .filter(|session| session.target == target)
+            .cloned()
+            .collect()
+    }
+
+    /// The volume, if it is served now.
+    pub fn lun(&self, volume_id: Uuid) -> Option<Arc<Lun>> {
+        self.lock()
+            .exports
+            .get(&self.iqn(volume_id))?
+            .lun
+            .as_ref()
+            .ok()
+            .cloned()
+    }
+
+    /// Every volume served.
+    pub fn luns(&self) -> Vec<Arc<Lun>> {
+        self.lock()
+            .exports
+            .values()
+            .filter_map(|export| export.lun.as_ref().ok().cloned())
+            .collect()
+    }
+
+    /// The targets an initiator may see; `local` is the address it came to.
+    pub fn visible(&self, initiator: &str, local: SocketAddr) -> Vec<Listed> {
+        let portals = if self.portals.is_empty() {
+            vec![local.to_string()]
+        } else {
+            self.portals.clone()
+        };
+        let state = self.lock();
+        let may = |export: &Export| {
+            export
+                .grants
+                .iter()
+                .any(|grant| grant.initiator == initiator)
+        };
+        let seen = state.exports.iter().filter(|(_, export)| may(export));
+        seen.map(|(iqn, _)| Listed {
+            iqn: iqn.clone(),
+            portals: portals.clone(),
+        })
+        .collect()
+    }
+
+    /// Makes a session of a login that succeeded. An older session of the same initiator port is
+    /// reinstated: it ends, and its last write with it, before the new one begins.
+    pub async fn admit(
+        &self,
+        admission: &Admission,
+        peer: SocketAddr,
+    ) -> Result<Arc<Session>, Status> {
+        let Kind::Normal { target, grant } = &admission.kind else {
+            return Err(Status::TargetError);
+        };
+        let older = self.lock().end(|session| {
+            session.target == *target
+                && session.initiator == admission.initiator
+                && session.isid == admission.isid
+        });
+        self.drain(older).await.map_err(|_| Status::Unavailable)?;
+        let mut state = self.lock();
+        let export = state.exports.get(target).ok_or(Status::NotFound)?;
+        // The right that was proved, not a later one under the same name.
+        if !export.grants.iter().any(|known| Arc::ptr_eq(known, grant)) {
+            return Err(Status::AuthenticationFailure);
+        }
+        let lun = Arc::clone(export.lun.as_ref().map_err(|_| Status::Unavailable)?);
+        let others = state
+            .sessions
+            .iter()
+            .filter(|session| session.target == *target);
+        if others.count() >= SESSIONS_PER_TARGET_MAX {
+            return Err(Status::TooManyConnections);
+        }
+        state.last_id += 1;
+        let id = state.last_id;
+        let isid = admission
+            .isid
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let port = format!("{},i,0x{isid}", admission.initiator);
+        let nexus = Arc::new(Nexus::new(port, grant.read_only));
+        lun.join(&nexus);
+        let session = Arc::new(Session {
+            id,
+            tsih: u16::try_from(id % 0xffff).unwrap_or(0) + 1,
+            target: target.clone(),
+            initiator: admission.initiator.clone(),
+            isid: admission.isid,
+            peer,
+            lun,
+            nexus,
+            end: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+            tasks: Tasks::default(),
+        });
+        state.sessions.push(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Forgets a session that has ended and is drained.
+    pub fn forget(&self, session: &Session) {
+        let mut state = self.lock();
+        state.sessions.retain(|known| known.id != session.id);
+        state.ending.retain(|known| known.id != session.id);
+        drop(state);
+        session.lun.leave(&session.nexus);
+    }
+}
+
+impl State {
+    /// Ends sessions: they take no commands any more. Answers all that are not drained yet, those
+    /// ended earlier among them.
+    fn end(&mut self, which: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        let (ended, kept) = std::mem::take(&mut self.sessions)
+            .into_iter()
+            .partition(|one| which(one));
+        self.sessions = kept;
+        self.ending.extend::<Vec<_>>(ended);
+        let of = self.ending.iter().filter(|session| which(session));
+        of.inspect(|session| session.end.cancel())
+            .cloned()
+            .collect()
+    }
+}
+
+impl Directory for Registry {
+    fn grant(&self, initiator: &str, target: &str) -> Result<Arc<Grant>, Status> {
+        let state = self.lock();
+        let export = state.exports.get(target).ok_or(Status::NotFound)?;
+        let grant = export
+            .grants
+            .iter()
+            .find(|grant| grant.initiator == initiator);
+        grant.cloned().ok_or(Status::Forbidden)
+    }
+
+    fn grants_of(&self, initiator: &str) -> Vec<Arc<Grant>> {
+        let state = self.lock();
+        let all = state.exports.values().flat_map(|export| &export.grants);
+        all.filter(|grant| grant.initiator == initiator)
+            .cloned()
+            .collect()
+    }
+}
+
+fn open(record: &ExportRecord) -> io::Result<Arc<Lun>> {
+    let backing = Backing::open(&record.path, record.len_bytes)?;
+    Ok(Arc::new(Lun::new(
+        VolumeId::from(record.volume_id),
+        backing,
+        record.len_bytes,
+    )))
+}
+
+fn grant(access: &AccessRecord) -> Arc<Grant> {
+    Arc::new(Grant {
+        initiator: access.initiator.clone(),
+        chap: access.chap.to_chap(),
+        mutual: access
+            .mutual
+            .as_ref()
+            .map(super::table::ChapRecord::to_chap),
+        read_only: access.read_only,
+    })
+}
+
+fn put(exports: &mut Vec<ExportRecord>, record: ExportRecord) {
+    exports.retain(|export| export.volume_id != record.volume_id);
+    exports.push(record);
+}
+
+/// Names and secrets that CHAP can work with.
+fn check_access(access: &AccessRecord) -> Result<(), &'static str> {
+    let both = std::iter::once(&access.chap).chain(&access.mutual);
+    for chap in both {
+        if chap.user.is_empty() || chap.user.len() > 255 || chap.user.contains('\0') {
+            return Err("a CHAP user has 1 to 255 characters");
+        }
+        let len = chap.secret.0.expose_secret().len();
+        if !(12..=255).contains(&len) {
+            return Err("a CHAP secret has 12 to 255 characters");
+        }
+    }
+    if access
+        .mutual
+        .as_ref()
+        .is_some_and(|mutual| mutual.secret == access.chap.secret)
+    {
+        return Err("the two CHAP secrets of mutual authentication must differ");
+    }
+    if access.initiator.is_empty() || access.initiator.len() > 223 {
+        return Err("an initiator's name has 1 to 223 characters");
+    }
+    Ok(())
+}
