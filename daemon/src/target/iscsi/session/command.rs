@@ -12,7 +12,7 @@ use crate::target::iscsi::lun::BLOCK_LEN;
 use crate::target::iscsi::pdu::{NO_TAG, Residual, Response, ScsiCommand};
 use crate::target::iscsi::scsi::cdb::{Command, Span, decode};
 use crate::target::iscsi::scsi::sense::Sense;
-use crate::target::iscsi::scsi::{Outcome, check, data_in_len, execute, inquiry, rw, status};
+use crate::target::iscsi::scsi::{Outcome, check, cut, data_in_len, execute, inquiry, rw, status};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -182,7 +182,7 @@ impl Drop for Job {
 
 impl Pump {
     /// Takes a SCSI command.
-    pub(super) fn scsi(&mut self, heading: Heading, request: ScsiCommand) -> Result<(), Broken> {
+    pub(super) fn scsi(&mut self, heading: Heading, request: &ScsiCommand) -> Result<(), Broken> {
         if heading.itt == NO_TAG || self.gatherings.contains_key(&heading.itt) {
             return Err(Broken::Protocol("a command's tag is in use or reserved"));
         }
@@ -201,8 +201,8 @@ impl Pump {
             job.finish_with(status::TASK_SET_FULL);
             return Ok(());
         }
-        match self.admit(&request) {
-            Ok(command) => self.begin(job, command, &request, immediate_len),
+        match self.admit(request) {
+            Ok(command) => self.begin(job, command, request, immediate_len),
             Err(outcome) => {
                 job.finish(outcome, 0);
                 Ok(())
@@ -239,6 +239,10 @@ impl Pump {
         } else {
             0
         };
+        if command.wants_exact_data() && u64::from(sent) != wanted {
+            job.finish(Outcome::Check(Sense::INVALID_FIELD), 0);
+            return Ok(());
+        }
         let moves = wanted.min(sent.into());
         if moves <= immediate_len.into() {
             let data = request.data.slice(..usize::try_from(moves).unwrap_or(0));
@@ -303,21 +307,22 @@ fn at_once(command: &Command) -> bool {
 
 /// What a LUN other than 0 answers.
 fn absent_unit(command: &Command) -> Outcome {
-    match command {
-        Command::Inquiry {
-            page: None,
-            alloc_len,
-        } => {
-            let mut bytes = inquiry::absent_unit();
-            bytes.truncate(usize::try_from(*alloc_len).unwrap_or(usize::MAX));
-            Outcome::Data(bytes)
-        }
-        Command::ReportLuns { select, alloc_len } => {
-            inquiry::report_luns(*select, *alloc_len).into()
-        }
-        Command::RequestSense { .. } => Outcome::Data(Sense::NO_SUCH_UNIT.fixed().to_vec()),
-        _ => Outcome::Check(Sense::NO_SUCH_UNIT),
+    if let Command::Inquiry {
+        page: None,
+        alloc_len,
+    } = command
+    {
+        return Outcome::Data(cut(inquiry::absent_unit(), *alloc_len));
     }
+    if let Command::ReportLuns { select, alloc_len } = command {
+        return inquiry::report_luns(*select, *alloc_len)
+            .map(|bytes| cut(bytes, *alloc_len))
+            .into();
+    }
+    if let Command::RequestSense { alloc_len, .. } = command {
+        return Outcome::Data(cut(Sense::NO_SUCH_UNIT.fixed().to_vec(), *alloc_len));
+    }
+    Outcome::Check(Sense::NO_SUCH_UNIT)
 }
 
 /// Runs an enlisted command with all its data on an I/O thread. `wanted_len` is what its command
