@@ -40,9 +40,9 @@ fn what_is_written_is_read_and_in_the_file() {
 #[test]
 fn out_of_range_and_unknown_commands_have_their_sense() {
     let rig = Rig::start();
-    let volume = rig.volume(MIB);
+    let volume = rig.volume(8 * MIB);
     let mut host = rig.host(&volume);
-    let last = MIB / 512 - 1;
+    let last = 8 * MIB / 512 - 1;
     assert_eq!(host.read(last, 1).status, 0);
     for (lba, blocks) in [(last, 2), (last + 1, 1), (u64::MAX, 1), (u64::MAX, 0)] {
         assert_eq!(

@@ -263,7 +263,7 @@ impl Target for IscsiTarget {
         let line = Line::open(&self.socket).await.map_err(unavailable)?;
         Ok(Some(Arc::new(VolumeWrites {
             volume,
-            line: Mutex::new(line),
+            line: Mutex::new(Some(line)),
         })))
     }
 }
@@ -302,16 +302,26 @@ impl Line {
     }
 }
 
-/// One volume's writes, seen and held over one connection.
+/// One volume's writes, seen and held over one connection. The line is gone once an exchange on it
+/// failed or was abandoned: a late answer must not be taken for the next request's, and the target
+/// is to let go.
 #[derive(Debug)]
 struct VolumeWrites {
     volume: VolumeId,
-    line: Mutex<Line>,
+    line: Mutex<Option<Line>>,
 }
 
 impl VolumeWrites {
     async fn ask(&self, op: Op) -> Result<Answer, LiveWritesLost> {
-        let answer = self.line.lock().await.ask(&op).await;
+        let mut place = self.line.lock().await;
+        let Some(mut line) = place.take() else {
+            let why = "the connection to the target was lost before".to_owned();
+            return Err(LiveWritesLost { why });
+        };
+        let answer = line.ask(&op).await;
+        if answer.is_ok() {
+            *place = Some(line);
+        }
         let lost = |why| Err(LiveWritesLost { why });
         match answer {
             Err(error) => lost(error.to_string()),

@@ -325,80 +325,100 @@ fn absent_unit(command: &Command) -> Outcome {
     Outcome::Check(Sense::NO_SUCH_UNIT)
 }
 
+/// What a command holds while it runs.
+struct Grant {
+    pass: Option<WritePass>,
+    _io: OwnedSemaphorePermit,
+}
+
 /// Runs an enlisted command with all its data on an I/O thread. `wanted_len` is what its command
 /// block asks from the initiator.
 pub fn run(mut job: Job, command: Command, data: Bytes, wanted_len: u64) {
-    let channel = job.channel.clone();
-    let session = &channel.session;
-    let memory_len = u32::try_from(data_in_len(&command)).unwrap_or(u32::MAX);
-    let pass = if command.writes() {
-        session.lun.live.try_enter()
-    } else {
-        None
-    };
-    let io = Arc::clone(&channel.io).try_acquire_owned().ok();
-    let memory = if job.hold.memory.is_some() {
-        None
-    } else {
-        Arc::clone(&channel.memory)
-            .try_acquire_many_owned(memory_len)
-            .ok()
-    };
-    if (pass.is_some() || !command.writes())
-        && let Some(io) = io
-        && (memory.is_some() || job.hold.memory.is_some())
-    {
-        job.hold.memory = job.hold.memory.take().or(memory);
-        return block(job, command, data, wanted_len, pass, io);
+    if let Some(grant) = job.grant_now(&command) {
+        return block(job, command, data, wanted_len, grant);
     }
-    drop(memory);
-    let tracker = session.tracker.clone();
+    let tracker = job.channel.session.tracker.clone();
     let waiting = async move {
-        let session = &channel.session;
-        let granted = async {
-            let pass = match pass {
-                None if command.writes() => Some(session.lun.live.enter().await),
-                pass => pass,
-            };
-            if job.hold.memory.is_none() {
-                let memory = Arc::clone(&channel.memory)
-                    .acquire_many_owned(memory_len)
-                    .await;
-                job.hold.memory = memory.ok();
-            }
-            (pass, Arc::clone(&channel.io).acquire_owned().await)
-        };
+        let session = Arc::clone(&job.channel.session);
         let granted = tokio::select! {
-            granted = granted => Some(granted),
+            granted = job.grant(&command) => granted,
             () = session.end.cancelled() => None,
         };
-        match granted {
-            Some((pass, Ok(io))) => block(job, command, data, wanted_len, pass, io),
-            Some((_, Err(_))) | None => drop(job),
+        if let Some(grant) = granted {
+            block(job, command, data, wanted_len, grant);
         }
     };
     // The handle is not needed: the tracker knows the task.
     drop(tracker.spawn(waiting));
 }
 
-fn block(
-    job: Job,
-    command: Command,
-    data: Bytes,
-    wanted_len: u64,
-    pass: Option<WritePass>,
-    io: OwnedSemaphorePermit,
-) {
+impl Job {
+    /// What the command needs to run, if all of it is free.
+    fn grant_now(&mut self, command: &Command) -> Option<Grant> {
+        let Channel {
+            session,
+            io,
+            memory,
+            ..
+        } = &self.channel;
+        if self.hold.memory.is_none() {
+            let permits = Arc::clone(memory)
+                .try_acquire_many_owned(memory_len(command))
+                .ok()?;
+            self.hold.memory = Some(permits);
+        }
+        let io = Arc::clone(io).try_acquire_owned().ok()?;
+        let pass = match command.writes() {
+            true => Some(session.lun.live.try_enter()?),
+            false => None,
+        };
+        Some(Grant { pass, _io: io })
+    }
+
+    /// Waits for what the command needs. The pass comes after the memory, which may wait for a slow
+    /// initiator, so that a pause never does.
+    async fn grant(&mut self, command: &Command) -> Option<Grant> {
+        let Channel {
+            session,
+            io,
+            memory,
+            ..
+        } = &self.channel;
+        if self.hold.memory.is_none() {
+            let permits = Arc::clone(memory)
+                .acquire_many_owned(memory_len(command))
+                .await;
+            self.hold.memory = Some(permits.ok()?);
+        }
+        let pass = match command.writes() {
+            true => Some(session.lun.live.enter().await),
+            false => None,
+        };
+        let io = Arc::clone(io).acquire_owned().await.ok()?;
+        Some(Grant { pass, _io: io })
+    }
+}
+
+fn memory_len(command: &Command) -> u32 {
+    u32::try_from(data_in_len(command)).unwrap_or(u32::MAX)
+}
+
+fn block(job: Job, command: Command, data: Bytes, wanted_len: u64, grant: Grant) {
     let session = Arc::clone(&job.channel.session);
     let tracker = session.tracker.clone();
     let work = move || {
-        // An ended session's writes are not begun: whoever ended it may be waiting to write.
-        let outcome = if job.aborted() || session.end.is_cancelled() {
-            Outcome::Good
+        // An ended session's commands are neither begun (whoever ended it may be waiting to write)
+        // nor answered (nothing that was not done may look done).
+        if session.end.is_cancelled() {
+            return drop(job);
+        }
+        let outcome = if job.aborted() {
+            // Ends as its abort was asked for, whatever stands here.
+            Outcome::Check(Sense::DATA_LOST)
         } else {
-            execute(session.unit(), &command, &data, pass.as_ref())
+            execute(session.unit(), &command, &data, grant.pass.as_ref())
         };
-        drop((pass, io));
+        drop(grant);
         job.finish(outcome, wanted_len);
     };
     drop(tracker.spawn_blocking(work));

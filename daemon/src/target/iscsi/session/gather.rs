@@ -239,7 +239,7 @@ impl Pump {
         let aborted: Vec<u32> = self.gatherings.iter().filter_map(aborted).collect();
         for itt in aborted {
             if let Some(gathering) = self.gatherings.remove(&itt) {
-                gathering.job.finish(Outcome::Good, 0);
+                gathering.job.finish(Outcome::Check(Sense::DATA_LOST), 0);
             }
         }
     }
