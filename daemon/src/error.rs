@@ -69,7 +69,21 @@ pub enum Error {
         /// The backend's first sentence, fit for the owner.
         reason: String,
         #[source]
-        source: EdgeError,
+        source: Box<EdgeError>,
+    },
+    /// An operation that the caller waited for failed; it was undone.
+    #[error("{verb} failed: {reason}")]
+    OperationFailed {
+        /// The operation's verb.
+        verb: &'static str,
+        /// What it recorded.
+        reason: String,
+    },
+    /// No pool can take the volume.
+    #[error("No valid backend was found: {reason}")]
+    NoPool {
+        /// Which pool failed which test by how much.
+        reason: String,
     },
     /// Stopped because somebody asked.
     #[error("The operation was cancelled.")]

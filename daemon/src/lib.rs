@@ -2,14 +2,388 @@
 //! those three turns has one place.
 //!
 //! In reading order: [`model`] (nouns, and THE TABLE of statuses), [`ops`] (verbs: one file, one operation),
-//! [`driver`] and [`target`] (edges), [`schedule`] (which pool), [`store`] (the record), [`api`] (the wire).
+//! [`driver`] and [`target`] (edges), [`schedule`] (which pool), [`store`] (the record), [`api`] (the wire). This
+//! file is the only one that names concrete edges: it puts a process together out of its configuration.
 
 pub mod api;
+pub mod cmd;
+pub mod config;
 pub mod driver;
 pub mod error;
+pub mod locks;
 pub mod model;
 pub mod ops;
 pub mod schedule;
 pub mod store;
 pub mod sys;
 pub mod target;
+
+mod keep_target;
+
+use crate::config::{Auth, Backend, Config, DriverConfig, RoleName, SecureDelete};
+use crate::driver::Driver;
+use crate::driver::fake::FakeDriver;
+use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
+use crate::keep_target::TargetKeeper;
+use crate::model::id::VolumeTypeId;
+use crate::model::time::Time;
+use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
+use crate::ops::{Ctx, Doorbell, Faults, Lane, Queue};
+use crate::store::{Batch, SqliteOptions, Store, StoreError, volume_types};
+use crate::target::iscsi::{IscsiTarget, TargetConfig, TargetServeError};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why a process of Ashlar cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A directory cannot be made.
+    #[error("{} cannot be used", path.display())]
+    Directory {
+        /// The directory or file.
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has a role on the state directory.
+    #[error(transparent)]
+    Lock(#[from] locks::LockError),
+    /// The record cannot be opened.
+    #[error("the record in {} cannot be opened", directory.display())]
+    Open {
+        /// The state directory.
+        directory: PathBuf,
+        #[source]
+        source: StoreError,
+    },
+    /// A backend cannot be opened.
+    #[error("backend {backend} cannot be opened")]
+    Backend {
+        /// The backend.
+        backend: String,
+        #[source]
+        source: BackendError,
+    },
+    /// The target cannot be started or reached.
+    #[error("the target cannot be used")]
+    Target(#[source] target::TargetError),
+    /// The target process itself cannot serve.
+    #[error(transparent)]
+    Serve(#[from] TargetServeError),
+    /// The API's socket or address cannot be had.
+    #[error(transparent)]
+    Listen(#[from] api::server::ListenError),
+    /// What the record holds cannot be used.
+    #[error(transparent)]
+    Domain(#[from] error::Error),
+    /// The record failed while running; nothing that was answered is lost, but nothing more can be kept.
+    #[error("the record failed; ashlard ends so that nothing is answered that is not kept")]
+    Broken(#[source] StoreError),
+    /// The fault that the configuration asks for is no known one.
+    #[error("faults: {action} is no action")]
+    Fault {
+        /// As written.
+        action: String,
+    },
+}
+
+/// Why a backend cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its files cannot be used.
+    #[error(transparent)]
+    File(#[from] file::OpenError),
+    /// The fake's directory cannot be used.
+    #[error("the directory cannot be used")]
+    Directory(#[from] io::Error),
+    /// The fake was asked for a fault that it does not know.
+    #[error(transparent)]
+    Fault(#[from] driver::fake::BadFault),
+}
+
+/// Runs what the configuration asks for until `shutdown`. `config_path` is handed to the target's process.
+pub async fn run(
+    config: Config,
+    config_path: PathBuf,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    make_directory(&config.state_dir)?;
+    let mut role_locks = Vec::new();
+    for role in &config.roles {
+        role_locks.push(locks::take(&config.state_dir, *role)?);
+    }
+    let opened = Store::open_sqlite(&config.state_dir, SqliteOptions::default()).await;
+    let store = opened.map_err(|source| RunError::Open {
+        directory: config.state_dir.clone(),
+        source,
+    })?;
+    ensure_default_type(&store).await?;
+    let doorbell = Doorbell::shared(&config.state_dir).map_err(|source| RunError::Directory {
+        path: config.state_dir.join("bells"),
+        source,
+    })?;
+    let (drivers, target) = match config.has(RoleName::Volume) {
+        true => (
+            open_drivers(&config)?,
+            Some(Arc::new(iscsi_target(&config))),
+        ),
+        false => (BTreeMap::new(), None),
+    };
+    let ctx = Arc::new(Ctx {
+        store: store.clone(),
+        drivers,
+        target: target
+            .clone()
+            .map(|target| target as Arc<dyn target::Target>),
+        host: config.host.clone(),
+        availability_zone: config.availability_zone.clone(),
+        quota: config.quota,
+        doorbell,
+        faults: faults(&config)?,
+    });
+    let tasks = TaskTracker::new();
+    let keeper = match target {
+        Some(target) => {
+            Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?)
+        }
+        None => None,
+    };
+    start_workers(&config, &ctx, &tasks, &shutdown);
+    if config.has(RoleName::Api) {
+        serve_api(&config, &ctx, &tasks, &shutdown).await?;
+    }
+    tracing::info!(state_dir = %config.state_dir.display(), roles = ?config.roles, "ready");
+    let broken = tokio::select! {
+        () = shutdown.cancelled() => None,
+        cause = store.broken() => Some(cause),
+    };
+    shutdown.cancel();
+    tasks.close();
+    tasks.wait().await;
+    if let Some(keeper) = keeper {
+        keeper.let_go().await;
+    }
+    store.close().await;
+    drop(role_locks);
+    broken.map_or(Ok(()), |cause| Err(RunError::Broken(cause)))
+}
+
+/// Serves exports over iSCSI until `shutdown`; the process that [`run`] starts beside itself.
+pub async fn run_target(config: &Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    make_directory(&config.state_dir)?;
+    let config = TargetConfig {
+        state_dir: config.state_dir.clone(),
+        listen: config.target.portals.clone(),
+        portals: portals(config),
+        iqn_prefix: config.target.iqn_prefix.clone(),
+    };
+    Ok(target::iscsi::serve(config, shutdown).await?)
+}
+
+/// Ends the target process of a state directory, whatever it serves.
+pub async fn stop_target(state_dir: &Path) -> Result<(), RunError> {
+    let target = IscsiTarget::new(state_dir, "", Vec::new());
+    target.stop(false).await.map_err(RunError::Target)?;
+    Ok(())
+}
+
+/// Every operation with its steps, for people and for the crash harness.
+pub fn operations_json() -> serde_json::Value {
+    let operation = |verb: &model::operation::Verb| {
+        let steps: Vec<&str> = ops::plan(*verb)
+            .map(|plan| plan.steps.iter().map(|step| step.name).collect())
+            .unwrap_or_default();
+        serde_json::json!({"operation": verb.as_str(), "steps": steps})
+    };
+    model::operation::Verb::ALL.iter().map(operation).collect()
+}
+
+fn make_directory(path: &Path) -> Result<(), RunError> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| RunError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn portals(config: &Config) -> Vec<String> {
+    config
+        .target
+        .portals
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn iscsi_target(config: &Config) -> IscsiTarget {
+    IscsiTarget::new(
+        &config.state_dir,
+        &config.target.iqn_prefix,
+        portals(config),
+    )
+}
+
+fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, RunError> {
+    let mut drivers: BTreeMap<String, Arc<dyn Driver>> = BTreeMap::new();
+    for backend in &config.backends {
+        let opened = open_driver(backend);
+        let driver = opened.map_err(|source| RunError::Backend {
+            backend: backend.name.clone(),
+            source,
+        })?;
+        drivers.insert(backend.name.clone(), driver);
+    }
+    Ok(drivers)
+}
+
+fn open_driver(backend: &Backend) -> Result<Arc<dyn Driver>, BackendError> {
+    match &backend.driver {
+        DriverConfig::File {
+            secure_delete,
+            wipe_bytes_per_s,
+        } => {
+            let config = FileConfig {
+                backend: backend.name.clone(),
+                pool: backend.pool.clone(),
+                directory: backend.directory.clone(),
+                secure_delete: match secure_delete {
+                    SecureDelete::Zero => file::SecureDelete::Zero,
+                    SecureDelete::None => file::SecureDelete::None,
+                },
+                wipe_bytes_per_s: *wipe_bytes_per_s,
+                reserved_percentage: backend.reserved_percentage,
+                max_over_subscription_ratio: backend.max_over_subscription_ratio,
+                reflink: Reflink::WhenPossible,
+            };
+            Ok(Arc::new(FileDriver::open(config)?))
+        }
+        DriverConfig::Fake { faults } => {
+            let faults = driver::fake::Faults::parse(faults)?;
+            Ok(Arc::new(FakeDriver::in_directory(
+                &backend.directory,
+                &backend.name,
+                &backend.pool,
+                faults,
+            )?))
+        }
+    }
+}
+
+async fn start_volume_role(
+    ctx: &Arc<Ctx>,
+    target: Arc<IscsiTarget>,
+    config_path: PathBuf,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<TargetKeeper, RunError> {
+    let keeper = TargetKeeper::start(target, config_path)
+        .await
+        .map_err(RunError::Target)?;
+    ops::recover::exports_match_the_record(ctx).await?;
+    ops::report_pools::report(ctx).await;
+    tasks.spawn(ops::report_pools::keep_reporting(
+        Arc::clone(ctx),
+        shutdown.clone(),
+    ));
+    tasks.spawn(keeper.clone().keep(Arc::clone(ctx), shutdown.clone()));
+    Ok(keeper)
+}
+
+fn start_workers(
+    config: &Config,
+    ctx: &Arc<Ctx>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let mut queues = Vec::new();
+    if config.has(RoleName::Scheduler) {
+        queues.push(Queue::scheduler());
+    }
+    if config.has(RoleName::Volume) {
+        for backend in ctx.drivers.keys() {
+            let service = format!("{}@{backend}", config.host);
+            queues.extend(Lane::ALL.map(|lane| Queue::lane(&service, lane)));
+        }
+    }
+    tasks.spawn(ops::run_worker(Arc::clone(ctx), queues, shutdown.clone()));
+}
+
+async fn serve_api(
+    config: &Config,
+    ctx: &Arc<Ctx>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let auth = match config.api.auth {
+        Auth::Token => api::AuthMode::Token,
+        Auth::None => api::AuthMode::None,
+    };
+    let listen = api::server::Listen {
+        unix: Some((config.api.unix.clone(), 0o600)),
+        tcp: config.api.listen,
+    };
+    let server = api::server::Server::bind(&listen, auth).await?;
+    if let Some(address) = server.tcp_address() {
+        // With port 0 configured, this is how others learn where.
+        let path = config.state_dir.join("api.addr");
+        std::fs::write(&path, address.to_string())
+            .map_err(|source| RunError::Directory { path, source })?;
+        tracing::info!(%address, "listening");
+    }
+    let state = api::State {
+        ctx: Arc::clone(ctx),
+        auth,
+        public_endpoint: None,
+    };
+    tasks.spawn(server.run(api::Door::new(api::Api::new(state)), shutdown.clone()));
+    Ok(())
+}
+
+/// Volumes without a type get `__DEFAULT__`; it always exists, as in Cinder.
+async fn ensure_default_type(store: &Store) -> Result<(), RunError> {
+    let default = VolumeType {
+        id: VolumeTypeId::random(),
+        name: DEFAULT_TYPE_NAME.to_owned(),
+        description: Some("Default Volume Type".to_owned()),
+        is_public: true,
+        extra_specs: BTreeMap::new(),
+        created_at: Time::now(),
+        updated_at: None,
+    };
+    let mut batch = Batch::new();
+    batch.add(
+        volume_types::INSERT_IF_ABSENT,
+        volume_types::insert_values(&default),
+    );
+    match store.write(batch).await {
+        // A full disk keeps what is there readable, and the type is there after the first start.
+        Ok(()) | Err(StoreError::Full(_)) => Ok(()),
+        Err(source) => Err(RunError::Domain(error::Error::Store {
+            doing: "written",
+            source,
+        })),
+    }
+}
+
+#[cfg(not(feature = "faults"))]
+fn faults(_: &Config) -> Result<Faults, RunError> {
+    Ok(Faults)
+}
+
+#[cfg(feature = "faults")]
+fn faults(config: &Config) -> Result<Faults, RunError> {
+    match &config.faults {
+        None => Ok(Faults::default()),
+        Some((at, action)) => Faults::new(at, action).ok_or_else(|| RunError::Fault {
+            action: action.clone(),
+        }),
+    }
+}

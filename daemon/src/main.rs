@@ -1,1 +1,129 @@
-fn main() {}
+//! `ashlard`: arguments, configuration, log, run.
+
+use anyhow::{Context, Result};
+use ashlar_daemon::config::Config;
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Block storage with Cinder's API, in one small system.
+#[derive(Parser)]
+#[command(name = "ashlard", version)]
+struct Arguments {
+    /// The configuration; runs in the foreground and logs to stderr.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ashlar/ashlar.toml",
+        global = true
+    )]
+    config: PathBuf,
+    /// Only says whether the configuration is good.
+    #[arg(long, value_name = "FILE")]
+    check_config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves exports over iSCSI; started by ashlard itself, and outlives it.
+    Target {
+        /// Ends the running target instead.
+        #[arg(long)]
+        stop: bool,
+        /// With --stop: the state directory of the target to end, when its configuration is not at hand.
+        #[arg(long, value_name = "DIR", requires = "stop")]
+        state_dir: Option<PathBuf>,
+    },
+    /// Prints every operation with its steps, as JSON.
+    Operations,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    match command(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
+fn command(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.check_config {
+        Config::read(path)?;
+        println!("{}: good", path.display());
+        return Ok(());
+    }
+    match &arguments.command {
+        Some(Command::Operations) => {
+            println!("{}", ashlar_daemon::operations_json());
+            Ok(())
+        }
+        Some(Command::Target {
+            stop: true,
+            state_dir,
+        }) => {
+            let state_dir = match state_dir {
+                Some(state_dir) => state_dir.clone(),
+                None => Config::read(&arguments.config)?.state_dir,
+            };
+            in_runtime(async move { Ok(ashlar_daemon::stop_target(&state_dir).await?) })
+        }
+        Some(Command::Target { stop: false, .. }) => {
+            let config = Config::read(&arguments.config)?;
+            in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
+        }
+        None => run(&arguments.config),
+    }
+}
+
+fn run(path: &Path) -> Result<()> {
+    let config = Config::read(path)?;
+    let path = std::path::absolute(path).context("the configuration's path")?;
+    in_runtime(async move { Ok(ashlar_daemon::run(config, path, stop_signal()?).await?) })
+}
+
+/// Runs on threads of its own. What still blocks at the end (a copy, an overwrite) is cut off as by a crash, which
+/// every step must bear anyway.
+fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+/// Cancelled at SIGTERM or SIGINT.
+fn stop_signal() -> Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(token)
+}

@@ -13,6 +13,11 @@
 //! - Long work reports to [`Work`] at least once a slice, and returns [`DriverError::Cancelled`] soon after
 //!   [`Work::is_cancelled`] turns true.
 
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod fake;
+pub mod file;
+
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::pool::PoolReport;
 use crate::model::size::Gib;

@@ -123,8 +123,6 @@ impl Phase {
 pub struct Operation {
     /// Its id.
     pub id: OperationId,
-    /// Its place in the order of begin.
-    pub sequence: i64,
     /// What it does.
     pub verb: Verb,
     /// Who takes it next: `scheduler`, or `volume:<host@backend>`.

@@ -6,102 +6,8 @@
 
 use super::operation::Verb;
 
-macro_rules! statuses {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[expect(missing_docs, reason = "the wire word is the documentation")]
-        pub enum $name { $($variant,)+ }
-
-        impl $name {
-            /// Every status.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
-
-            /// Cinder's spelling.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)+ }
-            }
-
-            /// `None` for any other word.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|status| status.as_str() == word)
-            }
-        }
-
-        impl Word for $name {
-            fn word(self) -> &'static str {
-                self.as_str()
-            }
-        }
-    };
-}
-
-/// What all status types have in common: a spelling.
-pub trait Word: Copy + PartialEq + 'static {
-    /// Cinder's spelling.
-    fn word(self) -> &'static str;
-}
-
-statuses! {
-    /// Where a volume is in its life.
-    VolumeStatus {
-        Creating = "creating"
-        Available = "available"
-        Deleting = "deleting"
-        Error = "error"
-        ErrorDeleting = "error_deleting"
-        Managing = "managing"
-        ErrorManaging = "error_managing"
-        Attaching = "attaching"
-        InUse = "in-use"
-        Detaching = "detaching"
-        Reserved = "reserved"
-        Maintenance = "maintenance"
-        Extending = "extending"
-        ErrorExtending = "error_extending"
-        Uploading = "uploading"
-        Downloading = "downloading"
-        Retyping = "retyping"
-        BackingUp = "backing-up"
-        ErrorBackingUp = "error_backing-up"
-        RestoringBackup = "restoring-backup"
-        ErrorRestoring = "error_restoring"
-        AwaitingTransfer = "awaiting-transfer"
-        Reverting = "reverting"
-        Unmanaging = "unmanaging"
-        ErrorUnmanaging = "error_unmanaging"
-        ErrorManagingDeleting = "error_managing_deleting"
-    }
-}
-
-statuses! {
-    /// Where a snapshot is in its life.
-    SnapshotStatus {
-        Creating = "creating"
-        Available = "available"
-        Deleting = "deleting"
-        Deleted = "deleted"
-        Error = "error"
-        ErrorDeleting = "error_deleting"
-        Updating = "updating"
-        Unmanaging = "unmanaging"
-        BackingUp = "backing-up"
-        Restoring = "restoring"
-    }
-}
-
-statuses! {
-    /// Where an attachment is in its life (also a volume's `attach_status`).
-    AttachmentStatus {
-        Attached = "attached"
-        Attaching = "attaching"
-        Detached = "detached"
-        Reserved = "reserved"
-        ErrorAttaching = "error_attaching"
-        ErrorDetaching = "error_detaching"
-        Deleted = "deleted"
-    }
-}
+mod words;
+pub use words::{AttachmentStatus, SnapshotStatus, VolumeStatus, Word};
 
 /// Where an operation leaves an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,20 +96,21 @@ pub const TABLE: &[Row] = &[
                 V::ErrorRestoring,
                 V::ErrorExtending,
                 V::ErrorManaging,
+                V::ErrorDeleting,
             ],
             during: Some(V::Deleting),
             done: End::Gone,
             failed: End::Is(V::ErrorDeleting),
         }),
         snapshot: Some(Move {
-            from: &[S::Available, S::Error],
+            from: &[S::Available, S::Error, S::ErrorDeleting],
             during: Some(S::Deleting),
             done: End::Gone,
             failed: End::Is(S::ErrorDeleting),
         }),
         ..Row::of(
             Verb::DeleteVolume,
-            "not attached; snapshots only with cascade, else refused",
+            "not attached; snapshots only with cascade, else refused; unlike upstream a failed delete may be repeated",
         )
     },
     Row {
@@ -251,12 +158,15 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         snapshot: Some(Move {
-            from: &[S::Available, S::Error],
+            from: &[S::Available, S::Error, S::ErrorDeleting],
             during: Some(S::Deleting),
             done: End::Gone,
             failed: End::Is(S::ErrorDeleting),
         }),
-        ..Row::of(Verb::DeleteSnapshot, "")
+        ..Row::of(
+            Verb::DeleteSnapshot,
+            "unlike upstream a failed delete may be repeated",
+        )
     },
     Row {
         volume: Some(Move {
@@ -546,11 +456,12 @@ pub fn snapshot_only_during() -> Vec<SnapshotStatus> {
     only_during(TABLE.iter().filter_map(|row| row.snapshot))
 }
 
-fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>> + Clone) -> Vec<S> {
+fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>>) -> Vec<S> {
+    let moves: Vec<Move<S>> = moves.collect();
     let mut found: Vec<S> = Vec::new();
-    for during in moves.clone().filter_map(|one| one.during) {
+    for during in moves.iter().filter_map(|one| one.during) {
         let can_rest = moves
-            .clone()
+            .iter()
             .any(|one| one.done == End::Is(during) || one.failed == End::Is(during));
         if !can_rest && !found.contains(&during) {
             found.push(during);
@@ -559,11 +470,13 @@ fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>> + Clone) -> Vec<S> 
     found
 }
 
-/// What a volume's attachments say it is: the strongest wins, errors are ignored (cinder/db/api.py
-/// `_get_statuses_from_attachments`). This is the oracle for the SQL in `store/volumes.rs`.
+/// What a volume's attachments say it is: the strongest wins (cinder/db/api.py `_get_statuses_from_attachments`).
+///
+/// Upstream ignores all attachments in an error status. Here one that could not be detached counts as attached: its
+/// host may still write, so the volume must not look free. This is the oracle for the SQL in `store/statuses.rs`.
 pub fn volume_status_from(attachments: &[AttachmentStatus]) -> VolumeStatus {
     let has = |wanted| attachments.contains(&wanted);
-    if has(A::Attached) {
+    if has(A::Attached) || has(A::ErrorDetaching) {
         V::InUse
     } else if has(A::Attaching) {
         V::Attaching

@@ -1,1 +1,222 @@
-//! VERBS.
+//! VERBS: one file = one operation = `begin` in the request + the steps of its `PLAN` in the worker.
+//!
+//! Everything done in the background is first a row: `begin` writes the operation, the status it implies, its claims
+//! and its quota in one transaction and answers; the worker then does the plan's steps one by one, recording each.
+//! An operation that needs no step (a reservation) is recorded as done in the same transaction.
+//!
+//! ```text
+//!            begin                    worker                                    row when over
+//! request ---------> [queued] ---> do step 1 -> record -> ... -> do step n ---> [done]
+//!                                      | a step fails, or somebody cancels
+//!                                      +-> undo n .. 1, each recorded --------> [failed] or [cancelled]
+//! ```
+//!
+//! A crash at any instant leaves a row from which the same code goes on: steps repeat or undo, and what is already
+//! so is success. `ops` sees the edges' traits and never a concrete driver or target; it knows no HTTP.
+
+mod begin;
+mod connect;
+mod doorbell;
+mod edges;
+mod faults;
+mod journal;
+mod steps;
+mod wait;
+mod worker;
+
+pub mod attach_volume;
+pub mod begin_detaching;
+pub mod complete_attachment;
+pub mod create_attachment;
+pub mod create_snapshot;
+pub mod create_volume;
+pub mod delete_attachment;
+pub mod delete_snapshot;
+pub mod delete_volume;
+pub mod detach_volume;
+pub mod extend_volume;
+pub mod initialize_connection;
+pub mod recover;
+pub mod report_pools;
+pub mod reserve_volume;
+pub mod revert_volume;
+pub mod roll_detaching;
+pub mod terminate_connection;
+pub mod tokens;
+pub mod unreserve_volume;
+pub mod update_attachment;
+pub mod update_snapshot;
+pub mod update_volume;
+pub mod volume_types;
+
+pub use connect::{Connected, connected};
+pub use doorbell::Doorbell;
+pub use faults::Faults;
+pub use journal::{cancel, get_operation};
+pub use steps::Plan;
+pub use worker::{Queue, run_worker};
+
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::model::caller::Caller;
+use crate::model::id::{AttachmentId, SnapshotId, VolumeId};
+use crate::model::operation::Verb;
+use crate::model::{attachment::Attachment, snapshot::Snapshot, volume::Volume};
+use crate::store::{Store, StoreError, attachments, snapshots, volumes};
+use crate::target::Target;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What operations may use. `drivers` and `target` are there only in a process with the role `volume`.
+pub struct Ctx {
+    /// The record.
+    pub store: Store,
+    /// The drivers of this host, by backend name.
+    pub drivers: BTreeMap<String, Arc<dyn Driver>>,
+    /// The target of this host.
+    pub target: Option<Arc<dyn Target>>,
+    /// This host's name, the first part of `host@backend#pool`.
+    pub host: String,
+    /// The zone of this host, and of volumes that ask for none.
+    pub availability_zone: String,
+    /// What projects may use.
+    pub quota: QuotaLimits,
+    /// Tells workers and waiters that the journal changed.
+    pub doorbell: Doorbell,
+    /// Faults that the crash harness asks for; empty in a build that people run.
+    pub faults: Faults,
+}
+
+/// Limits that hold for every project; -1 means none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaLimits {
+    /// Volumes.
+    pub volumes: i64,
+    /// Snapshots.
+    pub snapshots: i64,
+    /// GiB of volumes and snapshots.
+    pub gigabytes: i64,
+    /// GiB of one volume.
+    pub per_volume_gigabytes: i64,
+}
+
+/// The queue that the role `scheduler` takes from.
+pub const SCHEDULER_QUEUE: &str = "scheduler";
+
+/// A lane of a volume service, so that what a host waits for never stands behind hours of copying or overwriting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Milliseconds: connect, disconnect, make empty, extend.
+    Quick,
+    /// As long as the data is large: snapshots, clones, reverts.
+    Copy,
+    /// As long as the rate limit makes it: secure delete.
+    Wipe,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Lane; 3] = [Lane::Quick, Lane::Copy, Lane::Wipe];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Lane::Quick => "quick",
+            Lane::Copy => "copy",
+            Lane::Wipe => "wipe",
+        }
+    }
+
+    /// How many operations of the lane are worked on at once; the rest wait in the journal. Copies and overwrites
+    /// share the disks with the hosts.
+    pub fn at_once(self) -> usize {
+        match self {
+            Lane::Quick => 64,
+            Lane::Copy | Lane::Wipe => 8,
+        }
+    }
+}
+
+/// The queue of a lane of the volume service that owns `host@backend#pool`.
+pub fn volume_queue(pool_address: &str, lane: Lane) -> String {
+    let backend = pool_address
+        .split_once('#')
+        .map_or(pool_address, |(backend, _)| backend);
+    format!("volume:{backend}:{}", lane.as_str())
+}
+
+/// The plan of every operation that has steps.
+pub const PLANS: &[&Plan] = &[
+    &create_volume::PLAN,
+    &delete_volume::PLAN,
+    &extend_volume::PLAN,
+    &revert_volume::PLAN,
+    &create_snapshot::PLAN,
+    &delete_snapshot::PLAN,
+    &create_attachment::PLAN,
+    &update_attachment::PLAN,
+    &delete_attachment::PLAN,
+    &initialize_connection::PLAN,
+    &terminate_connection::PLAN,
+];
+
+/// The plan of a verb; `None` for one that is done at once.
+pub fn plan(verb: Verb) -> Option<&'static Plan> {
+    PLANS.iter().copied().find(|plan| plan.verb == verb)
+}
+
+/// The volume, if it exists for this caller.
+pub async fn visible_volume(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<Volume, Error> {
+    let found = volumes::get(&ctx.store, id).await.map_err(unreadable)?;
+    found
+        .filter(|volume| caller.sees(&volume.project_id))
+        .ok_or_else(|| Error::NotFound {
+            noun: "Volume",
+            id: id.to_string(),
+        })
+}
+
+/// The snapshot, if it exists for this caller.
+pub async fn visible_snapshot(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: SnapshotId,
+) -> Result<Snapshot, Error> {
+    let found = snapshots::get(&ctx.store, id).await.map_err(unreadable)?;
+    found
+        .filter(|snapshot| caller.sees(&snapshot.project_id))
+        .ok_or_else(|| Error::NotFound {
+            noun: "Snapshot",
+            id: id.to_string(),
+        })
+}
+
+/// The attachment, if it exists for this caller.
+pub async fn visible_attachment(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: AttachmentId,
+) -> Result<Attachment, Error> {
+    let found = attachments::get(&ctx.store, id).await.map_err(unreadable)?;
+    found
+        .filter(|attachment| caller.sees(&attachment.project_id))
+        .ok_or_else(|| Error::NotFound {
+            noun: "Volume attachment",
+            id: id.to_string(),
+        })
+}
+
+/// A failed read of the record, as the domain's error.
+pub fn unreadable(source: StoreError) -> Error {
+    Error::Store {
+        doing: "read",
+        source,
+    }
+}
+
+/// A failed write to the record, as the domain's error.
+pub fn unwritable(source: StoreError) -> Error {
+    Error::Store {
+        doing: "written",
+        source,
+    }
+}

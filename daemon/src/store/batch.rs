@@ -1,13 +1,17 @@
-//! The words of the store: a statement with a name, a value, a guarded batch, a row.
+//! The words of the store: a statement with a name, a value, a guarded batch, a row, an error.
+//!
+//! Knows no engine's rules beyond the names of their errors. Fails nowhere: what is wrong with a batch is found when
+//! it is written.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// An SQL text fit for both engines, with a name for logs and for the test that prepares every one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sql {
     /// `noun.verb`, unique.
     pub name: &'static str,
-    /// The text; parameters `$1..`, numbered in order of first appearance.
+    /// The text; parameters `$1` to `$n` without a gap, anywhere and as often as wanted; no other `$`.
     pub text: &'static str,
 }
 
@@ -82,6 +86,8 @@ pub struct Statement {
 pub struct Batch {
     /// In order of execution.
     pub statements: Vec<Statement>,
+    /// Whether it records the end of something that already runs: such a batch may use the reserve of a full disk.
+    pub essential: bool,
 }
 
 impl Batch {
@@ -110,9 +116,17 @@ impl Batch {
         self
     }
 
-    /// Adds all of another batch.
+    /// Lets the batch through on a full disk, on the reserve kept for it: for the end of work that already runs, and
+    /// for deletes, never for new work.
+    pub fn essential(&mut self) -> &mut Self {
+        self.essential = true;
+        self
+    }
+
+    /// Adds all of another batch; the sum is essential when either is.
     pub fn extend(&mut self, other: Batch) -> &mut Self {
         self.statements.extend(other.statements);
+        self.essential |= other.essential;
         self
     }
 }
@@ -166,6 +180,20 @@ impl Row {
         }
     }
 
+    /// A TEXT column that may be NULL, read by `parse`.
+    pub fn optional_parsed<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.optional_text(column)? {
+            None => Ok(None),
+            Some(text) => parse(text)
+                .map(Some)
+                .ok_or(StoreError::Unreadable { column }),
+        }
+    }
+
     /// A TEXT column read by `parse`; `None` from it means that the record holds what this version cannot read.
     pub fn parsed<T>(
         &self,
@@ -176,8 +204,8 @@ impl Row {
     }
 }
 
-/// Why the record could not be read or written.
-#[derive(Debug, thiserror::Error)]
+/// Why the record could not be read or written. Cheap to clone: one failure is told to many.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// A guard touched no row; nothing of the batch happened.
     #[error("the guard {guard} was not met")]
@@ -202,6 +230,20 @@ pub enum StoreError {
     Unavailable {
         /// What was noticed.
         why: String,
+    },
+    /// The answer to a COMMIT did not come: the batch happened whole or not at all, and only a look tells which.
+    #[error("it is not known whether the record was written: {why}; look before you repeat")]
+    Uncertain {
+        /// What was noticed.
+        why: String,
+    },
+    /// What was opened is not a record of Ashlar's, or cannot hold one; it was left as it is.
+    #[error("{place} cannot hold the record: {why}")]
+    Unfit {
+        /// The file or database.
+        place: String,
+        /// Why not and what to do.
+        why: &'static str,
     },
     /// A statement was refused: a mistake in Ashlar.
     #[error("statement {statement} was refused")]
@@ -230,15 +272,71 @@ pub enum StoreError {
 }
 
 /// The engine's own error, kept as the cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
     /// SQLite's.
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(Arc<rusqlite::Error>),
     /// PostgreSQL's.
     #[error(transparent)]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(PostgresFault),
     /// The file system's, beside the engine.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(Arc<std::io::Error>),
+    /// The parameters are not `$1` to `$n` with a value for each.
+    #[error("the text has {wanted} parameters, numbered from $1 or not; {given} values were given")]
+    Parameters {
+        /// How many parameters the text has; 0 when their numbers have a gap.
+        wanted: usize,
+        /// How many values came with it.
+        given: usize,
+    },
+    /// A text holds the character U+0000, which PostgreSQL cannot store.
+    #[error("value ${position} holds the character U+0000")]
+    Nul {
+        /// The parameter, from 1.
+        position: usize,
+    },
+    /// A column is neither TEXT nor BIGINT.
+    #[error("column {column} is neither text nor a whole number")]
+    Column {
+        /// The column's position.
+        column: usize,
+    },
+    /// A statement of a batch answers rows; a batch only writes.
+    #[error("the statement answers rows")]
+    Rows,
+    /// More than one call may carry or answer.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+        /// What was counted.
+        what: &'static str,
+    },
+    /// A thread of the store ended by a panic.
+    #[error("a thread of the store has ended")]
+    ThreadGone,
+}
+
+/// What PostgreSQL said, without the DETAIL that quotes rows: rows hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (SQLSTATE {code})")]
+pub struct PostgresFault {
+    /// The SQLSTATE, or `none` when it was the connection that failed.
+    pub code: String,
+    /// The first sentence.
+    pub message: String,
+}
+
+impl From<rusqlite::Error> for EngineError {
+    fn from(error: rusqlite::Error) -> Self {
+        EngineError::Sqlite(Arc::new(error))
+    }
+}
+
+impl From<std::io::Error> for EngineError {
+    fn from(error: std::io::Error) -> Self {
+        EngineError::Io(Arc::new(error))
+    }
 }

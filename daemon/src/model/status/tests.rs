@@ -52,7 +52,7 @@ fn statuses_that_only_a_live_operation_explains() {
     );
     assert_eq!(
         snapshot_only_during(),
-        [S::Creating, S::Deleting, S::Restoring]
+        [S::Deleting, S::Restoring, S::Creating]
     );
 }
 

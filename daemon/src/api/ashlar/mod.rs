@@ -1,0 +1,5 @@
+//! Our own API beside Cinder's: who one is, what is being done, who may call.
+
+pub(super) mod operations;
+pub(super) mod tokens;
+pub(super) mod whoami;

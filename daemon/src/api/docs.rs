@@ -1,0 +1,126 @@
+//! `docs/cinder-api.md`, printed from the route table, the actions, the filters and the ladder.
+
+use super::ladder::LADDER;
+use super::microversion::maximum;
+use super::routes::ROUTES;
+use super::v3::resource_filters::RESOURCES;
+use super::v3::volume_actions::ACTIONS;
+use std::fmt::Write as _;
+
+/// Where an endpoint answers otherwise than Cinder does, and why.
+const DIFFERS: &[(&str, &str)] = &[
+    (
+        "every list",
+        "an unknown filter is 400 for administrators too (from 3.31; Cinder answers them an empty list)",
+    ),
+    (
+        "every path",
+        "an administrator may name any project and then acts in it (Cinder: 400)",
+    ),
+    (
+        "every path",
+        "a wrong verb on a known path is 405 (Cinder: 404)",
+    ),
+    (
+        "every body",
+        "a body without `Content-Type: application/json` is refused: 400 when nothing is said, 415 otherwise",
+    ),
+    ("every body", "a text with a NUL character is 400"),
+    (
+        "OpenStack-API-Version",
+        "a header that speaks of other services only counts as absent (Cinder: an error)",
+    ),
+    (
+        "POST /v3/attachments",
+        "`instance_uuid` may be null, as clients without nova send it",
+    ),
+    (
+        "POST /v3/attachments/{id}/action os-complete",
+        "refused (400) when the attachment was never connected; sets `attached_at`",
+    ),
+    (
+        "PUT /v3/attachments/{id}, os-initialize_connection",
+        "a connector without a well-formed iSCSI initiator is 400",
+    ),
+    (
+        "POST /v3/volumes",
+        "scheduler hints are read and have no effect, as in a Cinder with its default filters",
+    ),
+    (
+        "every change",
+        "an object that a running operation holds answers 409 with that operation's id",
+    ),
+];
+
+fn page() -> String {
+    let mut page = format!(
+        "# Cinder's API here\n\n\
+         Printed from the tables in `daemon/src/api/` by its tests (`ASHLAR_BLESS=1 cargo test -p ashlar-daemon docs`);\n\
+         do not edit. Advertised: 3.0 to **{}**.\n\n## Routes\n\n\
+         A project may stand after `/v3`. What is not listed answers 404.\n\n| method | path | from |\n| --- | --- | --- |\n",
+        maximum()
+    );
+    for route in ROUTES {
+        let method = route.method.to_uppercase();
+        writeln!(page, "| {method} | `{}` | 3.{} |", route.path, route.since).unwrap();
+    }
+    page.push_str("\n## Actions of a volume\n\nOthers answer 400: no such action.\n\n| action | from |\n| --- | --- |\n");
+    for (name, since) in ACTIONS {
+        writeln!(page, "| `{name}` | 3.{since} |").unwrap();
+    }
+    page.push_str(
+        "\n## Filters of lists\n\n| list | filter | from | for |\n| --- | --- | --- | --- |\n",
+    );
+    for (resource, listing) in RESOURCES {
+        for rule in listing.filters {
+            let whom = if rule.for_admins {
+                "administrators"
+            } else {
+                "everybody"
+            };
+            writeln!(
+                page,
+                "| {resource} | `{}` | 3.{} | {whom} |",
+                rule.wire, rule.since
+            )
+            .unwrap();
+        }
+    }
+    page.push_str("\n## Where we differ\n\n| where | how |\n| --- | --- |\n");
+    for (place, how) in DIFFERS {
+        writeln!(page, "| {place} | {how} |").unwrap();
+    }
+    page.push_str(
+        "\n## The ladder\n\n*done*: as in Cinder. *absent*: answers as a Cinder without the feature, and nothing wrong can come of it.\n\
+         *missing*: advertising it would mislead a client, so the advertised maximum ends below it.\n\n\
+         | step | changes | here | what a client sees |\n| --- | --- | --- | --- |\n",
+    );
+    for step in LADDER {
+        let (state, note) = (step.state.as_str(), step.note);
+        writeln!(
+            page,
+            "| 3.{} | {} | {state} | {note} |",
+            step.minor, step.changes
+        )
+        .unwrap();
+    }
+    page
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test asks whether to rewrite the page it checks"
+)]
+fn the_page_is_printed_from_the_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cinder-api.md");
+    if std::env::var("ASHLAR_BLESS").is_ok() {
+        std::fs::write(path, page()).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(
+        checked_in,
+        page(),
+        "docs/cinder-api.md differs from the tables: run with ASHLAR_BLESS=1"
+    );
+}

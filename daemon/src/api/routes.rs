@@ -1,0 +1,110 @@
+//! The route table, whole: a line a route, with the minor version from which it exists.
+//!
+//! The project that a path may name is taken out at the door, so it stands in no line here.
+
+use super::Api;
+use super::ashlar::{operations, tokens, whoami};
+use super::call::Call;
+use super::error::{Body, Fault};
+use super::v3::{
+    attachments, extra_specs, quota_sets, resource_filters, snapshots, types, volume_actions,
+    volumes,
+};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post, put};
+
+/// A route, for whoever wants to know them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The method, lower case.
+    pub method: &'static str,
+    /// The path; variable parts in braces.
+    pub path: &'static str,
+    /// From which 3.`since` it exists.
+    pub since: u16,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $since:literal => $handler:path;)+) => {
+        /// Every route.
+        pub const ROUTES: &[Route] = &[
+            $(Route { method: stringify!($method), path: $path, since: $since },)+
+        ];
+
+        /// The router over the table; what is not in it is Cinder's 404 or 405.
+        pub(super) fn router(api: Api) -> Router {
+            Router::new()
+                $(.route($path, $method($handler).layer(from_fn_with_state($since, exists_from))))+
+                .fallback(|| async { Fault::no_route() })
+                .method_not_allowed_fallback(|| async { Fault::bad_method() })
+                .with_state(api)
+        }
+    };
+}
+
+routes! {
+    get    "/v3/volumes"                              0  => volumes::list;
+    get    "/v3/volumes/detail"                       0  => volumes::list_detail;
+    post   "/v3/volumes"                              0  => volumes::create;
+    get    "/v3/volumes/{id}"                         0  => volumes::show;
+    put    "/v3/volumes/{id}"                         0  => volumes::update;
+    delete "/v3/volumes/{id}"                         0  => volumes::delete;
+    post   "/v3/volumes/{id}/action"                  0  => volume_actions::act;
+    get    "/v3/volumes/{id}/encryption"              0  => volumes::encryption;
+    get    "/v3/snapshots"                            0  => snapshots::list;
+    get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
+    post   "/v3/snapshots"                            0  => snapshots::create;
+    get    "/v3/snapshots/{id}"                       0  => snapshots::show;
+    put    "/v3/snapshots/{id}"                       0  => snapshots::update;
+    delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
+    get    "/v3/attachments"                          27 => attachments::list;
+    get    "/v3/attachments/detail"                   27 => attachments::list_detail;
+    post   "/v3/attachments"                          27 => attachments::create;
+    get    "/v3/attachments/{id}"                     27 => attachments::show;
+    put    "/v3/attachments/{id}"                     27 => attachments::update;
+    delete "/v3/attachments/{id}"                     27 => attachments::delete;
+    post   "/v3/attachments/{id}/action"              27 => attachments::act;
+    get    "/v3/types"                                0  => types::list;
+    get    "/v3/types/default"                        0  => types::show_default;
+    post   "/v3/types"                                0  => types::create;
+    get    "/v3/types/{id}"                           0  => types::show;
+    put    "/v3/types/{id}"                           0  => types::update;
+    delete "/v3/types/{id}"                           0  => types::delete;
+    get    "/v3/types/{id}/extra_specs"               0  => extra_specs::list;
+    post   "/v3/types/{id}/extra_specs"               0  => extra_specs::create;
+    get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
+    put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
+    delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
+    get    "/v3/resource_filters"                     33 => resource_filters::list;
+    get    "/ashlar/v1/routes"                        0  => list;
+    get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/operations"                    0  => operations::list;
+    get    "/ashlar/v1/operations/{id}"               0  => operations::show;
+    post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;
+    get    "/ashlar/v1/tokens"                        0  => tokens::list;
+    post   "/ashlar/v1/tokens"                        0  => tokens::create;
+    delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;
+}
+
+/// A route above the requested version does not exist (rule W3).
+async fn exists_from(State(since): State<u16>, request: Request, next: Next) -> Response<Body> {
+    let call = request.extensions().get::<Call>();
+    if call.is_some_and(|call| call.version.at_least(since)) {
+        next.run(request).await
+    } else {
+        Fault::no_route().into_response()
+    }
+}
+
+async fn list() -> Response<Body> {
+    let routes: Vec<_> = ROUTES
+        .iter()
+        .map(|route| serde_json::json!({"method": route.method.to_uppercase(), "path": route.path}))
+        .collect();
+    super::error::ok(&serde_json::json!({"routes": routes}))
+}

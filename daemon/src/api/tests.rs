@@ -1,0 +1,6 @@
+//! The whole API in one process, from the door to a record in a fresh directory.
+
+mod door;
+pub(super) mod fixture;
+mod types;
+mod volumes;

@@ -1,0 +1,197 @@
+//! A whole API, and how to ask it.
+
+use crate::api::auth::{self, AuthMode, Peer};
+use crate::api::error::Body;
+use crate::api::{Api, Door, State};
+use crate::model::caller::Role;
+use crate::model::id::{TokenId, VolumeTypeId};
+use crate::model::time::Time;
+use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
+use crate::ops::{Ctx, Doorbell, QuotaLimits};
+use crate::store::tokens::Token;
+use crate::store::{Batch, SqliteOptions, Store, tokens, volume_types};
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The daemon's API, and tokens of every kind of caller.
+pub(in crate::api) struct Fixture {
+    pub(in crate::api) door: Door,
+    pub(in crate::api) store: Store,
+    _dir: tempfile::TempDir,
+}
+
+/// What came back.
+pub(in crate::api) struct Got {
+    pub(in crate::api) code: u16,
+    pub(in crate::api) headers: HeaderMap,
+    pub(in crate::api) body: Value,
+}
+
+impl Got {
+    /// The message of a fault, under whatever its name is.
+    pub(in crate::api) fn message(&self) -> &str {
+        let fault = self.body.as_object().and_then(|body| body.values().next());
+        fault
+            .and_then(|fault| fault["message"].as_str())
+            .unwrap_or_default()
+    }
+}
+
+pub(in crate::api) const LATEST: &str = "volume latest";
+
+/// The default type, and a token of every kind of caller; the secret is its name.
+fn what_is_there() -> Batch {
+    let mut batch = Batch::new();
+    let default = VolumeType {
+        id: VolumeTypeId::random(),
+        name: DEFAULT_TYPE_NAME.to_owned(),
+        description: None,
+        is_public: true,
+        extra_specs: BTreeMap::new(),
+        created_at: Time::now(),
+        updated_at: None,
+    };
+    batch.add(
+        volume_types::INSERT_IF_ABSENT,
+        volume_types::insert_values(&default),
+    );
+    for (secret, project_id, role, expires_at) in [
+        ("admin", "ops", Role::Admin, None),
+        ("member", "p", Role::Member, None),
+        ("reader", "p", Role::Reader, None),
+        ("other", "q", Role::Member, None),
+        (
+            "late",
+            "p",
+            Role::Member,
+            Some(Time::from_stored("2020-01-01T00:00:00.000000".to_owned())),
+        ),
+    ] {
+        let token = Token {
+            id: TokenId::random(),
+            name: secret.to_owned(),
+            project_id: project_id.to_owned(),
+            user_id: secret.to_owned(),
+            role,
+            created_at: Time::now(),
+            expires_at,
+        };
+        let hash = auth::hash(&SecretString::from(secret));
+        batch.add(tokens::INSERT, tokens::insert_values(&token, &hash));
+    }
+    batch
+}
+
+pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        reserve_bytes: 0,
+        ..SqliteOptions::default()
+    };
+    let store = Store::open_sqlite(dir.path(), options).await.unwrap();
+    store.write(what_is_there()).await.unwrap();
+    let ctx = Ctx {
+        store: store.clone(),
+        drivers: BTreeMap::new(),
+        target: None,
+        host: "h".to_owned(),
+        availability_zone: "nova".to_owned(),
+        quota: QuotaLimits {
+            volumes: 5,
+            snapshots: 5,
+            gigabytes: 100,
+            per_volume_gigabytes: 50,
+        },
+        doorbell: Doorbell::local(),
+        faults: Default::default(),
+    };
+    let state = State {
+        ctx: Arc::new(ctx),
+        auth,
+        public_endpoint: None,
+    };
+    Fixture {
+        door: Door::new(Api::new(state)),
+        store,
+        _dir: dir,
+    }
+}
+
+impl Fixture {
+    pub(in crate::api) async fn send(&self, request: Request<Body>) -> Got {
+        let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 40_000)));
+        self.send_from(peer, request).await
+    }
+
+    pub(in crate::api) async fn send_from(&self, peer: Peer, request: Request<Body>) -> Got {
+        let response = self.door.answer(peer, request).await;
+        let (code, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap()
+        };
+        assert!(
+            headers["x-compute-request-id"]
+                .to_str()
+                .unwrap()
+                .starts_with("req-")
+        );
+        Got {
+            code,
+            headers,
+            body,
+        }
+    }
+
+    /// Asks at the newest version, with a body if it is not null.
+    pub(in crate::api) async fn ask(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Got {
+        let builder = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-auth-token", token)
+            .header("openstack-api-version", LATEST);
+        let request = if body.is_null() {
+            builder.body(Body::empty())
+        } else {
+            builder
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string()))
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub(in crate::api) async fn get(&self, token: &str, path: &str) -> Got {
+        self.ask(token, "GET", path, Value::Null).await
+    }
+
+    /// A volume of the member's, as its own answer tells.
+    pub(in crate::api) async fn volume(&self, size: i64, name: &str) -> Value {
+        let body = json!({"volume": {"size": size, "name": name}});
+        let got = self.ask("member", "POST", "/v3/p/volumes", body).await;
+        assert_eq!(got.code, 202, "{}", got.body);
+        got.body["volume"].clone()
+    }
+
+    /// Gives a volume a status, as a worker would.
+    pub(in crate::api) async fn set_status(&self, id: &str, status: &str) {
+        use crate::model::status::VolumeStatus;
+        use crate::store::statuses::{self, Noun};
+        let mut batch = Batch::new();
+        let to = VolumeStatus::parse(status).unwrap();
+        statuses::change(&mut batch, Noun::Volume, id, VolumeStatus::ALL, to);
+        self.store.write(batch).await.unwrap();
+    }
+}

@@ -1,0 +1,652 @@
+//! Volumes as sparse files in a directory: the embedded default, which needs nothing beside the binary.
+//!
+//! One directory is one pool (`file/layout.rs` draws it), owned by one daemon at a time (`file/mark.rs`). Everything
+//! is made under `partial/`, brought to the disk and only then renamed into place, so that after a crash or a power
+//! cut an object is either whole or absent. Copies share blocks where the file system can (XFS, Btrfs) and skip
+//! holes elsewhere; a volume that hosts write to is held still for an instant (`file/live.rs`).
+//!
+//! Failures: a full disk is [`DriverError::NoSpace`], and what was being made is removed; other errors of the disk
+//! name the file and the act. A directory that vanished or was replaced makes the pool unavailable.
+
+mod copy;
+mod jobs;
+mod layout;
+mod live;
+mod mark;
+mod pace;
+mod pool_file;
+#[cfg(test)]
+mod tests;
+mod wipe;
+
+pub use mark::OpenError;
+
+use super::{
+    Device, Done, Driver, DriverError, LiveWrites, ObjectRef, SnapshotRef, Source, VolumeRef, Work,
+};
+use crate::model::pool::PoolReport;
+use async_trait::async_trait;
+use copy::Making;
+use jobs::{Job, Jobs, Weight};
+use layout::{Layout, Name, Partial, Place};
+use live::LiveCopy;
+use mark::Mark;
+use pool_file::PoolFile;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wipe::Wiper;
+
+/// A healthy file system answers statvfs at once; the scheduler does not wait longer for a sick one.
+const STATS_MAX: Duration = Duration::from_secs(5);
+const PROBE_BYTES: u64 = 64 << 10;
+
+/// What is done to the bytes of deleted volumes and snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecureDelete {
+    /// They are overwritten with zeros; `file/wipe.rs` says how far that reaches.
+    Zero,
+    /// Their blocks go back to the file system as they are.
+    None,
+}
+
+/// Whether copies may share blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reflink {
+    /// Where the file system can.
+    WhenPossible,
+    /// Every copy has blocks of its own.
+    Never,
+}
+
+/// A file pool's configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileConfig {
+    /// The backend's name, `volume_backend_name` among its capabilities.
+    pub backend: String,
+    /// The pool's name within the backend.
+    pub pool: String,
+    /// Where the files lie; made when missing.
+    pub directory: PathBuf,
+    /// What deletion does to the bytes.
+    pub secure_delete: SecureDelete,
+    /// How fast wiping may write, all wipes of the pool together; 0 means no limit.
+    pub wipe_bytes_per_s: u64,
+    /// Percent of the file system that the scheduler keeps free.
+    pub reserved_percentage: u8,
+    /// How far virtual sizes may exceed the file system.
+    pub max_over_subscription_ratio: f64,
+    /// Whether copies may share blocks.
+    pub reflink: Reflink,
+}
+
+/// What the file system under a pool can do, as tried out when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Abilities {
+    reflink: bool,
+    thick: bool,
+}
+
+/// The driver of one file pool.
+#[derive(Debug)]
+pub struct FileDriver {
+    config: FileConfig,
+    layout: Layout,
+    mark: Arc<Mark>,
+    abilities: Abilities,
+    jobs: Jobs,
+    wiper: Wiper,
+}
+
+/// What a new file is copied from.
+struct Origin {
+    name: Name,
+    live: Option<Arc<dyn LiveWrites>>,
+}
+
+impl FileDriver {
+    /// Takes the directory for this process, making what is missing. Blocks; called once at start.
+    pub fn open(config: FileConfig) -> Result<Self, OpenError> {
+        let mark = Mark::take(&config.directory)?;
+        let pool: Arc<str> = Arc::from(config.pool.as_str());
+        let unusable = |doing, source| OpenError::Io {
+            doing,
+            path: config.directory.clone(),
+            source,
+        };
+        let layout = Layout::prepare(&config.directory, &pool)
+            .map_err(|error| unusable("making the directories", error))?;
+        let abilities =
+            probe(&layout).map_err(|error| unusable("trying out", std::io::Error::other(error)))?;
+        let reflink = abilities.reflink && config.reflink == Reflink::WhenPossible;
+        let driver = Self {
+            layout,
+            mark: Arc::new(mark),
+            abilities: Abilities {
+                reflink,
+                ..abilities
+            },
+            jobs: Jobs::new(&config.backend),
+            // Blocks may have been shared before the configuration forbade it.
+            wiper: Wiper::new(config.wipe_bytes_per_s, abilities.reflink),
+            config,
+        };
+        tracing::info!(
+            backend = driver.config.backend,
+            directory = %driver.config.directory.display(),
+            pool_id = %driver.mark.pool_id(),
+            reflink,
+            thick = abilities.thick,
+            "file pool opened"
+        );
+        Ok(driver)
+    }
+
+    fn must_be_here(&self, pool: &str) -> Result<(), DriverError> {
+        if pool == self.config.pool {
+            return Ok(());
+        }
+        let why = format!("it has the pool {}, but not {pool}", self.config.pool);
+        Err(self.unavailable(why))
+    }
+
+    fn unavailable(&self, why: String) -> DriverError {
+        let backend = self.config.backend.clone();
+        DriverError::Unavailable { backend, why }
+    }
+
+    /// Whether the object is whole and in place; then its name is on the disk too, even if the call that placed it
+    /// was killed before it saw to that.
+    async fn is_in_place(&self, job: &Job, name: &Name) -> Result<bool, DriverError> {
+        let (layout, name) = (self.layout.clone(), name.clone());
+        job.run(move |_| {
+            let is_there = layout.is_at(&layout.home(&name))?;
+            if is_there {
+                layout.sync(name.home)?;
+            }
+            Ok(is_there)
+        })
+        .await
+    }
+
+    /// Makes a whole file beside; it is not in its place yet. On an error nothing of it is left.
+    async fn make(
+        &self,
+        job: &Job,
+        name: &Name,
+        (len_bytes, thick): (u64, bool),
+        origin: Option<Origin>,
+    ) -> Result<Arc<Making>, DriverError> {
+        let (layout, name) = (self.layout.clone(), name.clone());
+        let (source_name, live) = match origin {
+            Some(origin) => (Some(origin.name), origin.live),
+            None => (None, None),
+        };
+        let (making, source) = job
+            .run(move |stop| {
+                let source = source_name
+                    .map(|source| {
+                        PoolFile::open(&layout.home(&source), &source.text, layout.pool(), false)
+                    })
+                    .transpose()?;
+                layout.unlink(&layout.partial(&name))?;
+                let partial = Partial::at(&layout, &name);
+                let target = PoolFile::create(partial.path(), &name.text, layout.pool())?;
+                if thick {
+                    target.allocate(0..len_bytes, || stop.check())?;
+                }
+                target.set_len_bytes(len_bytes)?;
+                let making = Making {
+                    partial,
+                    target,
+                    len_bytes,
+                    thick,
+                };
+                Ok((Arc::new(making), source.map(Arc::new)))
+            })
+            .await?;
+        let filled = match source {
+            Some(source) => self.fill(job, &making, source, live).await,
+            None => Ok(()),
+        };
+        let to_sync = making.clone();
+        let synced = match filled {
+            Ok(()) => job.run(move |_| to_sync.target.sync_whole()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = synced {
+            // The last holder unlinks the file, which may take a while: not on an async thread.
+            job.run(move |_| {
+                drop(making);
+                Ok(())
+            })
+            .await?;
+            return Err(error);
+        }
+        Ok(making)
+    }
+
+    async fn fill(
+        &self,
+        job: &Job,
+        making: &Arc<Making>,
+        source: Arc<PoolFile>,
+        live: Option<Arc<dyn LiveWrites>>,
+    ) -> Result<(), DriverError> {
+        // Shared blocks would have to be taken anew when written: no thick volume is made of them.
+        let may_share = self.abilities.reflink && !making.thick;
+        let Some(live) = live else {
+            let making = making.clone();
+            return job
+                .run(move |stop| {
+                    if may_share && making.target.reflink_from(&source)? {
+                        return making.target.set_len_bytes(making.len_bytes);
+                    }
+                    making.copy_all(&source, stop)
+                })
+                .await;
+        };
+        let copy = LiveCopy {
+            making: making.clone(),
+            source,
+            live,
+        };
+        if may_share && copy.reflink(job).await? {
+            let making = making.clone();
+            return job
+                .run(move |_| making.target.set_len_bytes(making.len_bytes))
+                .await;
+        }
+        copy.copy(job).await
+    }
+
+    /// Gives what was made its final name, on the disk. Past this point it is there.
+    async fn place(&self, job: &Job, making: Arc<Making>, name: Name) -> Result<(), DriverError> {
+        let layout = self.layout.clone();
+        job.run(move |stop| {
+            stop.check()?;
+            layout.rename(making.partial.path(), &layout.home(&name))?;
+            making.partial.placed();
+            layout.sync(name.home)?;
+            layout.sync(Place::Partial)
+        })
+        .await
+    }
+
+    /// Like [`FileDriver::place`] over a volume that is there; its old content goes to the trash in the same instant.
+    async fn place_over(
+        &self,
+        job: &Job,
+        making: Arc<Making>,
+        name: Name,
+    ) -> Result<(), DriverError> {
+        let layout = self.layout.clone();
+        let exchanged = job
+            .run(move |stop| {
+                stop.check()?;
+                let is_exchanged = layout.exchange(making.partial.path(), &layout.home(&name))?;
+                if is_exchanged {
+                    making.partial.placed();
+                    layout.rename(making.partial.path(), &layout.replaced(&name))?;
+                    layout.sync(Place::Volumes)?;
+                    layout.sync(Place::Partial)?;
+                    layout.sync(Place::Trash)?;
+                }
+                Ok((!is_exchanged).then_some((making, name)))
+            })
+            .await?;
+        match exchanged {
+            None => Ok(()),
+            Some((making, name)) => {
+                tracing::warn!(
+                    object = name.text,
+                    "file system cannot exchange names; the reverted content is not wiped"
+                );
+                self.place(job, making, name).await
+            }
+        }
+    }
+
+    /// Wipes and removes what an earlier revert took out, and what a crash left half made; whether there was any.
+    async fn wipe_remains(&self, job: &Job, name: &Name) -> Result<bool, DriverError> {
+        let mut had_remains = false;
+        // At most twice: the replaced content, then the half-made file that takes its name.
+        loop {
+            let (layout, wanted) = (self.layout.clone(), name.clone());
+            let path = layout.replaced(name);
+            let is_there = job
+                .run(move |_| {
+                    let path = layout.replaced(&wanted);
+                    Ok(layout.is_at(&path)? || layout.rename(&layout.partial(&wanted), &path)?)
+                })
+                .await?;
+            if !is_there {
+                return Ok(had_remains);
+            }
+            had_remains = true;
+            let file = self.open_in_trash(job, path.clone(), name).await?;
+            if let Some(file) = file {
+                self.wiper.wipe(job, file, 0).await?;
+            }
+            let layout = self.layout.clone();
+            job.run(move |_| {
+                layout.unlink(&path)?;
+                layout.sync(Place::Partial)?;
+                layout.sync(Place::Trash)
+            })
+            .await?;
+        }
+    }
+
+    async fn open_in_trash(
+        &self,
+        job: &Job,
+        path: PathBuf,
+        name: &Name,
+    ) -> Result<Option<PoolFile>, DriverError> {
+        let (pool, text) = (self.layout.pool().clone(), name.text.clone());
+        job.run(move |_| match PoolFile::open(&path, &text, &pool, true) {
+            Ok(file) => Ok(Some(file)),
+            Err(DriverError::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    fn report(&self, total_bytes: u64, free_bytes: u64) -> PoolReport {
+        let capabilities = BTreeMap::from([
+            (
+                "volume_backend_name".to_owned(),
+                self.config.backend.clone(),
+            ),
+            ("vendor_name".to_owned(), "Ashlar".to_owned()),
+            ("driver".to_owned(), "file".to_owned()),
+            (
+                "driver_version".to_owned(),
+                env!("CARGO_PKG_VERSION").to_owned(),
+            ),
+            ("sparse_copy_volume".to_owned(), "True".to_owned()),
+            (
+                "reflink".to_owned(),
+                spelled(self.abilities.reflink).to_owned(),
+            ),
+        ]);
+        PoolReport {
+            pool: self.config.pool.clone(),
+            total_bytes,
+            free_bytes,
+            reserved_percentage: self.config.reserved_percentage,
+            max_over_subscription_ratio: self.config.max_over_subscription_ratio,
+            thin_provisioning_support: true,
+            thick_provisioning_support: self.abilities.thick,
+            online_extend_support: true,
+            multiattach: true,
+            capabilities,
+        }
+    }
+}
+
+/// As Cinder's drivers spell it.
+fn spelled(is_so: bool) -> &'static str {
+    if is_so { "True" } else { "False" }
+}
+
+/// Tries out what the file system can do, on two files of its own.
+fn probe(layout: &Layout) -> Result<Abilities, DriverError> {
+    let make = |text: &str| {
+        let name = Name {
+            text: text.to_owned(),
+            home: Place::Partial,
+        };
+        layout.unlink(&layout.partial(&name))?;
+        let partial = Partial::at(layout, &name);
+        let file = PoolFile::create(partial.path(), text, layout.pool())?;
+        Ok::<_, DriverError>((partial, file))
+    };
+    let (_one_partial, one) = make("probe-1")?;
+    let (_other_partial, other) = make("probe-2")?;
+    one.write_at(&[1; PROBE_BYTES as usize], 0)?;
+    let reflink = other.reflink_from(&one)?;
+    let thick = match one.allocate(PROBE_BYTES..2 * PROBE_BYTES, || Ok(())) {
+        Ok(()) => true,
+        Err(DriverError::Unsupported { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(Abilities { reflink, thick })
+}
+
+#[async_trait]
+impl Driver for FileDriver {
+    async fn stats(&self) -> Result<Vec<PoolReport>, DriverError> {
+        let mark = self.mark.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            mark.is_in_place()
+                .then(|| rustix::fs::fstatvfs(mark.file()))
+        });
+        let directory = self.config.directory.display();
+        match tokio::time::timeout(STATS_MAX, asked).await {
+            Ok(Ok(Some(Ok(stat)))) => {
+                let total_bytes = stat.f_blocks.saturating_mul(stat.f_frsize);
+                let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+                Ok(vec![self.report(total_bytes, free_bytes)])
+            }
+            Ok(Ok(Some(Err(error)))) => {
+                Err(self.unavailable(format!("statvfs of {directory} failed: {error}")))
+            }
+            Ok(Ok(None)) => Err(self.unavailable(format!(
+                "{directory} is not the directory that was opened; is its file system mounted?"
+            ))),
+            Ok(Err(error)) => Err(self.unavailable(format!("its thread ended early: {error}"))),
+            Err(_) => {
+                let waited_s = STATS_MAX.as_secs();
+                Err(self.unavailable(format!("{directory} did not answer within {waited_s} s")))
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        volume: &VolumeRef,
+        source: &Source,
+        work: &Work,
+    ) -> Result<Done, DriverError> {
+        self.must_be_here(&volume.pool)?;
+        let name = Name::of_volume(volume.id);
+        let origin = match source {
+            Source::Empty => None,
+            Source::Snapshot(snapshot) => Some(Origin {
+                name: Name::of_snapshot(snapshot.id),
+                live: None,
+            }),
+            Source::Volume(volume, live) => Some(Origin {
+                name: Name::of_volume(volume.id),
+                live: live.clone(),
+            }),
+        };
+        let weight = match origin {
+            Some(_) => Weight::Bulk,
+            None => Weight::Light,
+        };
+        let job = self.jobs.begin(&name.text, weight, work).await?;
+        if self.is_in_place(&job, &name).await? {
+            return Ok(Done::AlreadySo);
+        }
+        let shape = (volume.size_gib.bytes(), volume.thick);
+        let making = self.make(&job, &name, shape, origin).await?;
+        self.place(&job, making, name).await?;
+        Ok(Done::Changed)
+    }
+
+    async fn extend(&self, volume: &VolumeRef) -> Result<Done, DriverError> {
+        self.must_be_here(&volume.pool)?;
+        let name = Name::of_volume(volume.id);
+        let job = self
+            .jobs
+            .begin(&name.text, Weight::Light, &Work::default())
+            .await?;
+        let layout = self.layout.clone();
+        let (wanted_bytes, thick) = (volume.size_gib.bytes(), volume.thick);
+        job.run(move |stop| {
+            let file = PoolFile::open(&layout.home(&name), &name.text, layout.pool(), true)?;
+            let len_bytes = file.len_bytes()?;
+            if len_bytes >= wanted_bytes {
+                file.sync_whole()?;
+                return Ok(Done::AlreadySo);
+            }
+            if thick && let Err(error) = file.allocate(len_bytes..wanted_bytes, || stop.check()) {
+                // Gives back the blocks beyond the end.
+                file.set_len_bytes(len_bytes)?;
+                return Err(error);
+            }
+            file.set_len_bytes(wanted_bytes)?;
+            file.sync_whole()?;
+            Ok(Done::Changed)
+        })
+        .await
+    }
+
+    async fn snapshot(
+        &self,
+        volume: &VolumeRef,
+        snapshot: &SnapshotRef,
+        live: Option<Arc<dyn LiveWrites>>,
+        work: &Work,
+    ) -> Result<Done, DriverError> {
+        self.must_be_here(&volume.pool)?;
+        let name = Name::of_snapshot(snapshot.id);
+        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        if self.is_in_place(&job, &name).await? {
+            return Ok(Done::AlreadySo);
+        }
+        let origin = Origin {
+            name: Name::of_volume(volume.id),
+            live,
+        };
+        let shape = (snapshot.size_gib.bytes(), false);
+        let making = self.make(&job, &name, shape, Some(origin)).await?;
+        self.place(&job, making, name).await?;
+        Ok(Done::Changed)
+    }
+
+    async fn revert(
+        &self,
+        volume: &VolumeRef,
+        snapshot: &SnapshotRef,
+        work: &Work,
+    ) -> Result<Done, DriverError> {
+        self.must_be_here(&volume.pool)?;
+        let name = Name::of_volume(volume.id);
+        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        if !self.is_in_place(&job, &name).await? {
+            let pool = self.config.pool.clone();
+            return Err(DriverError::Absent {
+                object: name.text,
+                pool,
+            });
+        }
+        let wipes = self.config.secure_delete == SecureDelete::Zero;
+        if wipes {
+            self.wipe_remains(&job, &name).await?;
+        }
+        let origin = Origin {
+            name: Name::of_snapshot(snapshot.id),
+            live: None,
+        };
+        let shape = (volume.size_gib.bytes(), volume.thick);
+        let making = self.make(&job, &name, shape, Some(origin)).await?;
+        if wipes {
+            self.place_over(&job, making, name.clone()).await?;
+            // The volume is reverted; a cancel comes too late.
+            self.wipe_remains(&job.deaf(), &name).await?;
+        } else {
+            self.place(&job, making, name).await?;
+        }
+        Ok(Done::Changed)
+    }
+
+    async fn wipe(&self, object: &ObjectRef, work: &Work) -> Result<Done, DriverError> {
+        if self.config.secure_delete == SecureDelete::None {
+            return Ok(Done::AlreadySo);
+        }
+        let name = Name::of(object);
+        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let (layout, moved) = (self.layout.clone(), name.clone());
+        job.run(move |_| {
+            if layout.rename(&layout.home(&moved), &layout.trash(&moved))? {
+                layout.sync(moved.home)?;
+                layout.sync(Place::Trash)?;
+            }
+            Ok(())
+        })
+        .await?;
+        let had_remains = self.wipe_remains(&job, &name).await?;
+        let was_wiped = match self
+            .open_in_trash(&job, self.layout.trash(&name), &name)
+            .await?
+        {
+            Some(file) => self.wiper.wipe(&job, file, work.resume_at()).await?,
+            None => false,
+        };
+        Ok(changed(had_remains || was_wiped))
+    }
+
+    async fn remove(&self, object: &ObjectRef) -> Result<Done, DriverError> {
+        let name = Name::of(object);
+        let job = self
+            .jobs
+            .begin(&name.text, Weight::Light, &Work::default())
+            .await?;
+        let layout = self.layout.clone();
+        job.run(move |_| {
+            let paths = [
+                layout.home(&name),
+                layout.partial(&name),
+                layout.trash(&name),
+                layout.replaced(&name),
+            ];
+            let mut was_there = false;
+            for path in paths.iter().map(PathBuf::as_path) {
+                was_there |= layout.unlink(path)?;
+            }
+            // Even when nothing was there: the call that removed it may have been killed before it saw to the disk.
+            layout.sync(name.home)?;
+            layout.sync(Place::Partial)?;
+            layout.sync(Place::Trash)?;
+            Ok(changed(was_there))
+        })
+        .await
+    }
+
+    async fn device(&self, volume: &VolumeRef) -> Result<Device, DriverError> {
+        self.must_be_here(&volume.pool)?;
+        let name = Name::of_volume(volume.id);
+        let job = self
+            .jobs
+            .begin(&name.text, Weight::Light, &Work::default())
+            .await?;
+        let layout = self.layout.clone();
+        job.run(move |_| {
+            let path = layout.home(&name);
+            let len_bytes = PoolFile::open(&path, &name.text, layout.pool(), false)?.len_bytes()?;
+            Ok(Device { path, len_bytes })
+        })
+        .await
+    }
+
+    async fn objects(&self) -> Result<Vec<String>, DriverError> {
+        let layout = self.layout.clone();
+        let listed = tokio::task::spawn_blocking(move || layout.objects()).await;
+        listed.unwrap_or_else(|error| {
+            Err(self.unavailable(format!("its thread ended early: {error}")))
+        })
+    }
+}
+
+fn changed(is_changed: bool) -> Done {
+    if is_changed {
+        Done::Changed
+    } else {
+        Done::AlreadySo
+    }
+}

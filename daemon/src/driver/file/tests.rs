@@ -1,0 +1,483 @@
+//! The file driver keeps the contract, copying and sharing blocks; and what only files can show.
+
+use super::*;
+use crate::driver::contract::{self, Stamps, Subject, driver_contract};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+
+fn config(directory: &std::path::Path) -> FileConfig {
+    FileConfig {
+        backend: "file".to_owned(),
+        pool: "pool".to_owned(),
+        directory: directory.join("pool"),
+        secure_delete: SecureDelete::Zero,
+        wipe_bytes_per_s: 0,
+        reserved_percentage: 0,
+        max_over_subscription_ratio: 20.0,
+        reflink: Reflink::Never,
+    }
+}
+
+/// A pool in a fresh directory.
+struct Files {
+    driver: Arc<FileDriver>,
+    directory: tempfile::TempDir,
+}
+
+impl Files {
+    fn open(directory: tempfile::TempDir, change: impl FnOnce(&mut FileConfig)) -> Self {
+        let mut config = config(directory.path());
+        change(&mut config);
+        let driver = Arc::new(FileDriver::open(config).unwrap());
+        Self { driver, directory }
+    }
+
+    fn reopened(self) -> Self {
+        let config = self.driver.config.clone();
+        drop(self.driver);
+        let driver = Arc::new(FileDriver::open(config).unwrap());
+        let directory = self.directory;
+        Self { driver, directory }
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.driver.layout
+    }
+
+    fn write(&self, volume: &VolumeRef, stamps: &[(u64, u64)]) {
+        let path = self.layout().home(&Name::of_volume(volume.id));
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        for (block, stamp) in stamps {
+            let bytes = stamp.to_le_bytes().repeat(512);
+            file.write_all_at(&bytes, block * 4096).unwrap();
+        }
+    }
+
+    fn read(&self, object: &ObjectRef) -> (u64, Stamps) {
+        let name = Name::of(object);
+        let file = PoolFile::open(
+            &self.layout().home(&name),
+            &name.text,
+            self.layout().pool(),
+            false,
+        )
+        .unwrap();
+        let len_bytes = file.len_bytes().unwrap();
+        let mut stamps = Stamps::new();
+        let mut at = 0;
+        while let Some(data) = file.data_in(at..len_bytes).unwrap() {
+            at = data.start / 4096 * 4096;
+            let mut block = [0; 4096];
+            file.read_at(&mut block, at).unwrap();
+            let stamp = u64::from_le_bytes(block[..8].try_into().unwrap());
+            assert!(
+                block.chunks(8).all(|chunk| chunk == stamp.to_le_bytes()),
+                "a torn block"
+            );
+            if stamp != 0 {
+                stamps.insert(at / 4096, stamp);
+            }
+            at += 4096;
+        }
+        (len_bytes, stamps)
+    }
+
+    fn leave_half_made(&self, object: &ObjectRef) {
+        let path = self.layout().partial(&Name::of(object));
+        fs::write(path, [7; 10_000]).unwrap();
+    }
+}
+
+macro_rules! subject {
+    ($(#[$doc:meta])* $name:ident, $fresh:expr) => {
+        $(#[$doc])*
+        struct $name(Files);
+
+        impl Subject for $name {
+            fn fresh() -> Option<Self> {
+                $fresh.map(Self)
+            }
+            fn driver(&self) -> Arc<dyn Driver> {
+                self.0.driver.clone()
+            }
+            fn restarted(self) -> Self {
+                Self(self.0.reopened())
+            }
+            fn write(&self, volume: &VolumeRef, stamps: &[(u64, u64)]) {
+                self.0.write(volume, stamps);
+            }
+            fn read(&self, object: &ObjectRef) -> (u64, Stamps) {
+                self.0.read(object)
+            }
+            fn leave_half_made(&self, object: &ObjectRef) {
+                self.0.leave_half_made(object);
+            }
+        }
+    };
+}
+
+subject!(
+    /// Every copy is a copy, deleted bytes are overwritten.
+    Copied,
+    Some(Files::open(tempfile::tempdir().unwrap(), |_| {}))
+);
+subject!(
+    /// Nothing is overwritten.
+    Unwiped,
+    Some(Files::open(tempfile::tempdir().unwrap(), |config| {
+        config.secure_delete = SecureDelete::None;
+    }))
+);
+subject!(
+    /// Copies share blocks.
+    Shared,
+    reflink_directory().map(|directory| {
+        Files::open(directory, |config| config.reflink = Reflink::WhenPossible)
+    })
+);
+
+mod copied {
+    super::driver_contract!(super::Copied);
+}
+mod unwiped {
+    super::driver_contract!(super::Unwiped);
+}
+mod shared {
+    super::driver_contract!(super::Shared);
+}
+
+/// A directory on a file system that shares blocks: the temporary directory's, or one mounted for tests at a path
+/// that ends in `ashlar-reflink`.
+fn reflink_directory() -> Option<tempfile::TempDir> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounted = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(|path| path.ends_with("ashlar-reflink"))
+        .map(PathBuf::from);
+    for parent in mounted.chain([std::env::temp_dir()]) {
+        let Ok(directory) = tempfile::tempdir_in(&parent) else {
+            continue;
+        };
+        let probed = FileConfig {
+            directory: directory.path().join("probe"),
+            reflink: Reflink::WhenPossible,
+            ..config(directory.path())
+        };
+        if FileDriver::open(probed).unwrap().abilities.reflink {
+            return Some(directory);
+        }
+    }
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        let why =
+            "skipped: sharing of blocks (no XFS mounted at a path that ends in ashlar-reflink)";
+        writeln!(std::io::stderr(), "{why}").unwrap();
+    });
+    None
+}
+
+fn allocated_bytes(path: &std::path::Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+async fn a_volume(files: &Files, stamps: &[(u64, u64)]) -> VolumeRef {
+    let volume = contract::volume(1);
+    files
+        .driver
+        .create(&volume, &Source::Empty, &Work::default())
+        .await
+        .unwrap();
+    files.write(&volume, stamps);
+    volume
+}
+
+#[tokio::test]
+async fn files_are_sparse_private_and_free_of_copied_zeros() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let volume = a_volume(&files, &[(9, 9)]).await;
+    // Written zeros, which a copy leaves out.
+    let path = files.layout().home(&Name::of_volume(volume.id));
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&vec![0; 6 << 20], 64 << 20).unwrap();
+    file.sync_all().unwrap();
+    assert!(allocated_bytes(&path) >= 6 << 20);
+    let snapshot = contract::snapshot_of(&volume);
+    let work = Work::default();
+    files
+        .driver
+        .snapshot(&volume, &snapshot, None, &work)
+        .await
+        .unwrap();
+    let copy = files.layout().home(&Name::of_snapshot(snapshot.id));
+    assert!(allocated_bytes(&copy) < 1 << 20);
+    assert_eq!(work.progress(), (1 << 30, 1 << 30));
+    for path in [&path, &copy] {
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let parent = fs::metadata(path.parent().unwrap()).unwrap();
+        assert_eq!(parent.permissions().mode() & 0o777, 0o700);
+    }
+}
+
+#[tokio::test]
+async fn thick_volumes_take_their_space_at_once_and_again_when_extended() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let mut volume = contract::volume(1);
+    volume.thick = true;
+    files
+        .driver
+        .create(&volume, &Source::Empty, &Work::default())
+        .await
+        .unwrap();
+    let path = files.layout().home(&Name::of_volume(volume.id));
+    assert!(allocated_bytes(&path) >= 1 << 30);
+    volume.size_gib = crate::model::size::Gib::new(2).unwrap();
+    assert_eq!(files.driver.extend(&volume).await.unwrap(), Done::Changed);
+    assert!(allocated_bytes(&path) >= 2 << 30);
+    assert_eq!(files.read(&contract::of(&volume)), (2 << 30, Stamps::new()));
+}
+
+#[tokio::test]
+async fn no_room_leaves_nothing_and_says_so() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let mut volume = contract::volume(1_000_000);
+    // No disk of a test has a petabyte; file systems with smaller files refuse the length instead.
+    volume.thick = true;
+    let answer = files
+        .driver
+        .create(&volume, &Source::Empty, &Work::default())
+        .await;
+    let is_refused = matches!(
+        answer,
+        Err(DriverError::NoSpace { .. } | DriverError::Io { .. })
+    );
+    assert!(is_refused, "{answer:?}");
+    assert_eq!(files.driver.objects().await.unwrap(), Vec::<String>::new());
+
+    let mut volume = a_volume(&files, &[(3, 3)]).await;
+    volume.thick = true;
+    volume.size_gib = crate::model::size::Gib::new(16_000).unwrap();
+    let answer = files.driver.extend(&volume).await;
+    assert!(
+        matches!(answer, Err(DriverError::NoSpace { .. })),
+        "{answer:?}"
+    );
+    let held = (1 << 30, BTreeMap::from([(3, 3)]));
+    assert_eq!(files.read(&contract::of(&volume)), held);
+    let path = files.layout().home(&Name::of_volume(volume.id));
+    assert!(
+        allocated_bytes(&path) < 1 << 20,
+        "blocks beyond the end were given back"
+    );
+}
+
+#[tokio::test]
+async fn a_second_daemon_and_another_pool_are_refused() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let second = FileDriver::open(files.driver.config.clone());
+    let error = second.unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }));
+    assert!(error.to_string().contains("used by another ashlard"));
+    let mut volume = contract::volume(1);
+    volume.pool = "other".to_owned();
+    let answer = files
+        .driver
+        .create(&volume, &Source::Empty, &Work::default())
+        .await;
+    assert!(matches!(answer, Err(DriverError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_directory_that_vanished_is_not_available() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let pool = files.directory.path().join("pool");
+    fs::rename(&pool, files.directory.path().join("away")).unwrap();
+    let answer = files.driver.stats().await;
+    assert!(
+        matches!(answer, Err(DriverError::Unavailable { .. })),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn foreign_files_are_neither_listed_nor_touched() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let foreign = files
+        .directory
+        .path()
+        .join("pool/volumes/volume-of-somebody");
+    fs::write(&foreign, "theirs").unwrap();
+    let volume = a_volume(&files, &[]).await;
+    assert_eq!(files.driver.objects().await.unwrap().len(), 1);
+    contract::delete(
+        &(files.driver.clone() as Arc<dyn Driver>),
+        &contract::of(&volume),
+    )
+    .await;
+    assert_eq!(fs::read(&foreign).unwrap(), b"theirs");
+}
+
+mod wiping {
+    use super::*;
+    use tokio::time::{Duration, Instant};
+
+    /// Overwriting is visible through a second name of the same file.
+    fn kept_name(files: &Files, volume: &VolumeRef) -> PathBuf {
+        let other = files.directory.path().join("kept");
+        fs::hard_link(files.layout().home(&Name::of_volume(volume.id)), &other).unwrap();
+        other
+    }
+
+    fn stamp_at(path: &std::path::Path, block: u64) -> u64 {
+        let mut bytes = [0; 8];
+        fs::File::open(path)
+            .unwrap()
+            .read_exact_at(&mut bytes, block * 4096)
+            .unwrap();
+        u64::from_le_bytes(bytes)
+    }
+
+    #[tokio::test]
+    async fn overwrites_slice_by_slice_and_resumes_where_it_was() {
+        let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+        let stamps = [(0, 1), (10_000, 2), (20_000, 3)];
+        let volume = a_volume(&files, &stamps).await;
+        let object = contract::of(&volume);
+        let other = kept_name(&files, &volume);
+        // An earlier run got beyond the first block, then the daemon was killed: nothing before is written again.
+        let work = Work::resuming(8 << 20);
+        let path = files.layout().home(&Name::of_volume(volume.id));
+        let file = PoolFile::open(&path, "x", files.layout().pool(), true).unwrap();
+        let job = files
+            .driver
+            .jobs
+            .begin("x", Weight::Bulk, &work)
+            .await
+            .unwrap();
+        let before = fs::metadata(&other).unwrap().len();
+        assert!(
+            files
+                .driver
+                .wiper
+                .wipe(&job, file, work.resume_at())
+                .await
+                .unwrap()
+        );
+        assert_eq!((before, fs::metadata(&other).unwrap().len()), (1 << 30, 0));
+        drop(job);
+        assert_eq!(work.progress(), (1 << 30, 1 << 30));
+        // What is cut to nothing is wiped.
+        files.driver.wipe(&object, &Work::default()).await.unwrap();
+        assert_eq!(
+            files.driver.objects().await.unwrap(),
+            [format!("trash/volume-{}", volume.id)]
+        );
+        assert_eq!(files.driver.remove(&object).await.unwrap(), Done::Changed);
+    }
+
+    #[tokio::test]
+    async fn the_bytes_are_zeros_before_the_blocks_are_given_back() {
+        let files = Files::open(tempfile::tempdir().unwrap(), |config| {
+            // Each block costs a long wait, so that the cancel comes between two of them.
+            config.wipe_bytes_per_s = 1;
+        });
+        let volume = a_volume(&files, &[(0, 1), (10_000, 2), (20_000, 3)]).await;
+        let other = kept_name(&files, &volume);
+        let (driver, work) = (files.driver.clone(), Work::default());
+        let (wiped, object) = (work.clone(), contract::of(&volume));
+        let wipe = tokio::spawn(async move { driver.wipe(&object, &wiped).await });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while work.progress().0 <= 10_000 * 4096 {
+            assert!(Instant::now() < deadline, "two blocks take no time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        work.cancel();
+        assert!(matches!(wipe.await.unwrap(), Err(DriverError::Cancelled)));
+        assert_eq!(work.progress().0, 10_001 * 4096, "durable up to there");
+        assert_eq!(stamp_at(&other, 0), 0, "overwritten");
+        assert_eq!(stamp_at(&other, 10_000), 0, "overwritten");
+        assert_eq!(stamp_at(&other, 20_000), 3, "not yet");
+        assert_eq!(
+            files.driver.objects().await.unwrap(),
+            [format!("trash/volume-{}", volume.id)]
+        );
+        let gone = files.driver.device(&volume).await;
+        assert!(
+            matches!(gone, Err(DriverError::Absent { .. })),
+            "out of sight first"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_revert_replaces_is_wiped() {
+        let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+        let volume = a_volume(&files, &[(0, 1)]).await;
+        let snapshot = contract::snapshot_of(&volume);
+        files
+            .driver
+            .snapshot(&volume, &snapshot, None, &Work::default())
+            .await
+            .unwrap();
+        files.write(&volume, &[(0, 2), (5, 5)]);
+        let other = kept_name(&files, &volume);
+        files
+            .driver
+            .revert(&volume, &snapshot, &Work::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            fs::metadata(&other).unwrap().len(),
+            0,
+            "wiped, then cut to nothing"
+        );
+        assert_eq!(
+            files.read(&contract::of(&volume)).1,
+            BTreeMap::from([(0, 1)])
+        );
+    }
+
+    #[tokio::test]
+    async fn shared_blocks_are_let_go_by_all_but_the_last() {
+        let Some(directory) = reflink_directory() else {
+            return;
+        };
+        let files = Files::open(directory, |config| {
+            config.reflink = Reflink::WhenPossible;
+        });
+        let volume = a_volume(&files, &[(0, 1), (1, 2)]).await;
+        let snapshot = contract::snapshot_of(&volume);
+        files
+            .driver
+            .snapshot(&volume, &snapshot, None, &Work::default())
+            .await
+            .unwrap();
+        files.write(&volume, &[(1, 3)]);
+        let path = files.layout().home(&Name::of_volume(volume.id));
+        let of_volume = PoolFile::open(&path, "v", files.layout().pool(), false).unwrap();
+        of_volume.sync().unwrap();
+        assert_eq!(of_volume.shared_in(0..1 << 30).unwrap(), [0..4096]);
+        let path = files.layout().home(&Name::of_snapshot(snapshot.id));
+        let of_snapshot = PoolFile::open(&path, "s", files.layout().pool(), false).unwrap();
+        let driver = files.driver.clone() as Arc<dyn Driver>;
+        driver
+            .wipe(&contract::of(&volume), &Work::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            of_snapshot.shared_in(0..1 << 30).unwrap(),
+            [],
+            "the last holder"
+        );
+        let held = files.read(&contract::of_snapshot(&snapshot)).1;
+        assert_eq!(held, BTreeMap::from([(0, 1), (1, 2)]));
+        driver
+            .wipe(&contract::of_snapshot(&snapshot), &Work::default())
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,532 @@
+//! The first half of every operation: one guarded transaction that accepts it whole or refuses it with a reason.
+//!
+//! A [`Beginning`] gathers what the operation takes up: the objects it moves (by THE TABLE), those it only reads,
+//! the quota it takes and the rules of its own. `commit` writes all of it together with the operation's row; the
+//! decision is made by the statements' guards, never by what was read before. When a guard stops the batch, the
+//! objects are looked at once more, only to say why.
+
+use super::{Ctx, unreadable, unwritable};
+use crate::error::{Conflict, Error, OverQuota, Refusal};
+use crate::model::attachment::Attachment;
+use crate::model::caller::Caller;
+use crate::model::id::{AttachmentId, OperationId, SnapshotId, VolumeId};
+use crate::model::operation::{Operation, Phase, Verb};
+use crate::model::snapshot::Snapshot;
+use crate::model::status::{self, End, Move, Row, Word};
+use crate::model::time::Time;
+use crate::model::volume::Volume;
+use crate::store::operations::Mode;
+use crate::store::quotas::{self, Resource};
+use crate::store::statuses::{self, Noun};
+use crate::store::{Batch, Sql, StoreError, Value, attachments, operations, snapshots, volumes};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long a request waits for an object that a running operation holds, before it is refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an operation is about, kept in its row: the objects that it moves with the statuses they had, and what was
+/// asked. Texts, because the journal must be readable by other versions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Input {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) volume: Option<Subject>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) snapshots: Vec<Subject>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) attachment: Option<Subject>,
+    #[serde(default)]
+    pub(super) asked: serde_json::Value,
+}
+
+/// An object that an operation moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Subject {
+    pub(super) id: String,
+    /// Its status before; `None` when the operation made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) was: Option<String>,
+    /// Its status meanwhile; `None` when it keeps the one it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) during: Option<String>,
+}
+
+/// A status that a guard wants, to say so when it is not met.
+struct Wanted {
+    noun: Noun,
+    id: String,
+    statuses: Vec<&'static str>,
+}
+
+/// Quota that is taken, to say so when there is not enough.
+struct Taken {
+    project_id: String,
+    resource: Resource,
+    amount: i64,
+    limit: i64,
+}
+
+/// An operation that is being begun.
+pub(super) struct Beginning<'a> {
+    ctx: &'a Ctx,
+    caller: &'a Caller,
+    row: &'static Row,
+    id: OperationId,
+    object_id: String,
+    batch: Batch,
+    input: Input,
+    claims: Vec<(String, Noun, Mode)>,
+    wanted: Vec<Wanted>,
+    taken: Vec<Taken>,
+    rules: Vec<(&'static str, Option<Error>)>,
+}
+
+impl<'a> Beginning<'a> {
+    /// The beginning of `verb` on the object `object_id`.
+    pub(super) fn new(
+        ctx: &'a Ctx,
+        caller: &'a Caller,
+        verb: Verb,
+        object_id: &impl ToString,
+    ) -> Self {
+        Self {
+            ctx,
+            caller,
+            row: status::row(verb),
+            id: OperationId::random(),
+            object_id: object_id.to_string(),
+            batch: Batch::new(),
+            input: Input::default(),
+            claims: Vec::new(),
+            wanted: Vec::new(),
+            taken: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Makes a volume; its row carries the table's *during*.
+    pub(super) fn makes_volume(&mut self, volume: &Volume) {
+        self.batch
+            .add(volumes::INSERT, volumes::insert_values(volume));
+        self.input.volume = Some(made(&volume.id, volume.status));
+        self.claim(Noun::Volume, &volume.id, Mode::Exclusive);
+    }
+
+    /// Makes a snapshot.
+    pub(super) fn makes_snapshot(&mut self, snapshot: &Snapshot) {
+        self.batch
+            .add(snapshots::INSERT, snapshots::insert_values(snapshot));
+        self.input
+            .snapshots
+            .push(made(&snapshot.id, snapshot.status));
+        self.claim(Noun::Snapshot, &snapshot.id, Mode::Exclusive);
+    }
+
+    /// Makes an attachment.
+    pub(super) fn makes_attachment(&mut self, attachment: &Attachment) {
+        self.batch
+            .add(attachments::INSERT, attachments::insert_values(attachment));
+        self.input.attachment = Some(made(&attachment.id, attachment.status));
+        self.claim(Noun::Attachment, &attachment.id, Mode::Exclusive);
+    }
+
+    /// Moves a volume as the table says.
+    pub(super) fn moves_volume(&mut self, volume: &Volume) {
+        if let Some(one) = self.row.volume {
+            self.moves_volume_from(volume, one.from, self.shown(one));
+        }
+    }
+
+    /// Moves a volume from other statuses than the table's, or shows another one meanwhile; the table's note says when.
+    pub(super) fn moves_volume_from(
+        &mut self,
+        volume: &Volume,
+        from: &[status::VolumeStatus],
+        during: Option<status::VolumeStatus>,
+    ) {
+        self.input.volume = Some(self.moves(Noun::Volume, &volume.id, volume.status, from, during));
+    }
+
+    /// Moves a snapshot as the table says.
+    pub(super) fn moves_snapshot(&mut self, snapshot: &Snapshot) {
+        if let Some(one) = self.row.snapshot {
+            let shown = self.shown(one);
+            let subject = self.moves(
+                Noun::Snapshot,
+                &snapshot.id,
+                snapshot.status,
+                one.from,
+                shown,
+            );
+            self.input.snapshots.push(subject);
+        }
+    }
+
+    /// Moves an attachment as the table says.
+    pub(super) fn moves_attachment(&mut self, attachment: &Attachment) {
+        if let Some(one) = self.row.attachment {
+            let shown = self.shown(one);
+            let moved = self.moves(
+                Noun::Attachment,
+                &attachment.id,
+                attachment.status,
+                one.from,
+                shown,
+            );
+            self.input.attachment = Some(moved);
+        }
+    }
+
+    /// What an object shows from the begin transaction on: of an operation that is done at once, already its end.
+    fn shown<S: Word>(&self, one: Move<S>) -> Option<S> {
+        match one.done {
+            End::Is(status) if super::plan(self.row.verb).is_none() => Some(status),
+            End::Is(_) | End::Previous | End::Gone | End::FromAttachments => one.during,
+        }
+    }
+
+    fn moves<S: Word>(
+        &mut self,
+        noun: Noun,
+        id: &impl ToString,
+        was: S,
+        from: &[S],
+        during: Option<S>,
+    ) -> Subject {
+        let id = id.to_string();
+        match during {
+            Some(during) => statuses::change(&mut self.batch, noun, &id, from, during),
+            None => statuses::hold(&mut self.batch, noun, &id, from),
+        }
+        self.want(noun, &id, from);
+        self.claim(noun, &id, Mode::Exclusive);
+        Subject {
+            id,
+            was: Some(was.word().to_owned()),
+            during: during.map(|status| status.word().to_owned()),
+        }
+    }
+
+    /// Reads a volume: it stays as it is, and nobody else may change it until the end.
+    pub(super) fn reads_volume(&mut self, volume: &Volume) {
+        let from = self.row.source_volume;
+        statuses::hold(&mut self.batch, Noun::Volume, &volume.id.to_string(), from);
+        self.want(Noun::Volume, &volume.id.to_string(), from);
+        self.claim(Noun::Volume, &volume.id, Mode::Shared);
+    }
+
+    /// Reads a snapshot.
+    pub(super) fn reads_snapshot(&mut self, snapshot: &Snapshot) {
+        let from = self.row.source_snapshot;
+        statuses::hold(
+            &mut self.batch,
+            Noun::Snapshot,
+            &snapshot.id.to_string(),
+            from,
+        );
+        self.want(Noun::Snapshot, &snapshot.id.to_string(), from);
+        self.claim(Noun::Snapshot, &snapshot.id, Mode::Shared);
+    }
+
+    /// Keeps an object that is neither moved nor read from changing, without a look at its status.
+    pub(super) fn shares_volume(&mut self, volume: &Volume) {
+        self.claim(Noun::Volume, &volume.id, Mode::Shared);
+    }
+
+    /// Takes quota; refused when the project's limit would be exceeded.
+    pub(super) fn takes(&mut self, project_id: &str, resource: Resource, amount: i64) {
+        let limit = match resource {
+            Resource::Volumes => self.ctx.quota.volumes,
+            Resource::Snapshots => self.ctx.quota.snapshots,
+            Resource::Gigabytes => self.ctx.quota.gigabytes,
+        };
+        quotas::take(&mut self.batch, project_id, resource, amount, limit);
+        self.taken.push(Taken {
+            project_id: project_id.to_owned(),
+            resource,
+            amount,
+            limit,
+        });
+    }
+
+    /// A rule of the operation's own: the statement must touch a row, else the request is refused with `refusal`.
+    pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
+        self.batch.guard(sql.name, sql, values);
+        self.rules.push((sql.name, Some(refusal)));
+    }
+
+    /// A further statement of the same transaction.
+    pub(super) fn also(&mut self, sql: Sql, values: Vec<Value>) {
+        self.batch.add(sql, values);
+    }
+
+    /// What was asked, for the steps.
+    pub(super) fn asks(&mut self, asked: serde_json::Value) {
+        self.input.asked = asked;
+    }
+
+    fn claim(&mut self, noun: Noun, id: &impl ToString, mode: Mode) {
+        self.claims.push((id.to_string(), noun, mode));
+    }
+
+    fn want<S: Word>(&mut self, noun: Noun, id: &str, from: &[S]) {
+        let statuses = from.iter().map(|status| status.word()).collect();
+        self.wanted.push(Wanted {
+            noun,
+            id: id.to_owned(),
+            statuses,
+        });
+    }
+
+    /// Writes it all and rings; the worker of `queue` does the rest.
+    pub(super) async fn commit(mut self, queue: String) -> Result<OperationId, Error> {
+        let deadline = super::plan(self.row.verb).map_or(PATIENCE, |plan| plan.deadline);
+        let operation = self.operation(queue, Phase::Queued, Time::after(deadline));
+        let mut batch = Batch::new();
+        operations::insert(&mut batch, &operation);
+        batch.extend(std::mem::take(&mut self.batch));
+        // Sorted, so that two operations that want the same objects never wait for each other in a circle.
+        self.claims.sort_by(|a, b| a.0.cmp(&b.0));
+        for (id, noun, mode) in &self.claims {
+            operations::claim(&mut batch, self.id, *noun, id, *mode);
+        }
+        self.write(batch).await?;
+        tracing::info!(
+            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
+            request_id = %self.caller.request_id, "begun"
+        );
+        Ok(self.id)
+    }
+
+    /// For an operation without steps: writes it as done, with its objects in their last status. `ends` adds what
+    /// else changes.
+    pub(super) async fn commit_at_once(mut self, ends: Batch) -> Result<(), Error> {
+        let operation = self.operation(String::new(), Phase::Done, Time::now());
+        let mut batch = Batch::new();
+        operations::insert(&mut batch, &operation);
+        if let Some(volume) = &self.input.volume {
+            operations::is_free(&mut batch, &volume.id);
+        }
+        batch.extend(std::mem::take(&mut self.batch));
+        batch.extend(ends);
+        batch.extend(self.ends());
+        self.write(batch).await?;
+        tracing::info!(
+            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
+            request_id = %self.caller.request_id, "done"
+        );
+        Ok(())
+    }
+
+    /// The last statuses of an operation that is done at once.
+    fn ends(&self) -> Batch {
+        let mut batch = Batch::new();
+        if let (Some(subject), Some(one)) = (&self.input.attachment, self.row.attachment) {
+            at_once(&mut batch, Noun::Attachment, subject, one);
+        }
+        if let (Some(subject), Some(one)) = (&self.input.volume, self.row.volume) {
+            at_once(&mut batch, Noun::Volume, subject, one);
+        }
+        batch
+    }
+
+    fn operation(&self, queue: String, phase: Phase, deadline_at: Time) -> Operation {
+        let now = Time::now();
+        Operation {
+            id: self.id,
+            verb: self.row.verb,
+            queue,
+            phase,
+            project_id: self.caller.project_id.clone(),
+            request_id: self.caller.request_id.clone(),
+            object_id: self.object_id.clone(),
+            input: serde_json::to_string(&self.input).unwrap_or_default(),
+            steps_done: 0,
+            bytes_done: 0,
+            bytes_total: 0,
+            cancel_requested: false,
+            error: None,
+            finished_at: phase.is_over().then(|| now.clone()),
+            created_at: now,
+            deadline_at,
+        }
+    }
+
+    /// Writes the batch. While another operation holds an object, tries again at every ring until patience ends.
+    async fn write(&mut self, batch: Batch) -> Result<(), Error> {
+        let mut listener = self.ctx.doorbell.listen();
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match self.ctx.store.write(batch.clone()).await {
+                Ok(()) => {
+                    self.ctx.doorbell.ring();
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { guard: "claim" })
+                    if tokio::time::Instant::now() < patience =>
+                {
+                    listener.heard().await;
+                }
+                Err(StoreError::Conflict { guard }) => return Err(self.explain(guard).await?),
+                Err(error) => return Err(unwritable(error)),
+            }
+        }
+    }
+
+    /// Why a guard was not met, in words for the caller.
+    async fn explain(&mut self, guard: &'static str) -> Result<Error, Error> {
+        if let Some((_, refusal)) = self.rules.iter_mut().find(|(name, _)| *name == guard)
+            && let Some(refusal) = refusal.take()
+        {
+            return Ok(refusal);
+        }
+        if let Some(taken) = self
+            .taken
+            .iter()
+            .find(|taken| taken.resource.as_str() == guard)
+        {
+            return self.over_quota(taken).await;
+        }
+        match guard {
+            "room" => Ok(Error::Unavailable {
+                what: "the journal",
+                why: format!(
+                    "{} operations are under way already; try again when some have ended",
+                    operations::LIVE_MAX
+                ),
+            }),
+            "claim" => self.held().await,
+            _ => self.status_refused(guard).await,
+        }
+    }
+
+    async fn over_quota(&self, taken: &Taken) -> Result<Error, Error> {
+        let usage = quotas::usage(&self.ctx.store, &taken.project_id)
+            .await
+            .map_err(unreadable)?;
+        let (requested, limit) = (taken.amount, taken.limit);
+        Ok(Error::OverQuota(match taken.resource {
+            Resource::Volumes => OverQuota::Volumes { limit },
+            Resource::Snapshots => OverQuota::Snapshots { limit },
+            Resource::Gigabytes => {
+                let used = usage.get(taken.resource.as_str()).copied().unwrap_or(0);
+                OverQuota::Gigabytes {
+                    requested,
+                    limit,
+                    used,
+                }
+            }
+        }))
+    }
+
+    async fn held(&self) -> Result<Error, Error> {
+        let input = self
+            .input
+            .volume
+            .iter()
+            .map(|subject| (subject.id.clone(), Noun::Volume));
+        let claimed = self.claims.iter().map(|(id, noun, _)| (id.clone(), *noun));
+        for (id, noun) in claimed.chain(input) {
+            let holder = operations::holder(&self.ctx.store, &id)
+                .await
+                .map_err(unreadable)?;
+            if let Some((operation, verb)) = holder {
+                return Ok(Error::Conflict(Conflict::Held {
+                    noun: title(noun),
+                    id,
+                    operation,
+                    verb,
+                }));
+            }
+        }
+        Ok(self.changed())
+    }
+
+    /// The first object whose status is not what was wanted; if all are by now, somebody else was faster.
+    async fn status_refused(&self, guard: &str) -> Result<Error, Error> {
+        for wanted in self
+            .wanted
+            .iter()
+            .filter(|wanted| wanted.noun.as_str() == guard)
+        {
+            let Some(is) = self.status_of(wanted.noun, &wanted.id).await? else {
+                return Ok(Error::NotFound {
+                    noun: title(wanted.noun),
+                    id: wanted.id.clone(),
+                });
+            };
+            if !wanted.statuses.iter().any(|status| *status == is) {
+                return Ok(Error::Refused(Refusal::Status {
+                    noun: wanted.noun.as_str(),
+                    id: wanted.id.clone(),
+                    is,
+                    wants: wanted.statuses.clone(),
+                }));
+            }
+        }
+        Ok(self.changed())
+    }
+
+    async fn status_of(&self, noun: Noun, id: &str) -> Result<Option<String>, Error> {
+        let store = &self.ctx.store;
+        Ok(match noun {
+            Noun::Volume => match id.parse::<VolumeId>() {
+                Ok(id) => volumes::get(store, id)
+                    .await
+                    .map_err(unreadable)?
+                    .map(|v| v.status.as_str()),
+                Err(_) => None,
+            },
+            Noun::Snapshot => match id.parse::<SnapshotId>() {
+                Ok(id) => snapshots::get(store, id)
+                    .await
+                    .map_err(unreadable)?
+                    .map(|s| s.status.as_str()),
+                Err(_) => None,
+            },
+            Noun::Attachment => match id.parse::<AttachmentId>() {
+                Ok(id) => attachments::get(store, id)
+                    .await
+                    .map_err(unreadable)?
+                    .map(|a| a.status.as_str()),
+                Err(_) => None,
+            },
+        }
+        .map(str::to_owned))
+    }
+
+    fn changed(&self) -> Error {
+        let (noun, id) = self
+            .wanted
+            .first()
+            .map_or(("Volume", self.object_id.clone()), |wanted| {
+                (title(wanted.noun), wanted.id.clone())
+            });
+        Error::Conflict(Conflict::Changed { noun, id })
+    }
+}
+
+fn made<S: Word>(id: &impl ToString, status: S) -> Subject {
+    Subject {
+        id: id.to_string(),
+        was: None,
+        during: Some(status.word().to_owned()),
+    }
+}
+
+fn at_once<S: Word>(batch: &mut Batch, noun: Noun, subject: &Subject, one: Move<S>) {
+    match one.done {
+        End::FromAttachments => statuses::from_attachments(batch, &subject.id),
+        End::Gone => super::journal::remove(batch, noun, &subject.id),
+        // Shown since the begin of the same transaction.
+        End::Is(_) | End::Previous => {}
+    }
+}
+
+fn title(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Volume => "Volume",
+        Noun::Snapshot => "Snapshot",
+        Noun::Attachment => "Volume attachment",
+    }
+}

@@ -1,0 +1,17 @@
+//! Legacy `os-begin_detaching`: announce a detach. One transaction.
+
+use super::begin::Beginning;
+use super::{Ctx, visible_volume};
+use crate::error::Error;
+use crate::model::caller::Caller;
+use crate::model::id::VolumeId;
+use crate::model::operation::Verb;
+use crate::store::Batch;
+
+/// Announces it.
+pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<(), Error> {
+    let volume = visible_volume(ctx, caller, id).await?;
+    let mut beginning = Beginning::new(ctx, caller, Verb::BeginDetaching, &id);
+    beginning.moves_volume(&volume);
+    beginning.commit_at_once(Batch::new()).await
+}

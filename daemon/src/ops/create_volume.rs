@@ -1,0 +1,312 @@
+//! Create a volume: empty, from a snapshot, or from a volume.
+//!
+//! `begin` records the volume as `creating`, takes its quota and holds its source. The scheduler's step places it;
+//! the volume service's step makes it. When no pool fits, the volume ends in `error` and the operation's error says
+//! which pool failed which test by how much.
+
+use super::begin::Beginning;
+use super::edges::{driver_failed, driver_of, live_writes, placed, snapshot_ref, volume_ref};
+use super::steps::{Job, Outcome, Plan, Step};
+use super::{
+    Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_snapshot, visible_volume, volume_queue,
+};
+use crate::driver::{ObjectRef, Source};
+use crate::error::{Error, OverQuota};
+use crate::model::caller::{Caller, Role};
+use crate::model::id::{SnapshotId, VolumeId};
+use crate::model::operation::Verb;
+use crate::model::size::Gib;
+use crate::model::snapshot::Snapshot;
+use crate::model::status::VolumeStatus;
+use crate::model::time::Time;
+use crate::model::volume::Volume;
+use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
+use crate::schedule;
+use crate::store::quotas::Resource;
+use crate::store::{Batch, operations, pools, volume_types, volumes};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::CreateVolume,
+    steps: &[
+        Step {
+            name: "place",
+            run: |job| Box::pin(place(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "make",
+            run: |job| Box::pin(make(job)),
+            undo: Some(|job| Box::pin(unmake(job))),
+            can_cancel: true,
+        },
+    ],
+    deadline: Duration::from_secs(24 * 3600), // A copy of a large volume takes hours.
+    done: |_| Ok(Batch::new()),
+    failed: |_| Ok(Batch::new()),
+};
+
+/// Where the content comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Nowhere: zeros.
+    Nothing,
+    /// A snapshot.
+    Snapshot(SnapshotId),
+    /// A volume.
+    Volume(VolumeId),
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The size; that of the source when absent.
+    pub size_gib: Option<Gib>,
+    /// The owner's name for it.
+    pub name: Option<String>,
+    /// The owner's description.
+    pub description: Option<String>,
+    /// A type by id or name; that of the source, or the default, when absent.
+    pub volume_type: Option<String>,
+    /// A zone; this host's when absent.
+    pub availability_zone: Option<String>,
+    /// Key-value pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// Where the content comes from.
+    pub from: From,
+}
+
+enum Origin {
+    Nothing,
+    Snapshot(Snapshot),
+    Volume(Volume),
+}
+
+/// Accepts the request; the answer is the volume as recorded.
+pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volume, Error> {
+    let origin = match request.from {
+        From::Nothing => Origin::Nothing,
+        From::Snapshot(id) => Origin::Snapshot(visible_snapshot(ctx, caller, id).await?),
+        From::Volume(id) => Origin::Volume(visible_volume(ctx, caller, id).await?),
+    };
+    let size_gib = size(&request, &origin)?;
+    let limit = ctx.quota.per_volume_gigabytes;
+    if limit >= 0 && size_gib.get() > limit {
+        return Err(Error::OverQuota(OverQuota::PerVolume {
+            requested: size_gib.get(),
+            limit,
+        }));
+    }
+    let volume_type = choose_type(ctx, caller, &request, &origin).await?;
+    let volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
+    let mut beginning = Beginning::new(ctx, caller, Verb::CreateVolume, &volume.id);
+    match &origin {
+        Origin::Nothing => {}
+        Origin::Snapshot(snapshot) => beginning.reads_snapshot(snapshot),
+        Origin::Volume(source) => beginning.reads_volume(source),
+    }
+    beginning.takes(&caller.project_id, Resource::Volumes, 1);
+    beginning.takes(&caller.project_id, Resource::Gigabytes, size_gib.get());
+    beginning.makes_volume(&volume);
+    beginning.commit(SCHEDULER_QUEUE.to_owned()).await?;
+    Ok(volume)
+}
+
+fn size(request: &Request, origin: &Origin) -> Result<Gib, Error> {
+    let least = match origin {
+        Origin::Nothing => None,
+        Origin::Snapshot(snapshot) => Some(snapshot.size_gib),
+        Origin::Volume(volume) => Some(volume.size_gib),
+    };
+    match (request.size_gib, least) {
+        (None, None) => Err(Error::Invalid {
+            field: "size".to_owned(),
+            why: "a size in GiB is required when there is no source".to_owned(),
+        }),
+        (Some(size), Some(least)) if size < least => Err(Error::Invalid {
+            field: "size".to_owned(),
+            why: format!("{size} GiB is less than the {least} GiB of the source"),
+        }),
+        (Some(size), _) => Ok(size),
+        (None, Some(least)) => Ok(least),
+    }
+}
+
+async fn choose_type(
+    ctx: &Ctx,
+    caller: &Caller,
+    request: &Request,
+    origin: &Origin,
+) -> Result<VolumeType, Error> {
+    let source_type = match origin {
+        Origin::Nothing => None,
+        Origin::Volume(volume) => Some(volume.volume_type_id),
+        Origin::Snapshot(snapshot) => {
+            let volume = volumes::get(&ctx.store, snapshot.volume_id)
+                .await
+                .map_err(unreadable)?;
+            volume.map(|volume| volume.volume_type_id)
+        }
+    };
+    let found = match (&request.volume_type, source_type) {
+        (Some(word), _) => volume_types::find(&ctx.store, word)
+            .await
+            .map_err(unreadable)?,
+        (None, Some(id)) => volume_types::get(&ctx.store, id)
+            .await
+            .map_err(unreadable)?,
+        (None, None) => volume_types::get_by_name(&ctx.store, DEFAULT_TYPE_NAME)
+            .await
+            .map_err(unreadable)?,
+    };
+    let word = request
+        .volume_type
+        .clone()
+        .unwrap_or_else(|| DEFAULT_TYPE_NAME.to_owned());
+    found
+        .filter(|found| {
+            found.is_public || caller.role == Role::Admin || request.volume_type.is_none()
+        })
+        .ok_or(Error::NotFound {
+            noun: "Volume type",
+            id: word,
+        })
+}
+
+fn new_volume(
+    ctx: &Ctx,
+    caller: &Caller,
+    request: Request,
+    size_gib: Gib,
+    volume_type: &VolumeType,
+    origin: &Origin,
+) -> Volume {
+    let (zone, bootable) = match origin {
+        Origin::Nothing | Origin::Snapshot(_) => (None, false),
+        Origin::Volume(source) => (Some(source.availability_zone.clone()), source.bootable),
+    };
+    Volume {
+        id: VolumeId::random(),
+        project_id: caller.project_id.clone(),
+        user_id: caller.user_id.clone(),
+        name: request.name,
+        description: request.description,
+        size_gib,
+        status: VolumeStatus::Creating,
+        host: None,
+        availability_zone: request
+            .availability_zone
+            .or(zone)
+            .unwrap_or_else(|| ctx.availability_zone.clone()),
+        volume_type_id: volume_type.id,
+        volume_type: volume_type.name.clone(),
+        snapshot_id: match origin {
+            Origin::Snapshot(snapshot) => Some(snapshot.id),
+            Origin::Nothing | Origin::Volume(_) => None,
+        },
+        source_volid: match origin {
+            Origin::Volume(source) => Some(source.id),
+            Origin::Nothing | Origin::Snapshot(_) => None,
+        },
+        multiattach: volume_type.multiattach(),
+        bootable,
+        metadata: request.metadata,
+        created_at: Time::now(),
+        updated_at: None,
+    }
+}
+
+/// Chooses the pool and records the whole explanation with the choice.
+async fn place(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    let only_pool = source_pool(job, &volume).await?;
+    let store = &job.ctx.store;
+    let pools = pools::list(store).await.map_err(unreadable)?;
+    let volume_type = volume_types::get(store, volume.volume_type_id)
+        .await
+        .map_err(unreadable)?;
+    let request = schedule::Request::create(
+        volume.size_gib,
+        Some(volume.availability_zone.clone()),
+        volume_type.map(|one| one.extra_specs).unwrap_or_default(),
+        only_pool,
+    );
+    let placement = schedule::place(&request, &pools);
+    let mut also = Batch::new();
+    also.add(
+        operations::INSERT_PLACEMENT,
+        vec![
+            volume.id.to_string().into(),
+            job.operation.id.to_string().into(),
+            placement.explanation.to_json().to_string().into(),
+            Time::now().as_str().into(),
+        ],
+    );
+    let Some(winner) = placement.winner else {
+        // The explanation is kept although the step fails: it is the answer to the owner's first question.
+        job.ctx.store.write(also).await.map_err(super::unwritable)?;
+        return Err(Error::NoPool {
+            reason: placement.explanation.reason(),
+        });
+    };
+    also.add(
+        volumes::SET_HOST,
+        vec![
+            volume.id.to_string().into(),
+            winner.as_str().into(),
+            Time::now().as_str().into(),
+        ],
+    );
+    let is_copy = volume.snapshot_id.is_some() || volume.source_volid.is_some();
+    let lane = if is_copy { Lane::Copy } else { Lane::Quick };
+    Ok(Outcome {
+        also,
+        next_queue: Some(volume_queue(&winner, lane)),
+    })
+}
+
+/// A copy is made where its source lies.
+async fn source_pool(job: &Job, volume: &Volume) -> Result<Option<String>, Error> {
+    if let Some(id) = volume.snapshot_id {
+        return Ok(Some(job.snapshot_by_id(Some(id)).await?.host));
+    }
+    match volume.source_volid {
+        Some(id) => Ok(job.volume_by_id(Some(id)).await?.host),
+        None => Ok(None),
+    }
+}
+
+async fn make(job: &Job) -> Result<Outcome, Error> {
+    let ctx = &job.ctx;
+    let volume = job.volume().await?;
+    let (driver, pool) = driver_of(ctx, placed(&volume).unwrap_or_default())?;
+    let source = match (volume.snapshot_id, volume.source_volid) {
+        (Some(id), _) => Source::Snapshot(snapshot_ref(&job.snapshot_by_id(Some(id)).await?, pool)),
+        (None, Some(id)) => {
+            let source = job.volume_by_id(Some(id)).await?;
+            let live = live_writes(ctx, source.id).await?;
+            Source::Volume(volume_ref(ctx, &source, pool).await?, live)
+        }
+        (None, None) => Source::Empty,
+    };
+    let volume_ref = volume_ref(ctx, &volume, pool).await?;
+    let made = driver.create(&volume_ref, &source, &job.work).await;
+    made.map_err(|error| driver_failed("making", &volume.id, error))?;
+    Outcome::nothing()
+}
+
+async fn unmake(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    if let Some(host) = placed(&volume) {
+        let (driver, pool) = driver_of(&job.ctx, host)?;
+        let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
+        driver
+            .remove(&object)
+            .await
+            .map_err(|error| driver_failed("clearing away", &volume.id, error))?;
+    }
+    Outcome::nothing()
+}

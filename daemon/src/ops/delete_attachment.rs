@@ -1,0 +1,64 @@
+//! Delete an attachment: shut the host out, take the export away when nobody else needs it, release the volume.
+//!
+//! On return of the operation the host can write no more. The volume gets the status that its remaining attachments
+//! say; one in an error status keeps it.
+
+use super::begin::Beginning;
+use super::steps::Plan;
+use super::wait::{CONNECT_WAIT, until_done};
+use super::{Ctx, Lane, connect, unreadable, visible_attachment, visible_volume, volume_queue};
+use crate::error::Error;
+use crate::model::attachment::Attachment;
+use crate::model::caller::Caller;
+use crate::model::id::AttachmentId;
+use crate::model::operation::Verb;
+use crate::model::status::{self, VolumeStatus};
+use crate::store::{Batch, attachments};
+
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::DeleteAttachment,
+    steps: &[connect::DENY, connect::UNEXPORT],
+    deadline: connect::DEADLINE,
+    done: connect::forget,
+    failed: |_| Ok(Batch::new()),
+};
+
+/// Releases; the answer is what else is attached.
+pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<Attachment>, Error> {
+    let attachment = visible_attachment(ctx, caller, id).await?;
+    let volume = visible_volume(ctx, caller, attachment.volume_id).await?;
+    let held = attachments::of_volume(&ctx.store, volume.id)
+        .await
+        .map_err(unreadable)?;
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, &id);
+    beginning.moves_attachment(&attachment);
+    let row = status::row(Verb::DeleteAttachment).volume;
+    let from = row.map(|one| one.from).unwrap_or_default();
+    beginning.moves_volume_from(&volume, from, shown(volume.status, held.len()));
+    let initiator = attachment.connector.map(|connector| connector.initiator);
+    beginning.asks(connect::asked(initiator, &id.to_string()));
+    let operation = beginning
+        .commit(volume_queue(
+            volume.host.as_deref().unwrap_or_default(),
+            Lane::Quick,
+        ))
+        .await?;
+    until_done(ctx, operation, CONNECT_WAIT).await?;
+    attachments::of_volume(&ctx.store, volume.id)
+        .await
+        .map_err(unreadable)
+}
+
+/// `detaching`, unless others stay attached or the volume is in an error status, which it keeps.
+fn shown(is: VolumeStatus, attachments: usize) -> Option<VolumeStatus> {
+    let is_well = matches!(
+        is,
+        VolumeStatus::Available
+            | VolumeStatus::Reserved
+            | VolumeStatus::Attaching
+            | VolumeStatus::InUse
+            | VolumeStatus::Detaching
+    );
+    (is_well && attachments <= 1).then_some(VolumeStatus::Detaching)
+}

@@ -1,0 +1,94 @@
+//! Delete a snapshot: overwrite what it alone holds (secure delete), remove it, return its quota.
+
+use super::begin::Beginning;
+use super::edges::{driver_failed, driver_of, snapshot_ref};
+use super::steps::{Job, Outcome, Plan, Step};
+use super::{Ctx, Lane, visible_snapshot, visible_volume, volume_queue};
+use crate::driver::ObjectRef;
+use crate::error::Error;
+use crate::model::caller::Caller;
+use crate::model::id::SnapshotId;
+use crate::model::operation::Verb;
+use crate::store::Batch;
+use crate::store::quotas::{self, Resource};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::DeleteSnapshot,
+    steps: &[
+        Step {
+            name: "wipe",
+            run: |job| Box::pin(wipe(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "remove",
+            run: |job| Box::pin(remove(job)),
+            undo: None,
+            can_cancel: false,
+        },
+    ],
+    deadline: Duration::from_secs(7 * 24 * 3600), // Overwriting under a rate limit takes days.
+    done,
+    failed: |_| Ok(Batch::new()),
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    project_id: String,
+    gigabytes: i64,
+}
+
+/// Accepts the request.
+pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Error> {
+    let snapshot = visible_snapshot(ctx, caller, id).await?;
+    let volume = visible_volume(ctx, caller, snapshot.volume_id).await?;
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteSnapshot, &id);
+    beginning.moves_snapshot(&snapshot);
+    beginning.shares_volume(&volume);
+    let asked = Asked {
+        project_id: snapshot.project_id.clone(),
+        gigabytes: snapshot.size_gib.get(),
+    };
+    beginning.asks(serde_json::to_value(asked).unwrap_or_default());
+    beginning
+        .commit(volume_queue(&snapshot.host, Lane::Wipe))
+        .await?;
+    Ok(())
+}
+
+async fn wipe(job: &Job) -> Result<Outcome, Error> {
+    let snapshot = job.snapshot().await?;
+    let (driver, pool) = driver_of(&job.ctx, &snapshot.host)?;
+    let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
+    let wiped = driver.wipe(&object, &job.work).await;
+    wiped.map_err(|error| driver_failed("overwriting", &snapshot.id, error))?;
+    Outcome::nothing()
+}
+
+async fn remove(job: &Job) -> Result<Outcome, Error> {
+    let snapshot = job.snapshot().await?;
+    let (driver, pool) = driver_of(&job.ctx, &snapshot.host)?;
+    let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
+    driver
+        .remove(&object)
+        .await
+        .map_err(|error| driver_failed("removing", &snapshot.id, error))?;
+    Outcome::nothing()
+}
+
+fn done(job: &Job) -> Result<Batch, Error> {
+    let asked: Asked = job.asked()?;
+    let mut batch = Batch::new();
+    quotas::give_back(&mut batch, &asked.project_id, Resource::Snapshots, 1);
+    quotas::give_back(
+        &mut batch,
+        &asked.project_id,
+        Resource::Gigabytes,
+        asked.gigabytes,
+    );
+    Ok(batch)
+}

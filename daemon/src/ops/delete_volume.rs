@@ -1,0 +1,183 @@
+//! Delete a volume; with cascade its snapshots too.
+//!
+//! `begin` refuses an attached volume and, without cascade, one with snapshots. The steps take the export away,
+//! overwrite what was written (secure delete, resumable) and remove the rest; then the rows go and the quota returns.
+
+use super::begin::Beginning;
+use super::connect;
+use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
+use super::steps::{Job, Outcome, Plan, Step};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_volume, volume_queue};
+use crate::driver::{ObjectRef, Work};
+use crate::error::{Conflict, Error, Refusal};
+use crate::model::caller::Caller;
+use crate::model::id::VolumeId;
+use crate::model::operation::Verb;
+use crate::model::snapshot::Snapshot;
+use crate::model::volume::Volume;
+use crate::store::quotas::{self, Resource};
+use crate::store::{Batch, Value, attachments, exports, snapshots, volumes};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::DeleteVolume,
+    steps: &[
+        Step {
+            name: "unexport",
+            run: |job| Box::pin(unexport(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "wipe",
+            run: |job| Box::pin(wipe(job)),
+            undo: None,
+            can_cancel: false,
+        },
+        Step {
+            name: "remove",
+            run: |job| Box::pin(remove(job)),
+            undo: None,
+            can_cancel: false,
+        },
+    ],
+    deadline: Duration::from_secs(7 * 24 * 3600), // Overwriting a large volume under a rate limit takes days.
+    done,
+    failed: |_| Ok(Batch::new()),
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    project_id: String,
+    /// What the quota gets back.
+    gigabytes: i64,
+    snapshots: i64,
+}
+
+/// Accepts the request.
+pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> Result<(), Error> {
+    let volume = visible_volume(ctx, caller, id).await?;
+    let dependants = snapshots::of_volume(&ctx.store, id)
+        .await
+        .map_err(unreadable)?;
+    let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
+    beginning.moves_volume(&volume);
+    beginning.rule(
+        volumes::IS_NOT_ATTACHED,
+        vec![id.to_string().into()],
+        Error::Refused(Refusal::Attached { id: id.to_string() }),
+    );
+    let removed: &[Snapshot] = if cascade { &dependants } else { &[] };
+    if cascade {
+        takes_snapshots(&mut beginning, &volume, removed);
+    } else {
+        let count = i64::try_from(dependants.len()).unwrap_or(i64::MAX).max(1);
+        let refusal = Refusal::HasSnapshots {
+            id: id.to_string(),
+            count,
+        };
+        beginning.rule(
+            volumes::HAS_NO_SNAPSHOTS,
+            vec![id.to_string().into()],
+            Error::Refused(refusal),
+        );
+    }
+    let asked = Asked {
+        project_id: volume.project_id.clone(),
+        gigabytes: volume.size_gib.get()
+            + removed.iter().map(|one| one.size_gib.get()).sum::<i64>(),
+        snapshots: i64::try_from(removed.len()).unwrap_or(i64::MAX),
+    };
+    beginning.asks(serde_json::to_value(asked).unwrap_or_default());
+    beginning.commit(queue(&volume)).await?;
+    Ok(())
+}
+
+fn takes_snapshots(beginning: &mut Beginning<'_>, volume: &Volume, removed: &[Snapshot]) {
+    for snapshot in removed {
+        beginning.moves_snapshot(snapshot);
+    }
+    let count = i64::try_from(removed.len()).unwrap_or(i64::MAX);
+    let values: Vec<Value> = vec![volume.id.to_string().into(), count.into()];
+    let changed = Conflict::Changed {
+        noun: "Volume",
+        id: volume.id.to_string(),
+    };
+    beginning.rule(snapshots::ARE_ALL, values, Error::Conflict(changed));
+}
+
+/// A volume that was never placed has nothing but its row; the scheduler, which every system has, removes that.
+fn queue(volume: &Volume) -> String {
+    match placed(volume) {
+        Some(host) => volume_queue(host, Lane::Wipe),
+        None => SCHEDULER_QUEUE.to_owned(),
+    }
+}
+
+async fn unexport(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    if placed(&volume).is_some() {
+        connect::withdraw(&job.ctx, volume.id).await?;
+    }
+    Outcome::nothing()
+}
+
+/// Snapshots first, each wiped and removed before the next, so that the recorded cursor always is the volume's.
+async fn wipe(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    let Some(host) = placed(&volume) else {
+        return Outcome::nothing();
+    };
+    let (driver, pool) = driver_of(&job.ctx, host)?;
+    for snapshot in job.snapshots().await? {
+        let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
+        let failed = |error| driver_failed("deleting the snapshot", &snapshot.id, error);
+        driver
+            .wipe(&object, &Work::default())
+            .await
+            .map_err(failed)?;
+        driver.remove(&object).await.map_err(failed)?;
+    }
+    let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
+    let wiped = driver.wipe(&object, &job.work).await;
+    wiped.map_err(|error| driver_failed("overwriting", &volume.id, error))?;
+    Outcome::nothing()
+}
+
+async fn remove(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    if let Some(host) = placed(&volume) {
+        let (driver, pool) = driver_of(&job.ctx, host)?;
+        let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
+        driver
+            .remove(&object)
+            .await
+            .map_err(|error| driver_failed("removing", &volume.id, error))?;
+    }
+    Outcome::nothing()
+}
+
+fn done(job: &Job) -> Result<Batch, Error> {
+    let asked: Asked = job.asked()?;
+    let volume = job.operation.object_id.as_str();
+    let mut batch = Batch::new();
+    batch.add(exports::DISCONNECT_ALL, vec![volume.into()]);
+    batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
+    batch.add(attachments::DELETE_OF_VOLUME, vec![volume.into()]);
+    quotas::give_back(&mut batch, &asked.project_id, Resource::Volumes, 1);
+    quotas::give_back(
+        &mut batch,
+        &asked.project_id,
+        Resource::Gigabytes,
+        asked.gigabytes,
+    );
+    quotas::give_back(
+        &mut batch,
+        &asked.project_id,
+        Resource::Snapshots,
+        asked.snapshots,
+    );
+    Ok(batch)
+}

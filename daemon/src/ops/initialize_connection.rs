@@ -1,0 +1,46 @@
+//! Legacy `os-initialize_connection`: make the volume reachable and let the host in. The caller waits for the answer.
+
+use super::begin::Beginning;
+use super::connect::{self, Connected};
+use super::steps::Plan;
+use super::wait::{CONNECT_WAIT, until_done};
+use super::{Ctx, Lane, visible_volume, volume_queue};
+use crate::error::Error;
+use crate::model::attachment::{AttachMode, Connector};
+use crate::model::caller::Caller;
+use crate::model::id::VolumeId;
+use crate::model::operation::Verb;
+use crate::store::Batch;
+
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::InitializeConnection,
+    steps: &[connect::EXPORT, connect::ALLOW],
+    deadline: connect::DEADLINE,
+    done: |_| Ok(Batch::new()),
+    failed: connect::forget,
+};
+
+/// Connects; the answer is how.
+pub async fn begin(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: VolumeId,
+    connector: Connector,
+) -> Result<Connected, Error> {
+    let volume = visible_volume(ctx, caller, id).await?;
+    let mut beginning = Beginning::new(ctx, caller, Verb::InitializeConnection, &id);
+    beginning.moves_volume(&volume);
+    connect::intends(&mut beginning, id, &connector, "", AttachMode::ReadWrite)?;
+    let operation = beginning
+        .commit(volume_queue(
+            volume.host.as_deref().unwrap_or_default(),
+            Lane::Quick,
+        ))
+        .await?;
+    until_done(ctx, operation, CONNECT_WAIT).await?;
+    let connected = connect::connected(ctx, id, AttachMode::ReadWrite).await?;
+    connected.ok_or_else(|| Error::Internal {
+        what: format!("volume {id} was connected and has no export"),
+    })
+}

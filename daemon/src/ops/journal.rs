@@ -1,0 +1,135 @@
+//! The ends of operations: which status each object gets, by THE TABLE; and the wish to cancel.
+
+use super::begin::Subject;
+use super::steps::Job;
+use super::{Ctx, unreadable, unwritable};
+use crate::error::{Error, Refusal};
+use crate::model::caller::Caller;
+use crate::model::id::OperationId;
+use crate::model::operation::{Operation, Phase};
+use crate::model::status::{self, AttachmentStatus, End, Move, SnapshotStatus, VolumeStatus, Word};
+use crate::store::statuses::{self, Noun};
+use crate::store::{Batch, StoreError, attachments, operations, snapshots, volumes};
+
+/// The last batch of an operation: the last status of each object, the release of the claims, the end of its row.
+pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
+    let row = status::row(job.operation.verb);
+    let mut batch = Batch::new();
+    for subject in &job.input.snapshots {
+        end(
+            &mut batch,
+            Noun::Snapshot,
+            subject,
+            row.snapshot,
+            phase,
+            SnapshotStatus::parse,
+        );
+    }
+    if let Some(subject) = &job.input.attachment {
+        end(
+            &mut batch,
+            Noun::Attachment,
+            subject,
+            row.attachment,
+            phase,
+            AttachmentStatus::parse,
+        );
+    }
+    if let Some(subject) = &job.input.volume {
+        end(
+            &mut batch,
+            Noun::Volume,
+            subject,
+            row.volume,
+            phase,
+            VolumeStatus::parse,
+        );
+    }
+    operations::finish(&mut batch, job.operation.id, phase, error);
+    batch
+}
+
+fn end<S: Word>(
+    batch: &mut Batch,
+    noun: Noun,
+    subject: &Subject,
+    one: Option<Move<S>>,
+    phase: Phase,
+    parse: fn(&str) -> Option<S>,
+) {
+    let Some(one) = one else { return };
+    let end = match phase {
+        Phase::Done => one.done,
+        // A cancelled operation ends where it began; what it made is what a failed one leaves.
+        Phase::Cancelled if subject.was.is_some() && one.failed != End::FromAttachments => {
+            End::Previous
+        }
+        Phase::Cancelled | Phase::Failed | Phase::Queued | Phase::Running | Phase::Undoing => {
+            one.failed
+        }
+    };
+    let shown = subject.during.as_deref().and_then(parse);
+    let was = subject.was.as_deref().and_then(parse);
+    // What it shows now: what begin set, or what it had.
+    let now = shown.or(was);
+    match (end, now) {
+        (End::Is(status), Some(now)) if now != status => {
+            statuses::change(batch, noun, &subject.id, &[now], status);
+        }
+        (End::Previous, Some(now)) => {
+            if let Some(was) = was
+                && was != now
+            {
+                statuses::change(batch, noun, &subject.id, &[now], was);
+            }
+        }
+        (End::Gone, _) => remove(batch, noun, &subject.id),
+        (End::FromAttachments, _) => statuses::from_attachments(batch, &subject.id),
+        (End::Is(_), _) | (End::Previous, None) => {}
+    }
+}
+
+/// Adds the removal of an object's row.
+pub(super) fn remove(batch: &mut Batch, noun: Noun, id: &str) {
+    let sql = match noun {
+        Noun::Volume => volumes::DELETE,
+        Noun::Snapshot => snapshots::DELETE,
+        Noun::Attachment => attachments::DELETE,
+    };
+    batch.add(sql, vec![id.into()]);
+}
+
+/// The operation, if it exists for this caller.
+pub async fn get_operation(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: OperationId,
+) -> Result<Operation, Error> {
+    let found = operations::get(&ctx.store, id).await.map_err(unreadable)?;
+    found
+        .filter(|operation| caller.sees(&operation.project_id))
+        .ok_or_else(|| Error::NotFound {
+            noun: "Operation",
+            id: id.to_string(),
+        })
+}
+
+/// Asks an operation to stop. It stops before its next step that allows it, or in the middle of long work, is undone,
+/// and ends as cancelled; one that can no longer be stopped ends as it would have.
+pub async fn cancel(ctx: &Ctx, caller: &Caller, id: OperationId) -> Result<(), Error> {
+    let operation = get_operation(ctx, caller, id).await?;
+    match ctx.store.write(operations::request_cancel(id)).await {
+        Ok(()) => {
+            ctx.doorbell.ring();
+            Ok(())
+        }
+        Err(StoreError::Conflict { .. }) => Err(Error::Refused(Refusal::Rule {
+            why: format!(
+                "Operation {id} ({}) is {} and cannot be cancelled any more.",
+                operation.verb.as_str(),
+                operation.phase.as_str()
+            ),
+        })),
+        Err(error) => Err(unwritable(error)),
+    }
+}

@@ -1,0 +1,498 @@
+//! The nouns' statements on both engines, held against oracles written in Rust.
+#![cfg(test)]
+
+use super::batch::{Batch, StoreError, Value};
+use super::contract::{options, postgres_database};
+use super::list::{self, Comparison, Direction, Filter, ListError, ListRequest};
+use super::{PostgresOptions, SqliteOptions, Store, json, migrations};
+use super::{attachments, exports, operations, quotas, snapshots, statuses, volume_types, volumes};
+use crate::model::attachment::{AttachMode, Attachment};
+use crate::model::id::{AttachmentId, OperationId, SnapshotId, VolumeId, VolumeTypeId};
+use crate::model::operation::{Operation, Phase, Verb};
+use crate::model::size::Gib;
+use crate::model::snapshot::Snapshot;
+use crate::model::status::{AttachmentStatus, SnapshotStatus, VolumeStatus, volume_status_from};
+use crate::model::time::Time;
+use crate::model::volume::Volume;
+use crate::model::volume_type::VolumeType;
+use operations::Mode;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Runs a case on each engine that is there.
+async fn on_both(case: impl AsyncFn(&Store)) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        migrations: migrations::MIGRATIONS,
+        ..options()
+    };
+    let store = Store::open_sqlite(dir.path(), options).await.unwrap();
+    case(&store).await;
+    store.close().await;
+    if let Some(url) = postgres_database("C").await {
+        let store = Store::open_postgres(&url, PostgresOptions::default())
+            .await
+            .unwrap();
+        case(&store).await;
+        store.close().await;
+    }
+}
+
+fn volume_type() -> VolumeType {
+    VolumeType {
+        id: VolumeTypeId::random(),
+        name: "fast".to_owned(),
+        description: None,
+        is_public: true,
+        extra_specs: [("a".to_owned(), "<is> True".to_owned())].into(),
+        created_at: Time::now(),
+        updated_at: None,
+    }
+}
+
+fn volume(volume_type: &VolumeType, number: i64) -> Volume {
+    // Equal and missing values on purpose: they are what makes pages go wrong.
+    let names = [
+        None,
+        Some("b"),
+        Some("B"),
+        Some("a_b"),
+        Some("a%b"),
+        Some("\u{e9}"),
+        Some(""),
+    ];
+    let name = names[usize::try_from(number).unwrap() % names.len()];
+    Volume {
+        id: VolumeId::random(),
+        project_id: if number % 3 == 0 { "p" } else { "q" }.to_owned(),
+        user_id: "u".to_owned(),
+        name: name.map(str::to_owned),
+        description: None,
+        size_gib: Gib::new(1 + number % 4).unwrap(),
+        status: VolumeStatus::Available,
+        host: None,
+        availability_zone: "nova".to_owned(),
+        volume_type_id: volume_type.id,
+        volume_type: volume_type.name.clone(),
+        snapshot_id: None,
+        source_volid: None,
+        multiattach: false,
+        bootable: number % 2 == 0,
+        metadata: [("k".to_owned(), format!("v{}", number % 5))].into(),
+        created_at: Time::from_stored(format!("2026-11-22T00:00:{:02}.000000", number % 7)),
+        updated_at: None,
+    }
+}
+
+async fn seed(store: &Store, count: i64) -> Vec<Volume> {
+    let volume_type = volume_type();
+    let mut batch = Batch::new();
+    batch.add(
+        volume_types::INSERT,
+        volume_types::insert_values(&volume_type),
+    );
+    let volumes: Vec<Volume> = (0..count)
+        .map(|number| volume(&volume_type, number))
+        .collect();
+    for volume in &volumes {
+        batch.add(volumes::INSERT, volumes::insert_values(volume));
+    }
+    store.write(batch).await.unwrap();
+    volumes
+}
+
+/// A volume's value of a column, as the record compares it.
+fn key(volume: &Volume, column: &str) -> Option<Vec<u8>> {
+    match column {
+        "name" => volume.name.as_ref().map(|name| name.clone().into_bytes()),
+        "size_gib" => Some(volume.size_gib.get().to_be_bytes().to_vec()),
+        "created_at" => Some(volume.created_at.as_str().as_bytes().to_vec()),
+        "id" => Some(volume.id.to_string().into_bytes()),
+        _ => None,
+    }
+}
+
+fn compare(a: &Volume, b: &Volume, sort: &[(&'static str, Direction)]) -> std::cmp::Ordering {
+    use std::cmp::Ordering;
+    let last = sort.last().unwrap().1;
+    for (column, direction) in sort.iter().chain([&("id", last)]) {
+        let order = match (key(a, column), key(b, column)) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => return Ordering::Greater, // Missing values are last, both ways.
+            (Some(_), None) => return Ordering::Less,
+            (Some(a), Some(b)) => match direction {
+                Direction::Ascending => a.cmp(&b),
+                Direction::Descending => b.cmp(&a),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other_whatever_the_order() {
+    use Direction::{Ascending, Descending};
+    on_both(async |store| {
+        let all = seed(store, 40).await;
+        let sorts: [&[(&'static str, Direction)]; 6] = [
+            &[("created_at", Descending)],
+            &[("name", Ascending)],
+            &[("name", Descending), ("size_gib", Ascending)],
+            &[("size_gib", Descending), ("name", Ascending)],
+            &[("id", Ascending)],
+            &[("created_at", Ascending), ("name", Descending)],
+        ];
+        for sort in sorts {
+            let mut wanted = all.clone();
+            wanted.sort_by(|a, b| compare(a, b, sort));
+            let wanted: Vec<VolumeId> = wanted.iter().map(|volume| volume.id).collect();
+            for limit in [1, 7, 40, 100] {
+                let mut found: Vec<VolumeId> = Vec::new();
+                loop {
+                    let request = ListRequest {
+                        sort: sort.to_vec(),
+                        limit,
+                        marker: found.last().map(ToString::to_string),
+                        ..ListRequest::default()
+                    };
+                    let page = volumes::list(store, &request).await.unwrap();
+                    if page.is_empty() {
+                        break;
+                    }
+                    found.extend(page.iter().map(|volume| volume.id));
+                }
+                assert_eq!(found, wanted, "{sort:?} by {limit}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_let_through_what_they_say() {
+    on_both(async |store| {
+        let all = seed(store, 40).await;
+        let cases: Vec<(Filter, Box<dyn Fn(&Volume) -> bool>)> = vec![
+            (
+                Filter::equal("project_id", "p"),
+                Box::new(|v| v.project_id == "p"),
+            ),
+            (
+                Filter::equal("name", "b"),
+                Box::new(|v| v.name.as_deref() == Some("b")),
+            ),
+            (
+                Filter::equal("name", None::<String>),
+                Box::new(|v| v.name.is_none()),
+            ),
+            (
+                Filter {
+                    column: "size_gib",
+                    comparison: Comparison::Equal,
+                    values: vec![Value::Int(1), Value::Int(3)],
+                },
+                Box::new(|v| [1, 3].contains(&v.size_gib.get())),
+            ),
+            (
+                contains("name", "_"),
+                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('_'))),
+            ),
+            (
+                contains("name", "%"),
+                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('%'))),
+            ),
+            (
+                contains("name", "b"),
+                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('b'))),
+            ),
+            (
+                contains("metadata", &json::pair_text("k", "v1")),
+                Box::new(|v| v.metadata.get("k").is_some_and(|value| value == "v1")),
+            ),
+            (
+                Filter {
+                    column: "name",
+                    comparison: Comparison::NotEqual,
+                    values: vec!["b".into()],
+                },
+                Box::new(|v| v.name.as_deref() != Some("b")),
+            ),
+            (
+                Filter {
+                    column: "created_at",
+                    comparison: Comparison::GreaterOrEqual,
+                    values: vec!["2026-11-22T00:00:03".into()],
+                },
+                Box::new(|v| v.created_at.as_str() >= "2026-11-22T00:00:03"),
+            ),
+            (
+                Filter {
+                    column: "size_gib",
+                    comparison: Comparison::Less,
+                    values: vec![Value::Int(3)],
+                },
+                Box::new(|v| v.size_gib.get() < 3),
+            ),
+        ];
+        for (filter, lets_through) in cases {
+            let request = ListRequest {
+                filters: vec![filter.clone()],
+                limit: 1000,
+                ..ListRequest::default()
+            };
+            let found = volumes::list(store, &request).await.unwrap();
+            let wanted = all.iter().filter(|volume| lets_through(volume)).count();
+            assert_eq!(found.len(), wanted, "{filter:?}");
+            assert!(found.iter().all(&lets_through), "{filter:?}");
+            let count = list::count(store, &volumes::SHAPE, &request).await.unwrap();
+            assert_eq!(usize::try_from(count).unwrap(), wanted, "{filter:?}");
+        }
+        let foreign = ListRequest {
+            filters: vec![Filter::equal("project_id", "p")],
+            marker: all
+                .iter()
+                .find(|volume| volume.project_id == "q")
+                .map(|volume| volume.id.to_string()),
+            limit: 10,
+            ..ListRequest::default()
+        };
+        assert!(matches!(
+            volumes::list(store, &foreign).await,
+            Err(ListError::NoSuchMarker { .. })
+        ));
+    })
+    .await;
+}
+
+fn contains(column: &'static str, text: &str) -> Filter {
+    Filter {
+        column,
+        comparison: Comparison::Contains,
+        values: vec![text.into()],
+    }
+}
+
+fn attachment(volume: &Volume, status: AttachmentStatus) -> Attachment {
+    Attachment {
+        id: AttachmentId::random(),
+        volume_id: volume.id,
+        project_id: volume.project_id.clone(),
+        instance_uuid: None,
+        attached_host: None,
+        mountpoint: None,
+        mode: AttachMode::ReadWrite,
+        status,
+        connector: None,
+        attached_at: None,
+        detached_at: None,
+        created_at: Time::now(),
+        updated_at: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volumes_status_is_what_its_attachments_say() {
+    on_both(async |store| {
+        // Every subset of the statuses that an attachment can have.
+        let count = AttachmentStatus::ALL.len();
+        let volumes = seed(store, 1 << count).await;
+        for (subset, volume) in volumes.iter().enumerate() {
+            let held: Vec<AttachmentStatus> = AttachmentStatus::ALL
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| subset & (1 << bit) != 0)
+                .map(|(_, status)| *status)
+                .collect();
+            let mut batch = Batch::new();
+            for status in &held {
+                let values = attachments::insert_values(&attachment(volume, *status));
+                batch.add(attachments::INSERT, values);
+            }
+            statuses::from_attachments(&mut batch, &volume.id.to_string());
+            store.write(batch).await.unwrap();
+            let is = volumes::get(store, volume.id)
+                .await
+                .unwrap()
+                .unwrap()
+                .status;
+            assert_eq!(is, volume_status_from(&held), "{held:?}");
+        }
+        // One in an error status keeps it.
+        let id = volumes[0].id.to_string();
+        let mut batch = Batch::new();
+        let from = [VolumeStatus::Available];
+        statuses::change(
+            &mut batch,
+            statuses::Noun::Volume,
+            &id,
+            &from,
+            VolumeStatus::Error,
+        );
+        statuses::from_attachments(&mut batch, &id);
+        store.write(batch).await.unwrap();
+        let is = volumes::get(store, volumes[0].id)
+            .await
+            .unwrap()
+            .unwrap()
+            .status;
+        assert_eq!(is, VolumeStatus::Error);
+    })
+    .await;
+}
+
+fn operation() -> Operation {
+    Operation {
+        id: OperationId::random(),
+        verb: Verb::ExtendVolume,
+        queue: "volume:h@b".to_owned(),
+        phase: Phase::Queued,
+        project_id: "p".to_owned(),
+        request_id: "req-1".to_owned(),
+        object_id: "o".to_owned(),
+        input: "{}".to_owned(),
+        steps_done: 0,
+        bytes_done: 0,
+        bytes_total: 0,
+        cancel_requested: false,
+        error: None,
+        created_at: Time::now(),
+        finished_at: None,
+        deadline_at: Time::after(Duration::from_secs(60)),
+    }
+}
+
+fn claiming(volume: &Volume, mode: Mode) -> (OperationId, Batch) {
+    let operation = operation();
+    let mut batch = Batch::new();
+    operations::insert(&mut batch, &operation);
+    operations::claim(
+        &mut batch,
+        operation.id,
+        statuses::Noun::Volume,
+        &volume.id.to_string(),
+        mode,
+    );
+    (operation.id, batch)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_exclude_each_other_and_end_with_their_operation() {
+    on_both(async |store| {
+        let volume = &seed(store, 1).await[0];
+        let held = |result: Result<(), StoreError>| {
+            matches!(result, Err(StoreError::Conflict { guard: "claim" }))
+        };
+        let (reader, batch) = claiming(volume, Mode::Shared);
+        store.write(batch).await.unwrap();
+        store.write(claiming(volume, Mode::Shared).1).await.unwrap();
+        assert!(held(store.write(claiming(volume, Mode::Exclusive).1).await));
+        let holder = operations::holder(store, &volume.id.to_string())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(holder.1, "extend_volume");
+
+        for id in operations::live(store, "volume:h@b", 10)
+            .await
+            .unwrap()
+            .iter()
+            .map(|one| one.id)
+        {
+            let mut batch = Batch::new();
+            operations::finish(&mut batch, id, Phase::Done, None);
+            store.write(batch).await.unwrap();
+        }
+        assert!(operations::get(store, reader).await.unwrap().unwrap().phase == Phase::Done);
+        assert_eq!(operations::live(store, "volume:h@b", 10).await.unwrap(), []);
+
+        // Of many that want it at once, just one has it.
+        let racing: Vec<_> = (0..16)
+            .map(|_| {
+                let (store, batch) = (store.clone(), claiming(volume, Mode::Exclusive).1);
+                tokio::spawn(async move { store.write(batch).await })
+            })
+            .collect();
+        let mut winners = 0;
+        for task in racing {
+            match task.await.unwrap() {
+                Ok(()) => winners += 1,
+                result => assert!(held(result)),
+            }
+        }
+        assert_eq!(winners, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nouns_come_back_as_they_were_written() {
+    on_both(async |store| {
+        let volume = &seed(store, 1).await[0];
+        assert_eq!(
+            volumes::get(store, volume.id).await.unwrap().as_ref(),
+            Some(volume)
+        );
+        let found = volume_types::find(store, "fast").await.unwrap().unwrap();
+        assert!(
+            volume_types::find(store, &found.id.to_string())
+                .await
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(volume_types::find(store, "slow").await.unwrap(), None);
+
+        let snapshot = Snapshot {
+            id: SnapshotId::random(),
+            volume_id: volume.id,
+            project_id: "p".to_owned(),
+            user_id: "u".to_owned(),
+            name: Some("\u{1f980}".to_owned()),
+            description: None,
+            size_gib: volume.size_gib,
+            status: SnapshotStatus::Available,
+            host: "h@b#p".to_owned(),
+            metadata: BTreeMap::new(),
+            created_at: Time::now(),
+            updated_at: None,
+        };
+        let mut batch = Batch::new();
+        batch.add(snapshots::INSERT, snapshots::insert_values(&snapshot));
+        store.write(batch).await.unwrap();
+        assert_eq!(
+            snapshots::of_volume(store, volume.id).await.unwrap(),
+            std::slice::from_ref(&snapshot)
+        );
+
+        // Its volume cannot go before it: the record itself refuses.
+        let mut batch = Batch::new();
+        batch.guard(
+            volumes::HAS_NO_SNAPSHOTS.name,
+            volumes::HAS_NO_SNAPSHOTS,
+            vec![volume.id.to_string().into()],
+        );
+        assert!(matches!(
+            store.write(batch).await,
+            Err(StoreError::Conflict { .. })
+        ));
+        let mut batch = Batch::new();
+        batch.add(volumes::DELETE, vec![volume.id.to_string().into()]);
+        assert!(store.write(batch).await.is_err());
+
+        assert_eq!(exports::all(store).await.unwrap().len(), 0);
+        let mut batch = Batch::new();
+        quotas::take(&mut batch, "p", quotas::Resource::Gigabytes, 7, 7);
+        store.write(batch.clone()).await.unwrap();
+        assert!(matches!(
+            store.write(batch).await,
+            Err(StoreError::Conflict { guard: "gigabytes" })
+        ));
+        assert_eq!(
+            quotas::usage(store, "p").await.unwrap().get("gigabytes"),
+            Some(&7)
+        );
+    })
+    .await;
+}

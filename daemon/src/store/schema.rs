@@ -1,0 +1,160 @@
+//! The schema, as an append-only list: index + 1 is the version. A landed entry is never edited.
+//!
+//! Columns are TEXT and BIGINT only, so that one text serves both engines. Times are TEXT in the wire's spelling
+//! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
+
+/// Every migration, oldest first.
+pub const MIGRATIONS: &[&str] = &[SPINE];
+
+const SPINE: &str = "
+CREATE TABLE volume_types (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT,
+    is_public BIGINT NOT NULL,
+    extra_specs TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE TABLE volumes (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    name TEXT,
+    description TEXT,
+    size_gib BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    host TEXT,
+    availability_zone TEXT NOT NULL,
+    volume_type_id TEXT NOT NULL REFERENCES volume_types (id),
+    snapshot_id TEXT,
+    source_volid TEXT,
+    multiattach BIGINT NOT NULL,
+    bootable BIGINT NOT NULL,
+    metadata TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE INDEX volumes_by_project ON volumes (project_id, created_at, id);
+CREATE INDEX volumes_by_age ON volumes (created_at, id);
+CREATE INDEX volumes_by_host ON volumes (host, size_gib);
+CREATE INDEX volumes_by_type ON volumes (volume_type_id);
+CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY,
+    volume_id TEXT NOT NULL REFERENCES volumes (id),
+    project_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    name TEXT,
+    description TEXT,
+    size_gib BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    host TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE INDEX snapshots_by_project ON snapshots (project_id, created_at, id);
+CREATE INDEX snapshots_by_age ON snapshots (created_at, id);
+CREATE INDEX snapshots_by_volume ON snapshots (volume_id, created_at, id);
+CREATE INDEX snapshots_by_host ON snapshots (host, size_gib);
+CREATE TABLE attachments (
+    id TEXT PRIMARY KEY,
+    volume_id TEXT NOT NULL REFERENCES volumes (id),
+    project_id TEXT NOT NULL,
+    instance_uuid TEXT,
+    attached_host TEXT,
+    mountpoint TEXT,
+    attach_mode TEXT NOT NULL,
+    status TEXT NOT NULL,
+    initiator TEXT,
+    connector TEXT,
+    attached_at TEXT,
+    detached_at TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE INDEX attachments_by_volume ON attachments (volume_id, status);
+CREATE INDEX attachments_by_project ON attachments (project_id, created_at, id);
+CREATE INDEX attachments_by_age ON attachments (created_at, id);
+CREATE TABLE exports (
+    volume_id TEXT PRIMARY KEY REFERENCES volumes (id),
+    chap_user TEXT NOT NULL,
+    chap_secret TEXT NOT NULL,
+    iqn TEXT,
+    portals TEXT,
+    lun BIGINT
+);
+CREATE TABLE connections (
+    volume_id TEXT NOT NULL REFERENCES exports (volume_id),
+    initiator TEXT NOT NULL,
+    attachment_id TEXT NOT NULL,
+    read_only BIGINT NOT NULL,
+    PRIMARY KEY (volume_id, initiator, attachment_id)
+);
+CREATE TABLE pools (
+    address TEXT PRIMARY KEY,
+    availability_zone TEXT NOT NULL,
+    report TEXT NOT NULL,
+    reported_at TEXT NOT NULL
+);
+CREATE TABLE placements (
+    volume_id TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    explanation TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (volume_id, operation_id)
+);
+CREATE TABLE quota_usages (
+    project_id TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    in_use BIGINT NOT NULL,
+    PRIMARY KEY (project_id, resource)
+);
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT
+);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY,
+    verb TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    input TEXT NOT NULL,
+    steps_done BIGINT NOT NULL,
+    bytes_done BIGINT NOT NULL,
+    bytes_total BIGINT NOT NULL,
+    cancel_requested BIGINT NOT NULL,
+    error TEXT,
+    created_at TEXT NOT NULL,
+    finished_at TEXT,
+    deadline_at TEXT NOT NULL
+);
+CREATE INDEX operations_by_queue ON operations (queue, phase, created_at, id);
+CREATE INDEX operations_by_phase ON operations (phase, created_at, id);
+CREATE INDEX operations_by_object ON operations (object_id, created_at, id);
+CREATE INDEX operations_by_age ON operations (created_at, id);
+CREATE TABLE operation_steps (
+    operation_id TEXT NOT NULL REFERENCES operations (id),
+    position BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    finished_at TEXT NOT NULL,
+    PRIMARY KEY (operation_id, position, direction)
+);
+CREATE TABLE claims (
+    object_id TEXT NOT NULL,
+    operation_id TEXT NOT NULL REFERENCES operations (id),
+    mode TEXT NOT NULL,
+    PRIMARY KEY (object_id, operation_id)
+);
+";

@@ -1,0 +1,170 @@
+//! Volumes in the record.
+
+use super::Store;
+use super::batch::{Query, Row, Sql, StoreError, Value};
+use super::json::{map_text, read_map};
+use super::list::{self, ListError, ListRequest, Shape};
+use crate::model::id::VolumeId;
+use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
+use crate::model::time::Time;
+use crate::model::volume::Volume;
+
+/// What of volumes may be listed.
+pub const SHAPE: Shape = Shape {
+    select: "SELECT t.id, t.project_id, t.user_id, t.name, t.description, t.size_gib, t.status, t.host, \
+             t.availability_zone, t.volume_type_id, y.name, t.snapshot_id, t.source_volid, t.multiattach, t.bootable, \
+             t.metadata, t.created_at, t.updated_at FROM volumes t JOIN volume_types y ON y.id = t.volume_type_id",
+    count: "SELECT COUNT(*) FROM volumes t",
+    columns: &[
+        "id",
+        "project_id",
+        "user_id",
+        "name",
+        "description",
+        "size_gib",
+        "status",
+        "host",
+        "availability_zone",
+        "volume_type_id",
+        "snapshot_id",
+        "source_volid",
+        "bootable",
+        "metadata",
+        "created_at",
+        "updated_at",
+    ],
+};
+
+const GET: Sql = Sql {
+    name: "volumes.get",
+    text: "SELECT t.id, t.project_id, t.user_id, t.name, t.description, t.size_gib, t.status, t.host, \
+           t.availability_zone, t.volume_type_id, y.name, t.snapshot_id, t.source_volid, t.multiattach, t.bootable, \
+           t.metadata, t.created_at, t.updated_at FROM volumes t JOIN volume_types y ON y.id = t.volume_type_id \
+           WHERE t.id = $1",
+};
+
+/// Parameters: [`insert_values`].
+pub const INSERT: Sql = Sql {
+    name: "volumes.insert",
+    text: "INSERT INTO volumes (id, project_id, user_id, name, description, size_gib, status, host, \
+           availability_zone, volume_type_id, snapshot_id, source_volid, multiattach, bootable, metadata, created_at) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+};
+
+/// Parameters: id, name, description, metadata, updated_at.
+pub const UPDATE: Sql = Sql {
+    name: "volumes.update",
+    text: "UPDATE volumes SET name = $2, description = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+};
+
+/// Parameters: id, host, updated_at. Where the scheduler placed it.
+pub const SET_HOST: Sql = Sql {
+    name: "volumes.set_host",
+    text: "UPDATE volumes SET host = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, size_gib, updated_at.
+pub const SET_SIZE: Sql = Sql {
+    name: "volumes.set_size",
+    text: "UPDATE volumes SET size_gib = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id.
+pub const DELETE: Sql = Sql {
+    name: "volumes.delete",
+    text: "DELETE FROM volumes WHERE id = $1",
+};
+
+/// Parameters: id. A guard: no snapshot of the volume is recorded.
+pub const HAS_NO_SNAPSHOTS: Sql = Sql {
+    name: "volumes.has_no_snapshots",
+    text: "UPDATE volumes SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.volume_id = volumes.id)",
+};
+
+/// Parameters: id. A guard: no host has the volume, or could not be shut out of it.
+pub const IS_NOT_ATTACHED: Sql = Sql {
+    name: "volumes.is_not_attached",
+    text: "UPDATE volumes SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching'))",
+};
+
+/// Parameters: id, size_gib. A guard: the volume still has the size that was looked at.
+pub const HAS_SIZE: Sql = Sql {
+    name: "volumes.has_size",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND size_gib = $2",
+};
+
+pub(super) const ALL: &[Sql] = &[
+    GET,
+    INSERT,
+    UPDATE,
+    SET_HOST,
+    SET_SIZE,
+    DELETE,
+    HAS_NO_SNAPSHOTS,
+    IS_NOT_ATTACHED,
+    HAS_SIZE,
+];
+
+/// The volume, or `None`.
+pub async fn get(store: &Store, id: VolumeId) -> Result<Option<Volume>, StoreError> {
+    let row = store
+        .row(Query::of(GET, vec![id.to_string().into()]))
+        .await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// A page of volumes.
+pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<Volume>, ListError> {
+    let rows = list::page(store, &SHAPE, request).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// The parameters of [`INSERT`].
+pub fn insert_values(volume: &Volume) -> Vec<Value> {
+    vec![
+        volume.id.to_string().into(),
+        volume.project_id.as_str().into(),
+        volume.user_id.as_str().into(),
+        volume.name.clone().into(),
+        volume.description.clone().into(),
+        volume.size_gib.get().into(),
+        volume.status.as_str().into(),
+        volume.host.clone().into(),
+        volume.availability_zone.as_str().into(),
+        volume.volume_type_id.to_string().into(),
+        volume.snapshot_id.map(|id| id.to_string()).into(),
+        volume.source_volid.map(|id| id.to_string()).into(),
+        i64::from(volume.multiattach).into(),
+        i64::from(volume.bootable).into(),
+        map_text(&volume.metadata).into(),
+        volume.created_at.as_str().into(),
+    ]
+}
+
+fn read(row: &Row) -> Result<Volume, StoreError> {
+    Ok(Volume {
+        id: row.parsed(0, |text| text.parse().ok())?,
+        project_id: row.text(1)?.to_owned(),
+        user_id: row.text(2)?.to_owned(),
+        name: row.optional_text(3)?.map(str::to_owned),
+        description: row.optional_text(4)?.map(str::to_owned),
+        size_gib: Gib::new(row.int(5)?).ok_or(StoreError::Unreadable { column: 5 })?,
+        status: row.parsed(6, VolumeStatus::parse)?,
+        host: row.optional_text(7)?.map(str::to_owned),
+        availability_zone: row.text(8)?.to_owned(),
+        volume_type_id: row.parsed(9, |text| text.parse().ok())?,
+        volume_type: row.text(10)?.to_owned(),
+        snapshot_id: row.optional_parsed(11, |text| text.parse().ok())?,
+        source_volid: row.optional_parsed(12, |text| text.parse().ok())?,
+        multiattach: row.int(13)? != 0,
+        bootable: row.int(14)? != 0,
+        metadata: row.parsed(15, read_map)?,
+        created_at: Time::from_stored(row.text(16)?.to_owned()),
+        updated_at: row
+            .optional_text(17)?
+            .map(|text| Time::from_stored(text.to_owned())),
+    })
+}

@@ -1,0 +1,71 @@
+//! The programs under test, built first, once a run: a stale binary is impossible.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use serde_json::Value;
+
+use crate::Result;
+use crate::cmd;
+
+/// A cold build of everything on two busy cores.
+const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
+
+/// The top of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// `ashlard` with fault injection.
+pub fn ashlard() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    if let Some(given) = std::env::var_os("ASHLAR_TEST_BIN") {
+        return Ok(PathBuf::from(given));
+    }
+    let build = || {
+        build(&[
+            "-p",
+            "ashlar-daemon",
+            "--features",
+            "faults",
+            "--bin",
+            "ashlard",
+        ])
+    };
+    once(&BUILT, build)
+}
+
+/// The command line.
+pub fn ashlar() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || build(&["-p", "ashlar", "--bin", "ashlar"]))
+}
+
+/// Builds with cargo and returns the executable that it names.
+pub fn build(args: &[&str]) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = cmd::program(cargo);
+    command
+        .arg("build")
+        .args(args)
+        .arg("--message-format=json-render-diagnostics");
+    command.current_dir(workspace());
+    let ended = cmd::run_ok(&mut command, BUILD_DEADLINE)?;
+    let mut executables = ended
+        .stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let executable = executables.next_back();
+    executable.with_context(|| format!("cargo build {} made no program", args.join(" ")))
+}
+
+fn once(
+    slot: &OnceLock<Result<PathBuf, String>>,
+    build: impl FnOnce() -> Result<PathBuf>,
+) -> Result<PathBuf> {
+    let built = slot.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(|error| anyhow!(error))
+}

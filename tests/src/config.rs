@@ -1,0 +1,106 @@
+//! The `ashlar.toml` of a daemon under test.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A kill point, or another fault at a step boundary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The operation.
+    pub operation: String,
+    /// Its step.
+    pub step: String,
+    /// `before-effect`, `after-effect` or `after-record`.
+    pub point: &'static str,
+    /// `kill`, `fail` or `repeat`.
+    pub action: &'static str,
+}
+
+/// What a test wants of its daemon; the rest is as a user's.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `file` or `fake`.
+    pub driver: &'static str,
+    /// `token` or `none`; `none` opens a TCP port.
+    pub auth: &'static str,
+    /// Whether TCP is served at all.
+    pub is_tcp_served: bool,
+    /// What this process does.
+    pub roles: Vec<&'static str>,
+    /// Quota of volumes and of snapshots.
+    pub quota_count: i64,
+    /// Quota of GiB.
+    pub quota_gib: i64,
+    /// Quota of GiB of one volume.
+    pub quota_volume_gib: i64,
+    /// Faults of the fake driver.
+    pub driver_faults: &'static str,
+    /// The fault at a step boundary.
+    pub fault: Option<Fault>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            driver: "file",
+            auth: "token",
+            is_tcp_served: false,
+            roles: vec!["api", "scheduler", "volume"],
+            quota_count: 100,
+            quota_gib: 1000,
+            quota_volume_gib: -1,
+            driver_faults: "",
+            fault: None,
+        }
+    }
+}
+
+impl Config {
+    /// The file's text, for a daemon that lives in `dir` and exports at `portal`.
+    pub fn to_toml(&self, dir: &Path, socket: &Path, portal: &str) -> String {
+        let dir = dir.display();
+        let roles = self
+            .roles
+            .iter()
+            .map(|role| format!("{role:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut text = format!(
+            "state_dir = \"{dir}/state\"\nhost = \"host1\"\nroles = [{roles}]\n\
+             availability_zone = \"nova\"\n\n[api]\nunix = \"{}\"\nauth = \"{}\"\n",
+            socket.display(),
+            self.auth,
+        );
+        if self.is_tcp_served {
+            text.push_str("listen = \"127.0.0.1:0\"\n");
+        }
+        let _ = write!(
+            text,
+            "\n[target]\nportals = [\"{portal}\"]\niqn_prefix = \"iqn.2010-10.org.openstack:\"\n\n\
+             [[backend]]\nname = \"default\"\ndriver = \"{}\"\npool = \"pool\"\n\
+             secure_delete = \"zero\"\nwipe_mib_per_s = 0\n",
+            self.driver,
+        );
+        if self.driver == "file" {
+            let _ = writeln!(text, "directory = \"{dir}/pool\"");
+        } else {
+            let _ = writeln!(text, "faults = \"{}\"", self.driver_faults);
+        }
+        let _ = write!(
+            text,
+            "\n[quota]\nvolumes = {count}\nsnapshots = {count}\ngigabytes = {}\n\
+             per_volume_gigabytes = {}\n",
+            self.quota_gib,
+            self.quota_volume_gib,
+            count = self.quota_count,
+        );
+        if let Some(fault) = &self.fault {
+            let _ = write!(
+                text,
+                "\n[faults]\nat = \"{}/{}/{}\"\naction = \"{}\"\n",
+                fault.operation, fault.step, fault.point, fault.action
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,265 @@
+//! The real `ashlard` on a state directory of its own: start, kill, start again, stop.
+//!
+//! Waits for readiness by asking, never by sleeping. Ends what it started by process id: the daemon it spawned, and
+//! the target process of exactly this state directory.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::Client;
+use crate::config::Config;
+use crate::wait::{SOON, wait_for};
+use crate::{Result, binary, cmd, target};
+
+/// How much of the log is shown when something failed.
+const LAST_WORDS_LINES: usize = 40;
+
+/// A daemon under test, and everything it owns.
+#[derive(Debug)]
+pub struct Daemon {
+    program: PathBuf,
+    dir: tempfile::TempDir,
+    config: Config,
+    portal: String,
+    child: Option<Child>,
+    beside: Option<Child>,
+    starts: u32,
+}
+
+impl Daemon {
+    /// Starts one on a fresh directory and waits until it answers.
+    pub fn start(config: Config) -> Result<Self> {
+        let mut daemon = Self::prepared(config)?;
+        daemon.start_again()?;
+        Ok(daemon)
+    }
+
+    /// A fresh directory, nothing started yet.
+    pub fn prepared(config: Config) -> Result<Self> {
+        Self::of(binary::ashlard()?, config)
+    }
+
+    /// The same for a given build of `ashlard`.
+    pub fn of(program: PathBuf, config: Config) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("ashlar-").tempdir()?;
+        std::fs::create_dir(dir.path().join("state"))?;
+        std::fs::create_dir(dir.path().join("pool"))?;
+        let portal = target::free_portal()?;
+        Ok(Self {
+            program,
+            dir,
+            config,
+            portal,
+            child: None,
+            beside: None,
+            starts: 0,
+        })
+    }
+
+    /// Starts the daemon on the directory it had and waits until it answers.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_ready()
+    }
+
+    /// The same with another configuration.
+    pub fn start_with(&mut self, config: Config) -> Result<()> {
+        self.config = config;
+        self.start_again()
+    }
+
+    /// Spawns it without waiting for anything.
+    pub fn spawn(&mut self) -> Result<()> {
+        self.starts += 1;
+        let file = self.dir.path().join("ashlar.toml");
+        let text = self
+            .config
+            .to_toml(self.dir.path(), &self.socket(), &self.portal);
+        std::fs::write(&file, text)?;
+        let log = File::create(self.log_path(self.starts))?;
+        let mut command = cmd::program(&self.program);
+        command
+            .arg("--config")
+            .arg(&file)
+            .stderr(log.try_clone()?)
+            .stdout(log);
+        self.child = Some(command.spawn().context("starting ashlard")?);
+        Ok(())
+    }
+
+    /// A second process of the same system, with roles of its own.
+    pub fn spawn_beside(&mut self, config: &Config) -> Result<()> {
+        self.starts += 1;
+        let file = self.dir.path().join("beside.toml");
+        let text = config.to_toml(self.dir.path(), &self.socket(), &self.portal);
+        std::fs::write(&file, text)?;
+        let log = File::create(self.log_path(self.starts))?;
+        let mut command = cmd::program(&self.program);
+        command
+            .arg("--config")
+            .arg(&file)
+            .stderr(log.try_clone()?)
+            .stdout(log);
+        self.beside = Some(command.spawn().context("starting a second ashlard")?);
+        Ok(())
+    }
+
+    /// SIGKILL to the second process.
+    pub fn kill_beside(&mut self) -> Result<()> {
+        if let Some(mut child) = self.beside.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Until it answers on its socket.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let client = self.client()?;
+        let ready = wait_for("ashlard to answer", SOON, || {
+            if let Some(status) = self.exited()? {
+                bail!("ashlard ended at start: {status}");
+            }
+            Ok(client.is_up().then_some(()))
+        });
+        ready.map_err(|error| error.context(self.last_words()))
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?),
+            None => Ok(None),
+        }
+    }
+
+    /// SIGKILL, as a power cut would; the target process goes on.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Until it has ended by itself.
+    pub fn wait_end(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let Some(mut child) = self.child.take() else {
+            bail!("ashlard was not running");
+        };
+        let ended = cmd::end_of(&mut child, "ashlard", deadline);
+        if ended.is_err() {
+            self.child = Some(child);
+        }
+        ended
+    }
+
+    /// SIGTERM, and exit 0 before the deadline; then the target process too.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(child) = &self.child {
+            kill_process(Pid::from_child(child), Signal::TERM)?;
+            let status = self
+                .wait_end(SOON)
+                .map_err(|error| error.context(self.last_words()))?;
+            if !status.success() {
+                bail!(
+                    "ashlard ended with {status} on SIGTERM\n{}",
+                    self.last_words()
+                );
+            }
+        }
+        target::stop(&self.program, &self.state_dir());
+        Ok(())
+    }
+
+    /// Speaks to it over the unix socket, as whoever runs the tests.
+    pub fn client(&self) -> Result<Client> {
+        Client::unix(&self.socket())
+    }
+
+    /// Speaks to it over TCP, without a token.
+    pub fn tcp_client(&self) -> Result<Client> {
+        let path = self.state_dir().join("api.addr");
+        let addr = wait_for("the address of the TCP port", SOON, || {
+            Ok(std::fs::read_to_string(&path)
+                .ok()
+                .filter(|text| !text.trim().is_empty()))
+        })?;
+        Client::tcp(addr.trim())
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.state_dir().join("api.sock")
+    }
+
+    /// What it owns.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// Where its volumes lie.
+    pub fn pool_dir(&self) -> PathBuf {
+        self.dir.path().join("pool")
+    }
+
+    /// The directory of all of this.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where its target listens.
+    pub fn portal(&self) -> &str {
+        &self.portal
+    }
+
+    /// The configuration it was last started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The end of the log of the last two starts.
+    pub fn last_words(&self) -> String {
+        let first = self.starts.saturating_sub(1).max(1);
+        let mut words = String::new();
+        for start in first..=self.starts {
+            let log = std::fs::read(self.log_path(start)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines.len().saturating_sub(LAST_WORDS_LINES);
+            words.push_str(&format!("--- log of start {start}, its end\n"));
+            words.push_str(&lines[tail..].join("\n"));
+            words.push('\n');
+        }
+        words
+    }
+
+    /// The whole log of every start, to look for what must not be there.
+    pub fn whole_log(&self) -> String {
+        let logs = (1..=self.starts).map(|start| std::fs::read(self.log_path(start)));
+        logs.flatten()
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .collect()
+    }
+
+    fn log_path(&self, start: u32) -> PathBuf {
+        self.dir.path().join(format!("log.{start}"))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "{}", self.last_words());
+        }
+        let _ = self.kill();
+        let _ = self.kill_beside();
+        target::stop(&self.program, &self.state_dir());
+    }
+}

@@ -1,0 +1,276 @@
+//! What must hold after recovery, whatever happened before: seen over the wire, in the pool, and at the portal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, ensure};
+use ashlar_tests::Result;
+use ashlar_tests::client::{Client, id};
+use ashlar_tests::daemon::Daemon;
+use ashlar_tests::initiator::INITIATOR;
+use ashlar_tests::table::{self, Row};
+use ashlar_tests::wait::{SOON, wait_for};
+use ashlar_tests::{discovery, pool};
+use serde_json::{Value, json};
+
+/// Every row that the project's lists show, by noun.
+pub(crate) struct World {
+    /// Volumes.
+    pub(crate) volumes: Vec<Value>,
+    /// Snapshots.
+    pub(crate) snapshots: Vec<Value>,
+    /// Attachments.
+    pub(crate) attachments: Vec<Value>,
+}
+
+impl World {
+    /// As the daemon tells it.
+    pub(crate) fn of(client: &Client) -> Result<Self> {
+        Ok(Self {
+            volumes: client.all("/volumes/detail", "volumes")?,
+            snapshots: client.all("/snapshots/detail", "snapshots")?,
+            attachments: client.all("/attachments/detail", "attachments")?,
+        })
+    }
+
+    fn noun(&self, noun: &str) -> &[Value] {
+        match noun {
+            "volume" => &self.volumes,
+            "snapshot" => &self.snapshots,
+            _ => &self.attachments,
+        }
+    }
+
+    fn ids(&self) -> Result<BTreeSet<String>> {
+        self.volumes.iter().chain(&self.snapshots).map(id).collect()
+    }
+}
+
+/// All of it, with `baseline` as the pool was when it was empty.
+pub(crate) fn all(daemon: &Daemon, client: &Client, baseline: &BTreeSet<String>) -> Result<()> {
+    client.wait_quiet()?;
+    let world = World::of(client)?;
+    let rows = table::rows()?;
+    no_transient_status(&world, &rows)?;
+    statuses_fit_attachments(&world)?;
+    pool_holds_what_rows_say(daemon, &world, baseline)?;
+    exports_are_what_attachments_say(daemon, &world)?;
+    quota_is_the_sum(client, &world)
+}
+
+fn no_transient_status(world: &World, rows: &[Row]) -> Result<()> {
+    for noun in ["volume", "snapshot", "attachment"] {
+        let transient = table::transient(rows, noun);
+        for item in world.noun(noun) {
+            let status = item["status"].as_str().unwrap_or_default();
+            ensure!(
+                !transient.contains(status),
+                "no operation is live, yet {noun} {item}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The status of a volume is what its attachments make it (cinder-v3.md 2.4).
+fn statuses_fit_attachments(world: &World) -> Result<()> {
+    let mut strongest: BTreeMap<&str, usize> = BTreeMap::new();
+    const ORDER: &[&str] = &["reserved", "detaching", "attaching", "attached"];
+    for attachment in &world.attachments {
+        let volume = attachment["volume_id"].as_str().unwrap_or_default();
+        let status = attachment["status"].as_str().unwrap_or_default();
+        if let Some(rank) = ORDER.iter().position(|known| *known == status) {
+            let best = strongest.entry(volume).or_default();
+            *best = rank.max(*best);
+        }
+    }
+    for volume in &world.volumes {
+        let status = volume["status"].as_str().unwrap_or_default();
+        let rank = volume["id"].as_str().and_then(|id| strongest.get(id));
+        let fits = match rank.map(|rank| ORDER[*rank]) {
+            Some("attached") => ["in-use", "detaching"].contains(&status),
+            Some("reserved") => status == "reserved" || status == "attaching",
+            Some(other) => status == other || status == "in-use",
+            // Held by the legacy os-reserve, which has no attachment row.
+            None => !["in-use", "reserved"].contains(&status),
+        };
+        ensure!(
+            fits || status.starts_with("error"),
+            "{volume}\nwith {:?}",
+            world.attachments
+        );
+    }
+    Ok(())
+}
+
+/// Each volume and snapshot that is whole has its bytes, and nobody else has any.
+fn pool_holds_what_rows_say(
+    daemon: &Daemon,
+    world: &World,
+    baseline: &BTreeSet<String>,
+) -> Result<()> {
+    let known = world.ids()?;
+    let whole = |item: &&Value| {
+        !item["status"]
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("error")
+    };
+    let needed: BTreeSet<String> = world
+        .volumes
+        .iter()
+        .chain(&world.snapshots)
+        .filter(whole)
+        .map(id)
+        .collect::<Result<_>>()?;
+    let mut names = BTreeSet::new();
+    let settled = wait_for("the pool to hold what the rows say", SOON, || {
+        names = pool::names(&daemon.pool_dir())?;
+        let is_known = |name: &String| match pool::id_in(name) {
+            Some(id) => known.contains(&id),
+            None => baseline.contains(name),
+        };
+        let ids = pool::ids(&daemon.pool_dir())?;
+        Ok((names.iter().all(is_known) && needed.is_subset(&ids)).then_some(()))
+    });
+    settled.with_context(|| format!("known: {known:?}\nin the pool: {names:?}"))
+}
+
+/// A target is shown for each volume that somebody is connected to, and for no other.
+fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()> {
+    let is_connected = |item: &&Value| {
+        let status = item["status"].as_str().unwrap_or_default();
+        status == "attached" || status == "attaching"
+    };
+    let mut allowed = BTreeSet::new();
+    for attachment in world.attachments.iter().filter(is_connected) {
+        allowed.extend(attachment["volume_id"].as_str().map(str::to_owned));
+    }
+    // Connected the old way, where there is no attachment yet or no longer.
+    for volume in &world.volumes {
+        let status = volume["status"].as_str().unwrap_or_default();
+        if ["attaching", "detaching", "in-use"].contains(&status) {
+            allowed.insert(id(volume)?);
+        }
+    }
+    let mut shown = BTreeSet::new();
+    let settled = wait_for("the exports to be what the attachments say", SOON, || {
+        shown = discovery::targets(daemon.portal(), INITIATOR)?;
+        let ids: BTreeSet<String> = shown.iter().filter_map(|iqn| pool::id_in(iqn)).collect();
+        Ok(ids.is_subset(&allowed).then_some(()))
+    });
+    settled.with_context(|| format!("may be exported: {allowed:?}\nis exported: {shown:?}"))
+}
+
+/// What counts against the quota is what there is.
+fn quota_is_the_sum(client: &Client, world: &World) -> Result<()> {
+    let path = format!("/os-quota-sets/{}?usage=true", client.project);
+    let set = client.get(&path)?.expect(200)?.body["quota_set"].clone();
+    let sizes = world.volumes.iter().chain(&world.snapshots);
+    let gigabytes: u64 = sizes.map(|item| item["size"].as_u64().unwrap_or(0)).sum();
+    for (resource, wanted) in [
+        ("volumes", json!(world.volumes.len())),
+        ("snapshots", json!(world.snapshots.len())),
+        ("gigabytes", json!(gigabytes)),
+    ] {
+        let in_use = &set[resource]["in_use"];
+        ensure!(
+            *in_use == wanted,
+            "{resource} in use: {in_use}, rows say {wanted}"
+        );
+    }
+    Ok(())
+}
+
+/// The journal's newest operation of this name ended, and its object is where the table says.
+pub(crate) fn end_is_in_the_table(client: &Client, operation: &str) -> Result<String> {
+    let answer = client
+        .ashlar(reqwest::Method::GET, "/operations", None)?
+        .expect(200)?;
+    let all = answer.body["operations"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut ours: Vec<&Value> = all
+        .iter()
+        .filter(|one| one["operation"] == operation || one["verb"] == operation)
+        .collect();
+    ours.sort_by_key(|one| one["created_at"].as_str().unwrap_or_default().to_owned());
+    let last = ours
+        .last()
+        .with_context(|| format!("no {operation} in the journal"))?;
+    let phase = last["phase"].as_str().unwrap_or_default().to_owned();
+    let object = last["object_id"].as_str().unwrap_or_default();
+    let world = World::of(client)?;
+    for row in table::rows()?
+        .iter()
+        .filter(|row| row.operation == operation)
+    {
+        let found = world
+            .noun(&row.noun)
+            .iter()
+            .find(|item| item["id"] == object);
+        let wanted = if phase == "done" {
+            &row.done
+        } else {
+            &row.failed
+        };
+        let Some(item) = found else { continue };
+        let status = item["status"].as_str().unwrap_or_default();
+        let fits = match wanted.as_str() {
+            "(gone)" => false,
+            "(previous)" => row.from.iter().any(|from| from == status),
+            "(from its attachments)" => true,
+            word => status == word,
+        };
+        ensure!(
+            fits,
+            "{operation} is {phase}, its {} should be {wanted}: {item}",
+            row.noun
+        );
+    }
+    Ok(phase)
+}
+
+/// Deletes everything over the API, as its owner would, and sees that nothing stays behind. What is in
+/// `error_deleting` only an administrator may touch: it stays, and so may its bytes.
+pub(crate) fn clean_up(
+    daemon: &Daemon,
+    client: &Client,
+    baseline: &BTreeSet<String>,
+) -> Result<()> {
+    for attachment in World::of(client)?.attachments {
+        client
+            .delete(&format!("/attachments/{}", id(&attachment)?))?
+            .expect(200)?;
+    }
+    client.wait_quiet()?;
+    let world = World::of(client)?;
+    for volume in world
+        .volumes
+        .iter()
+        .filter(|volume| volume["status"] == "attaching")
+    {
+        client.act(&id(volume)?, "os-unreserve", &Value::Null, 202)?;
+    }
+    let is_stuck = |item: &Value| item["status"] == "error_deleting";
+    for snapshot in world.snapshots.iter().filter(|item| !is_stuck(item)) {
+        client.destroy("/snapshots", &id(snapshot)?)?;
+    }
+    let stuck: Vec<&Value> = world
+        .snapshots
+        .iter()
+        .filter(|item| is_stuck(item))
+        .collect();
+    for volume in world.volumes.iter().filter(|item| !is_stuck(item)) {
+        if !stuck
+            .iter()
+            .any(|snapshot| snapshot["volume_id"] == volume["id"])
+        {
+            client.destroy("/volumes", &id(volume)?)?;
+        }
+    }
+    let world = World::of(client)?;
+    pool_holds_what_rows_say(daemon, &world, baseline)?;
+    exports_are_what_attachments_say(daemon, &world)?;
+    quota_is_the_sum(client, &world)
+}

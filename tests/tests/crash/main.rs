@@ -1,0 +1,127 @@
+//! The crash harness: the daemon dies at every point of every step of every operation, starts again on the same
+//! directory, and the world must be whole. Each step is also failed once and repeated once. The points come from
+//! `ashlard operations`, so that a new operation is in here by being in the table.
+
+mod check;
+mod points;
+mod tour;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+
+use anyhow::{bail, ensure};
+use ashlar_tests::config::{Config, Fault};
+use ashlar_tests::daemon::Daemon;
+use ashlar_tests::wait::SOON;
+use ashlar_tests::{Result, pool, table};
+
+use crate::tour::{End, Traveller, tour};
+
+const SIGKILL: i32 = 9;
+
+#[test]
+fn the_tour_reaches_every_operation_of_the_table() -> Result<()> {
+    let reached: BTreeSet<&str> = tour().iter().map(|ask| ask.operation).collect();
+    for row in table::rows()? {
+        ensure!(
+            reached.contains(row.operation.as_str()),
+            "no request for {}",
+            row.operation
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn killed_at_every_point_of_every_step() -> Result<()> {
+    let points = ["before-effect", "after-effect", "after-record"];
+    points::each(&points::all(&points, "kill")?, killed)
+}
+
+#[test]
+fn every_step_failed_once() -> Result<()> {
+    points::each(
+        &points::all(&["before-effect", "after-effect"], "fail")?,
+        failed,
+    )
+}
+
+#[test]
+fn every_step_repeated_once() -> Result<()> {
+    points::each(&points::all(&["after-effect"], "repeat")?, repeated)
+}
+
+fn with_fault(fault: &Fault) -> Config {
+    Config {
+        fault: Some(fault.clone()),
+        ..Config::default()
+    }
+}
+
+fn killed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+    daemon.start_with(with_fault(fault))?;
+    let client = daemon.client()?;
+    let baseline = pool::names(&daemon.pool_dir())?;
+    match Traveller::new(&client).go(&tour())? {
+        End::Lost => {}
+        End::Finished => bail!("the point never fired: the tour does not reach it"),
+        End::Failed(why) => {
+            // The last answer may have been on its way when the daemon died.
+            let ended = daemon.exited()?;
+            ensure!(
+                ended.is_some(),
+                "the tour went wrong before the point: {why}"
+            );
+        }
+    }
+    let status = daemon.wait_end(SOON)?;
+    ensure!(
+        status.signal() == Some(SIGKILL),
+        "it did not die by its own hand: {status}"
+    );
+    daemon.start_with(Config::default())?;
+    let client = daemon.client()?;
+    check::all(daemon, &client, &baseline)?;
+    check::end_is_in_the_table(&client, &fault.operation)?;
+    check::clean_up(daemon, &client, &baseline)?;
+    daemon.stop()
+}
+
+fn failed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+    daemon.start_with(with_fault(fault))?;
+    let client = daemon.client()?;
+    let baseline = pool::names(&daemon.pool_dir())?;
+    let end = Traveller::new(&client).go(&tour())?;
+    ensure!(!matches!(end, End::Lost), "a failed step ended the daemon");
+    ensure!(
+        daemon.whole_log().contains("injected fault"),
+        "the point never fired: {end:?}"
+    );
+    check::all(daemon, &client, &baseline)?;
+    if let End::Failed(why) = end {
+        let phase = check::end_is_in_the_table(&client, &fault.operation)?;
+        ensure!(phase == "failed", "{why}, and yet the operation is {phase}");
+    }
+    check::clean_up(daemon, &client, &baseline)?;
+    daemon.stop()
+}
+
+fn repeated(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+    daemon.start_with(with_fault(fault))?;
+    let client = daemon.client()?;
+    let baseline = pool::names(&daemon.pool_dir())?;
+    match Traveller::new(&client).go(&tour())? {
+        End::Finished => {}
+        end @ (End::Lost | End::Failed(_)) => bail!("\"already so\" is no success: {end:?}"),
+    }
+    ensure!(
+        daemon.whole_log().contains("injected fault"),
+        "the point never fired"
+    );
+    check::all(daemon, &client, &baseline)?;
+    ensure!(
+        pool::names(&daemon.pool_dir())? == baseline,
+        "the tour left something in the pool"
+    );
+    daemon.stop()
+}

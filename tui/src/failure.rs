@@ -1,0 +1,180 @@
+//! How a command ends: exit codes, and the one shape of an error text.
+//!
+//! Must not know clap, HTTP libraries or any verb. The shape: what failed, why, what to do, the id to quote.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::text::harmless;
+
+/// The exit codes. New ones may come: treat any non-zero as failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do where that is allowed.
+    Done = 0,
+    /// Failed in a way not listed here.
+    Failed = 1,
+    /// The command line could not be understood.
+    Usage = 2,
+    /// No such object.
+    NotFound = 3,
+    /// A name that fits several objects.
+    Ambiguous = 4,
+    /// Wrong status, in use, or changed meanwhile.
+    Conflict = 5,
+    /// Over quota, or no space.
+    Quota = 6,
+    /// Some of several objects failed; each is listed.
+    Partly = 7,
+    /// `--wait` ran out; the operation goes on.
+    TimedOut = 8,
+    /// The daemon could not be reached.
+    Unreachable = 9,
+    /// A destructive verb without the confirmation it needs.
+    Unconfirmed = 10,
+    /// The operation that was waited for ended in an error.
+    EndedInError = 11,
+    /// Not logged in, or not allowed.
+    NotAllowed = 12,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// What a refusal of the server means. Cinder says 400 both for a malformed request and for a wrong status;
+    /// only its sentence tells the two apart.
+    pub(crate) fn of_answer(code: u16, message: &str) -> Self {
+        match code {
+            400 if speaks_of_status(message) => Exit::Conflict,
+            401 | 403 => Exit::NotAllowed,
+            404 => Exit::NotFound,
+            409 | 412 => Exit::Conflict,
+            413 | 507 => Exit::Quota,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+fn speaks_of_status(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "invalid volume:",
+        "invalid snapshot:",
+        "invalid attachment",
+        "status",
+        "attached",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
+}
+
+/// A command that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The kind of end.
+    pub(crate) exit: Exit,
+    what: String,
+    why: String,
+    hint: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Failure {
+    /// What failed and why.
+    pub(crate) fn new(exit: Exit, what: &str, why: &str) -> Self {
+        Self {
+            exit,
+            what: what.to_owned(),
+            why: why.to_owned(),
+            hint: None,
+            request_id: None,
+        }
+    }
+
+    /// A command line that makes no sense.
+    pub(crate) fn usage(why: &str, hint: &str) -> Self {
+        Self::new(Exit::Usage, "the command was not understood", why).hint(hint)
+    }
+
+    /// The same with what to do about it.
+    pub(crate) fn hint(self, hint: &str) -> Self {
+        Self {
+            hint: Some(hint.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same with the id that the server's log knows this request by.
+    pub(crate) fn request(self, request_id: Option<String>) -> Self {
+        Self { request_id, ..self }
+    }
+
+    /// The same failure, told of what was being attempted.
+    pub(crate) fn of(self, what: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names and messages come from others: nothing in them may move the cursor or colour the screen.
+        write!(
+            f,
+            "ashlar: {}: {}",
+            harmless(&self.what),
+            harmless(&self.why)
+        )?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  {}", harmless(hint))?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, "\n  request {}", harmless(id))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_becomes_the_exit_code_that_scripts_test_for() {
+        let state = "Invalid volume: Volume status must be available or error, but is in-use.";
+        for (code, message, exit) in [
+            (400, state, Exit::Conflict),
+            (
+                400,
+                "Invalid input: size must be a positive integer",
+                Exit::Failed,
+            ),
+            (401, "", Exit::NotAllowed),
+            (403, "", Exit::NotAllowed),
+            (404, "", Exit::NotFound),
+            (409, "", Exit::Conflict),
+            (413, "", Exit::Quota),
+            (500, "", Exit::Failed),
+            (503, "", Exit::Failed),
+        ] {
+            assert_eq!(Exit::of_answer(code, message), exit, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn the_text_says_what_why_what_to_do_and_the_id_and_holds_no_control_characters() {
+        let failure = Failure::new(Exit::Conflict, "deleting \u{1b}[31mdb", "it has a snapshot")
+            .hint("delete the snapshot first")
+            .request(Some("req-1".to_owned()));
+        assert_eq!(
+            failure.to_string(),
+            "ashlar: deleting [31mdb: it has a snapshot\n  delete the snapshot first\n  request req-1"
+        );
+    }
+}

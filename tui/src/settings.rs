@@ -1,0 +1,129 @@
+//! What was set for this call: the command line first, then the environment, then the default.
+//!
+//! A token never comes from the command line, where every process could read it: from `ASHLAR_TOKEN` or from a file.
+
+use std::env::var_os;
+use std::time::Duration;
+
+use crate::client::{Endpoint, Token};
+use crate::failure::{Exit, Failure};
+use crate::grammar::Given;
+use crate::output::Form;
+
+/// Where the daemon listens when nothing else was said.
+const DEFAULT_ENDPOINT: &str = "unix:/run/ashlar/api.sock";
+/// Long enough for a full copy of a small volume; longer waits are asked for.
+const DEFAULT_TIMEOUT: &str = "10m";
+/// A token is short; anything longer is a wrong file.
+const TOKEN_FILE_BYTES_MAX: u64 = 4096;
+
+/// The settings of one call.
+pub(crate) struct Settings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) token: Option<Token>,
+    pub(crate) project: Option<String>,
+    pub(crate) form: Form,
+    pub(crate) wait: Option<Duration>,
+}
+
+/// Reads them all.
+pub(crate) fn read(given: &Given<'_>) -> Result<Settings, Failure> {
+    let endpoint = given
+        .option("endpoint")
+        .map(str::to_owned)
+        .or_else(|| environment("ASHLAR_ENDPOINT"))
+        .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
+    let token = match given.option("token-file") {
+        Some(path) => Some(token_from_file(path)?),
+        None => environment("ASHLAR_TOKEN").map(Token::new),
+    };
+    let project = given
+        .option("project")
+        .map(str::to_owned)
+        .or_else(|| environment("ASHLAR_PROJECT"));
+    let timeout = duration(given.option("timeout").unwrap_or(DEFAULT_TIMEOUT))?;
+    Ok(Settings {
+        endpoint: Endpoint::parse(&endpoint)?,
+        token,
+        project,
+        form: Form::parse(given.option("output").unwrap_or("table"))?,
+        wait: given.flag("wait").then_some(timeout),
+    })
+}
+
+fn environment(name: &str) -> Option<String> {
+    var_os(name)?
+        .into_string()
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+fn token_from_file(path: &str) -> Result<Token, Failure> {
+    let refuse = |why: &str| {
+        Failure::new(Exit::Usage, &format!("reading the token file {path}"), why)
+            .hint("write the token, and nothing else, on its first line")
+    };
+    let len = std::fs::metadata(path)
+        .map_err(|error| refuse(&error.to_string()))?
+        .len();
+    if len > TOKEN_FILE_BYTES_MAX {
+        return Err(refuse("it is too long to be a token"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(&error.to_string()))?;
+    match text.lines().next().map(str::trim) {
+        Some(line) if !line.is_empty() => Ok(Token::new(line.to_owned())),
+        _ => Err(refuse("its first line is empty")),
+    }
+}
+
+/// `90`, `90s`, `10m`, `2h`.
+fn duration(text: &str) -> Result<Duration, Failure> {
+    let bad = || Failure::usage(&format!("`{text}` is not a time"), "write 90s, 10m or 2h");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_s = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(bad()),
+    };
+    let count: u64 = digits.parse().map_err(|_| bad())?;
+    count
+        .checked_mul(unit_s)
+        .map(Duration::from_secs)
+        .ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("10m").unwrap(), Duration::from_secs(600));
+        assert_eq!(duration("2h").unwrap(), Duration::from_secs(7200));
+        for text in [
+            "",
+            "m",
+            "1d",
+            "-1s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert!(duration(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_token_file_holds_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let name = path.to_str().unwrap();
+        std::fs::write(&path, "abc\n").unwrap();
+        assert_eq!(token_from_file(name).unwrap(), Token::new("abc".to_owned()));
+        std::fs::write(&path, "\n").unwrap();
+        assert_eq!(token_from_file(name).unwrap_err().exit, Exit::Usage);
+        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        assert_eq!(token_from_file(name).unwrap_err().exit, Exit::Usage);
+    }
+}
