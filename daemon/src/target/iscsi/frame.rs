@@ -2,7 +2,8 @@
 //! is given bytes and gives PDUs, so that a fuzzer reaches all of it. A length is checked against
 //! its limit before anything waits or allocates for it.
 
-use super::pdu::{BHS_LEN, Bhs, PduError, RawPdu, Response};
+use super::pdu::{BHS_LEN, Bhs, PduError, RawPdu};
+use super::response::Response;
 use bytes::{Bytes, BytesMut};
 
 /// Which digests are in force in both directions.
@@ -111,7 +112,8 @@ pub fn put(response: Response, digests: Digests, headers: &mut BytesMut, chunks:
 #[cfg(test)]
 mod tests {
     use super::{Digests, Framing, Taken, put, take};
-    use crate::target::iscsi::pdu::{DataAt, PduError, Residual, Response, decode};
+    use crate::target::iscsi::pdu::{PduError, decode};
+    use crate::target::iscsi::response::{DataAt, Residual, Response};
     use bytes::{Bytes, BytesMut};
     use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
