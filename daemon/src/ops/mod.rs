@@ -41,6 +41,7 @@ pub mod report_pools;
 pub mod reserve_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
+pub mod set_metadata;
 pub mod terminate_connection;
 pub mod tokens;
 pub mod unreserve_volume;
