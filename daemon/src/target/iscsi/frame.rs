@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn digests_are_the_rfcs() {
+        // RFC 7143 appendix A.4: 32 bytes of zeros, of ones, and 0 to 31.
+        let up: Vec<u8> = (0..32).collect();
+        for (bytes, digest) in [
+            (vec![0; 32], [0xaa, 0x36, 0x91, 0x8a]),
+            (vec![0xff; 32], [0x43, 0xab, 0xa8, 0x62]),
+            (up, [0x4e, 0x79, 0xdd, 0x46]),
+        ] {
+            assert!(super::digest_matches(&bytes, &digest));
+        }
+    }
+
+    #[test]
     fn a_length_above_the_limit_is_refused_before_its_data_is_there() {
         let mut bytes = BytesMut::zeroed(48);
         bytes[5..8].copy_from_slice(&[0xff; 3]);
