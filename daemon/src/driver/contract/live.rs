@@ -17,8 +17,9 @@ struct TestTarget {
     dirty: Mutex<Option<BTreeSet<u64>>>,
     breaks_pause: AtomicBool,
     pauses: AtomicU64,
-    /// How many writes came so far, and whether more will.
+    /// How many writes came so far, how many may come, and whether any will.
     count: AtomicU64,
+    allowed: AtomicU64,
     has_writer: AtomicBool,
 }
 
@@ -32,9 +33,11 @@ impl TestTarget {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Returns once all of [`BLOCKS`] were written again, so that every call of the driver finds the volume changed.
+    /// Returns once some more blocks were written, but not all, so that the driver finds the volume changed by each
+    /// of its calls, and a write that it loses is not made good by the next.
     async fn let_writes_come(&self) {
-        let wanted = self.count.load(Ordering::SeqCst) + BLOCKS.len() as u64;
+        let wanted = self.count.load(Ordering::SeqCst) + 3;
+        self.allowed.fetch_max(wanted, Ordering::SeqCst);
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.has_writer.load(Ordering::SeqCst) && self.count.load(Ordering::SeqCst) < wanted {
             assert!(Instant::now() < deadline, "the writer is stuck");
@@ -120,6 +123,12 @@ const BLOCKS: [u64; 7] = [0, 40, 41, 50_000, 100_000, 200_000, 262_143];
 /// Writes 1, 2, 3, ... each to the next block of [`BLOCKS`], one after the other, until told to stop.
 async fn keep_writing<S: Subject>(subject: Arc<S>, target: Arc<TestTarget>, volume: VolumeRef) {
     for (stamp, block) in (1..).zip(BLOCKS.into_iter().cycle()) {
+        while stamp > target.allowed.load(Ordering::SeqCst) {
+            if !target.has_writer.load(Ordering::SeqCst) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
         if !target.has_writer.load(Ordering::SeqCst) {
             return;
         }
@@ -152,7 +161,11 @@ pub(crate) async fn a_copy_under_writes_is_of_one_instant<S: Subject>(subject: S
         origin.clone(),
     ));
     let mut last = 0;
-    for _ in 0..6 {
+    for round in 0..6 {
+        // First only between the driver's calls, then all the time.
+        if round == 3 {
+            target.allowed.store(u64::MAX, Ordering::SeqCst);
+        }
         let (snapshot, clone) = (snapshot_of(&origin), volume(1));
         let before = target.count.load(Ordering::SeqCst);
         let live: Arc<dyn LiveWrites> = target.clone();
