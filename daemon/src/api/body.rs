@@ -4,6 +4,7 @@
 //! text reaches a client. What is echoed of a value is cut short.
 
 use super::error::Fault;
+use crate::ops::set_metadata::PAIRS_MAX;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -157,6 +158,11 @@ impl<'a> Object<'a> {
             })
     }
 
+    /// The whole object as key-value pairs.
+    pub(super) fn all_pairs(&self) -> Result<BTreeMap<String, String>, Fault> {
+        pairs_of(self.map)
+    }
+
     /// Key-value pairs by Cinder's rules for metadata.
     pub(super) fn pairs(&self, key: &str) -> Result<Option<BTreeMap<String, String>>, Fault> {
         match self.value(key) {
@@ -193,6 +199,11 @@ pub(super) fn action(body: &Map<String, Value>) -> Result<(&str, &Value), Fault>
 
 /// Pairs by Cinder's rules: keys of a small alphabet, values that are texts of at most [`TEXT_MAX`] characters.
 pub(super) fn pairs_of(map: &Map<String, Value>) -> Result<BTreeMap<String, String>, Fault> {
+    if map.len() > PAIRS_MAX {
+        return Err(Fault::bad_request(format!(
+            "There may be at most {PAIRS_MAX} pairs."
+        )));
+    }
     map.iter()
         .map(|(key, value)| {
             if !is_key(key) {

@@ -102,7 +102,11 @@ pub const LADDER: &[Step] = &[
         "group snapshots",
         "404; group_snapshot_id of a snapshot is shown, null",
     ),
-    absent(15, "metadata routes with Etag", NO_ROUTE),
+    absent(
+        15,
+        "metadata with Etag and If-Match",
+        "no Etag is given, so no client has one to send back",
+    ),
     absent(16, "migrate to a cluster", NO_ACTION),
     absent(17, "cluster in the list of manageable objects", NO_FIELD),
     absent(18, "project of a backup", NO_FIELD),

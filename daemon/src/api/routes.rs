@@ -7,8 +7,8 @@ use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::v3::{
-    attachments, extra_specs, quota_sets, resource_filters, snapshots, types, volume_actions,
-    volumes,
+    attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
+    volume_actions, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -55,12 +55,24 @@ routes! {
     delete "/v3/volumes/{id}"                         0  => volumes::delete;
     post   "/v3/volumes/{id}/action"                  0  => volume_actions::act;
     get    "/v3/volumes/{id}/encryption"              0  => volumes::encryption;
+    get    "/v3/volumes/{id}/metadata"                0  => metadata::volumes::list;
+    post   "/v3/volumes/{id}/metadata"                0  => metadata::volumes::merge;
+    put    "/v3/volumes/{id}/metadata"                0  => metadata::volumes::replace;
+    get    "/v3/volumes/{id}/metadata/{key}"          0  => metadata::volumes::show;
+    put    "/v3/volumes/{id}/metadata/{key}"          0  => metadata::volumes::update;
+    delete "/v3/volumes/{id}/metadata/{key}"          0  => metadata::volumes::delete;
     get    "/v3/snapshots"                            0  => snapshots::list;
     get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
     post   "/v3/snapshots"                            0  => snapshots::create;
     get    "/v3/snapshots/{id}"                       0  => snapshots::show;
     put    "/v3/snapshots/{id}"                       0  => snapshots::update;
     delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
+    get    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::list;
+    post   "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::merge;
+    put    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::replace;
+    get    "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::show;
+    put    "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::update;
+    delete "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::delete;
     get    "/v3/attachments"                          27 => attachments::list;
     get    "/v3/attachments/detail"                   27 => attachments::list_detail;
     post   "/v3/attachments"                          27 => attachments::create;

@@ -49,6 +49,12 @@ pub const UPDATE: Sql = Sql {
     text: "UPDATE snapshots SET name = $2, description = $3, metadata = $4, updated_at = $5 WHERE id = $1",
 };
 
+/// Parameters: id, metadata as looked at, metadata as it is to be, updated_at. A guard: nobody changed it meanwhile.
+pub const SET_METADATA: Sql = Sql {
+    name: "snapshots.set_metadata",
+    text: "UPDATE snapshots SET metadata = $3, updated_at = $4 WHERE id = $1 AND metadata = $2",
+};
+
 /// Parameters: id.
 pub const DELETE: Sql = Sql {
     name: "snapshots.delete",
@@ -77,7 +83,16 @@ pub const HAS_ROOM: Sql = Sql {
            AND (SELECT COUNT(*) FROM snapshots s WHERE s.volume_id = volumes.id) < $2",
 };
 
-pub(super) const ALL: &[Sql] = &[GET, INSERT, UPDATE, DELETE, IS_NEWEST, ARE_ALL, HAS_ROOM];
+pub(super) const ALL: &[Sql] = &[
+    GET,
+    INSERT,
+    UPDATE,
+    SET_METADATA,
+    DELETE,
+    IS_NEWEST,
+    ARE_ALL,
+    HAS_ROOM,
+];
 
 /// At most so many snapshots of one volume; keeps a cascade's claims and batch bounded.
 pub const PER_VOLUME_MAX: i64 = 1000;

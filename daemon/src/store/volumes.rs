@@ -58,6 +58,12 @@ pub const UPDATE: Sql = Sql {
     text: "UPDATE volumes SET name = $2, description = $3, metadata = $4, updated_at = $5 WHERE id = $1",
 };
 
+/// Parameters: id, metadata as looked at, metadata as it is to be, updated_at. A guard: nobody changed it meanwhile.
+pub const SET_METADATA: Sql = Sql {
+    name: "volumes.set_metadata",
+    text: "UPDATE volumes SET metadata = $3, updated_at = $4 WHERE id = $1 AND metadata = $2",
+};
+
 /// Parameters: id, host, updated_at. Where the scheduler placed it.
 pub const SET_HOST: Sql = Sql {
     name: "volumes.set_host",
@@ -83,11 +89,11 @@ pub const HAS_NO_SNAPSHOTS: Sql = Sql {
            AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.volume_id = volumes.id)",
 };
 
-/// Parameters: id. A guard: no host has the volume.
+/// Parameters: id. A guard: no host has the volume, or could not be shut out of it.
 pub const IS_NOT_ATTACHED: Sql = Sql {
     name: "volumes.is_not_attached",
     text: "UPDATE volumes SET id = id WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'attached')",
+           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching'))",
 };
 
 /// Parameters: id, size_gib. A guard: the volume still has the size that was looked at.
@@ -100,6 +106,7 @@ pub(super) const ALL: &[Sql] = &[
     GET,
     INSERT,
     UPDATE,
+    SET_METADATA,
     SET_HOST,
     SET_SIZE,
     DELETE,

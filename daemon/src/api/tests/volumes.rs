@@ -307,3 +307,70 @@ async fn legacy_holds_accept_any_body() {
         .await;
     assert_eq!(got.code, 400);
 }
+
+#[tokio::test]
+async fn metadata_by_itself() {
+    let api = fixture(AuthMode::Token).await;
+    let made = api.volume(1, "v").await;
+    let path = format!("/v3/p/volumes/{}/metadata", made["id"].as_str().unwrap());
+    let one = format!("{path}/k");
+    let got = api
+        .ask(
+            "member",
+            "POST",
+            &path,
+            json!({"metadata": {"k": "1", "l": "2"}}),
+        )
+        .await;
+    assert_eq!(
+        (got.code, got.body),
+        (200, json!({"metadata": {"k": "1", "l": "2"}}))
+    );
+    // Two who add at the same time both find theirs.
+    let bodies = ["m", "n", "o", "q"].map(|key| json!({"metadata": {key: "3"}}));
+    let added = bodies.map(|body| api.ask("member", "POST", &path, body));
+    for got in futures_util::future::join_all(added).await {
+        assert_eq!(got.code, 200);
+    }
+    let all = api.get("member", &path).await.body;
+    assert_eq!(
+        all["metadata"].as_object().map(|pairs| pairs.len()),
+        Some(6)
+    );
+    assert_eq!(
+        api.ask("member", "PUT", &one, json!({"meta": {"k": "9"}}))
+            .await
+            .body,
+        json!({"meta": {"k": "9"}})
+    );
+    assert_eq!(
+        api.get("member", &one).await.body,
+        json!({"meta": {"k": "9"}})
+    );
+    assert_eq!(
+        api.ask("member", "DELETE", &one, Value::Null).await.code,
+        200
+    );
+    assert_eq!(api.get("member", &one).await.code, 404);
+    assert_eq!(
+        api.ask("member", "DELETE", &one, Value::Null).await.code,
+        404
+    );
+    let got = api
+        .ask("member", "PUT", &path, json!({"metadata": {"z": ""}}))
+        .await;
+    assert_eq!(got.body, json!({"metadata": {"z": ""}}));
+    let many = (0..300)
+        .map(|n| (format!("k{n}"), json!("v")))
+        .collect::<serde_json::Map<_, _>>();
+    assert_eq!(
+        api.ask("member", "POST", &path, json!({"metadata": many}))
+            .await
+            .code,
+        400
+    );
+    assert_eq!(
+        api.get("other", &path.replace("/p/", "/q/")).await.code,
+        404
+    );
+}

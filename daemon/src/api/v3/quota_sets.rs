@@ -1,8 +1,9 @@
 //! `GET /os-quota-sets/{id}`: what a project may use, and with `usage=true` what it uses. Setting quotas is to come.
 
 use crate::api::Api;
-use crate::api::call::Call;
+use crate::api::call::{Call, shown};
 use crate::api::error::{Answer, Fault, ok};
+use crate::api::place::is_project_id;
 use crate::ops::unreadable;
 use crate::store::quotas;
 use axum::extract::State;
@@ -10,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
     let project_id = call.path("id");
-    if !call.caller.sees(project_id) {
-        return Err(Fault::not_found("Quota set of project", project_id));
+    if !call.caller.sees(project_id) || !is_project_id(project_id) {
+        return Err(Fault::not_found("Quota set of project", &shown(project_id)));
     }
     let limit = &api.ctx.quota;
     let limits = [

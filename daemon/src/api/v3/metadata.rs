@@ -1,0 +1,154 @@
+//! The key-value pairs of volumes and snapshots by themselves: all at once, or one by one.
+
+use crate::api::Api;
+use crate::api::body::{Object, is_key, only, pairs_of};
+use crate::api::call::{Call, shown};
+use crate::api::error::{Answer, Fault, ok, ok_empty};
+use crate::error::Error;
+use crate::ops::set_metadata::{self, Owner, Pairs};
+use serde_json::{Map, Value, json};
+
+/// `metadata`, as POST and PUT send it.
+fn all_request(body: &Map<String, Value>) -> Result<Pairs, Fault> {
+    only(body, &["metadata"])?;
+    let said = Object::within(body, "metadata")?;
+    said.all_pairs()
+}
+
+/// `meta`, as PUT of one key sends it.
+fn one_request(body: &Map<String, Value>, key: &str) -> Result<Pairs, Fault> {
+    only(body, &["meta"])?;
+    let pairs = body
+        .get("meta")
+        .and_then(Value::as_object)
+        .map(pairs_of)
+        .transpose()?
+        .unwrap_or_default();
+    if pairs.len() != 1 || !pairs.contains_key(key) || !is_key(key) {
+        return Err(Fault::bad_request("Request body and URI mismatch"));
+    }
+    Ok(pairs)
+}
+
+fn no_key(call: &Call) -> Error {
+    Error::NotFound {
+        noun: "Metadata item",
+        id: shown(call.path("key")),
+    }
+}
+
+async fn list(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let pairs = set_metadata::get(&api.ctx, &call.caller, owner).await?;
+    Ok(ok(&json!({"metadata": pairs})))
+}
+
+async fn merge(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let added = all_request(&call.json()?)?;
+    let change = |mut pairs: Pairs| {
+        pairs.extend(added.clone());
+        Ok(pairs)
+    };
+    let pairs = set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;
+    Ok(ok(&json!({"metadata": pairs})))
+}
+
+async fn replace(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let wanted = all_request(&call.json()?)?;
+    let change = |_| Ok(wanted.clone());
+    let pairs = set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;
+    Ok(ok(&json!({"metadata": pairs})))
+}
+
+async fn show(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let pairs = set_metadata::get(&api.ctx, &call.caller, owner).await?;
+    let key = call.path("key");
+    let value = pairs.get(key).ok_or_else(|| no_key(call))?;
+    Ok(ok(&json!({"meta": { key: value }})))
+}
+
+async fn update(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let one = one_request(&call.json()?, call.path("key"))?;
+    let change = |mut pairs: Pairs| {
+        pairs.extend(one.clone());
+        Ok(pairs)
+    };
+    set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;
+    Ok(ok(&json!({"meta": one})))
+}
+
+async fn delete(api: &Api, call: &Call, owner: Owner) -> Answer {
+    let change = |mut pairs: Pairs| {
+        pairs.remove(call.path("key")).ok_or_else(|| no_key(call))?;
+        Ok(pairs)
+    };
+    set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;
+    Ok(ok_empty())
+}
+
+/// The handlers of one noun: the same six, each for its own ids.
+macro_rules! handlers {
+    ($(#[$doc:meta])* $module:ident, $noun:literal, $owner:path: $($verb:ident)+) => {
+        $(#[$doc])*
+        pub(in crate::api) mod $module {
+            use crate::api::Api;
+            use crate::api::call::Call;
+            use crate::api::error::Answer;
+            use crate::ops::set_metadata::Owner;
+            use axum::extract::State;
+
+            $(pub(in crate::api) async fn $verb(State(api): State<Api>, call: Call) -> Answer {
+                super::$verb(&api, &call, $owner(call.id($noun)?)).await
+            })+
+        }
+    };
+}
+
+handlers! {
+    /// `/volumes/{id}/metadata`.
+    volumes, "Volume", Owner::Volume: list merge replace show update delete
+}
+
+handlers! {
+    /// `/snapshots/{id}/metadata`.
+    snapshots, "Snapshot", Owner::Snapshot: list merge replace show update delete
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let all =
+            |body: &Value| all_request(body.as_object().unwrap()).map_err(|fault| fault.code());
+        assert_eq!(
+            all(&json!({"metadata": {"a": "b"}})).map(|pairs| pairs.len()),
+            Ok(1)
+        );
+        assert_eq!(
+            all(&json!({"metadata": {}})).map(|pairs| pairs.len()),
+            Ok(0)
+        );
+        for bad in [
+            json!({}),
+            json!({"metadata": null}),
+            json!({"metadata": {"a": 1}}),
+            json!({"metadata": {}, "x": 1}),
+        ] {
+            assert_eq!(all(&bad), Err(400), "{bad}");
+        }
+        let one = |body: &Value| {
+            one_request(body.as_object().unwrap(), "k").map_err(|fault| fault.code())
+        };
+        assert!(one(&json!({"meta": {"k": "v"}})).is_ok());
+        for bad in [
+            json!({}),
+            json!({"meta": {}}),
+            json!({"meta": {"l": "v"}}),
+            json!({"meta": {"k": "v", "l": "v"}}),
+            json!({"meta": 1}),
+        ] {
+            assert_eq!(one(&bad), Err(400), "{bad}");
+        }
+    }
+}
