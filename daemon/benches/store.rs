@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use ashlar_daemon::store::{Batch, Query, Sql, SqliteOptions, Store};
 
-const SCHEMA: &[&str] = &["CREATE TABLE things (id TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL);
-    CREATE TABLE usages (project_id TEXT NOT NULL PRIMARY KEY, in_use BIGINT NOT NULL);"];
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE things (id TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL);
+    CREATE TABLE usages (project_id TEXT NOT NULL PRIMARY KEY, in_use BIGINT NOT NULL);",
+];
 const INSERT: Sql = Sql {
     name: "thing.insert",
     text: "INSERT INTO things (id, status) VALUES ($1, $2)",
@@ -69,7 +71,10 @@ async fn creates(store: &Store) -> anyhow::Result<f64> {
             while began.elapsed() < TURN {
                 let mut batch = Batch::new();
                 batch.guard("quota", TAKE, vec!["p".into(), 1.into(), i64::MAX.into()]);
-                batch.add(INSERT, vec![format!("{task}-{done}").into(), "creating".into()]);
+                batch.add(
+                    INSERT,
+                    vec![format!("{task}-{done}").into(), "creating".into()],
+                );
                 store.write(batch).await?;
                 done += 1;
             }

@@ -28,7 +28,7 @@ use crate::keep_target::TargetKeeper;
 use crate::model::id::VolumeTypeId;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
-use crate::ops::{Ctx, Doorbell, Faults, SCHEDULER_QUEUE};
+use crate::ops::{Ctx, Doorbell, Faults, Lane, Queue};
 use crate::store::{Batch, SqliteOptions, Store, StoreError, volume_types};
 use crate::target::iscsi::{IscsiTarget, TargetConfig, TargetServeError};
 use std::collections::BTreeMap;
@@ -305,11 +305,13 @@ fn start_workers(
 ) {
     let mut queues = Vec::new();
     if config.has(RoleName::Scheduler) {
-        queues.push(SCHEDULER_QUEUE.to_owned());
+        queues.push(Queue::scheduler());
     }
     if config.has(RoleName::Volume) {
-        let of_backend = |backend: &String| format!("volume:{}@{backend}", config.host);
-        queues.extend(ctx.drivers.keys().map(of_backend));
+        for backend in ctx.drivers.keys() {
+            let service = format!("{}@{backend}", config.host);
+            queues.extend(Lane::ALL.map(|lane| Queue::lane(&service, lane)));
+        }
     }
     tasks.spawn(ops::run_worker(Arc::clone(ctx), queues, shutdown.clone()));
 }

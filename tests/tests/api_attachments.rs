@@ -88,7 +88,7 @@ fn a_second_host_and_wrong_statuses_are_refused() -> Result<()> {
         let client = daemon.client()?;
         let volume = id(&client.make_volume("v", 1)?)?;
         let attach = |body: Value| client.post("/attachments", &json!({ "attachment": body }));
-        attach(json!({"volume_uuid": Uuid::new_v4()}))?.expect_fault(404)?;
+        attach(json!({"volume_uuid": Uuid::new_v4().to_string()}))?.expect_fault(404)?;
         attach(json!({"volume_uuid": volume, "connector": {"host": "h"}}))?.expect_fault(400)?;
         let first = attach(json!({"volume_uuid": volume, "connector": connector(INITIATOR)}))?;
         let first = id(&first.expect(200)?.body["attachment"])?;
@@ -149,7 +149,7 @@ fn cinders_legacy_calls_attach_and_detach() -> Result<()> {
             is_exported(daemon.portal(), &volume)?,
             "no target is shown to the host"
         );
-        let server = Uuid::new_v4();
+        let server = Uuid::new_v4().to_string();
         let attach = json!({"instance_uuid": server, "mountpoint": "/dev/vdb", "mode": "rw"});
         act("os-attach", attach, 202)?;
         is("in-use")?;

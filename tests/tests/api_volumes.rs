@@ -61,7 +61,7 @@ fn a_volume_is_made_shown_changed_and_deleted() -> Result<()> {
 fn refusals_have_cinders_codes_and_change_nothing() -> Result<()> {
     with_daemon(fake(), |daemon| {
         let client = daemon.client()?;
-        let unknown = Uuid::new_v4();
+        let unknown = Uuid::new_v4().to_string();
         let volume = id(&client.make_volume("v", 2)?)?;
         let snapshot = client.make(
             "/snapshots",
@@ -205,7 +205,7 @@ fn snapshots_keep_their_volume_and_are_refused_where_they_must_be() -> Result<()
         )?;
         ensure!(list.len() == 2, "{list:?}");
         client.destroy("/snapshots", &second)?;
-        let unknown = json!({"snapshot": {"volume_id": Uuid::new_v4()}});
+        let unknown = json!({"snapshot": {"volume_id": Uuid::new_v4().to_string()}});
         client
             .post("/snapshots", &unknown)?
             .expect_fault(404)

@@ -7,7 +7,8 @@ use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::v3::{
-    attachments, extra_specs, metadata, resource_filters, snapshots, types, volume_actions, volumes,
+    attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
+    volume_actions, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -90,6 +91,7 @@ routes! {
     get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
     put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
     delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/ashlar/v1/routes"                        0  => list;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;

@@ -40,7 +40,8 @@ use wipe::Wiper;
 
 /// A healthy file system answers statvfs at once; the scheduler does not wait longer for a sick one.
 const STATS_MAX: Duration = Duration::from_secs(5);
-const PROBE_BYTES: u64 = 64 << 10;
+/// One extent, large enough not to be kept inline with the file's metadata.
+static PROBE: [u8; 64 << 10] = [1; 64 << 10];
 
 /// What is done to the bytes of deleted volumes and snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -406,9 +407,10 @@ fn probe(layout: &Layout) -> Result<Abilities, DriverError> {
     };
     let (_one_partial, one) = make("probe-1")?;
     let (_other_partial, other) = make("probe-2")?;
-    one.write_at(&[1; PROBE_BYTES as usize], 0)?;
+    one.write_at(&PROBE, 0)?;
     let reflink = other.reflink_from(&one)?;
-    let thick = match one.allocate(PROBE_BYTES..2 * PROBE_BYTES, || Ok(())) {
+    let probe_bytes = PROBE.len() as u64;
+    let thick = match one.allocate(probe_bytes..2 * probe_bytes, || Ok(())) {
         Ok(()) => true,
         Err(DriverError::Unsupported { .. }) => false,
         Err(error) => return Err(error),

@@ -96,20 +96,21 @@ pub const TABLE: &[Row] = &[
                 V::ErrorRestoring,
                 V::ErrorExtending,
                 V::ErrorManaging,
+                V::ErrorDeleting,
             ],
             during: Some(V::Deleting),
             done: End::Gone,
             failed: End::Is(V::ErrorDeleting),
         }),
         snapshot: Some(Move {
-            from: &[S::Available, S::Error],
+            from: &[S::Available, S::Error, S::ErrorDeleting],
             during: Some(S::Deleting),
             done: End::Gone,
             failed: End::Is(S::ErrorDeleting),
         }),
         ..Row::of(
             Verb::DeleteVolume,
-            "not attached; snapshots only with cascade, else refused",
+            "not attached; snapshots only with cascade, else refused; unlike upstream a failed delete may be repeated",
         )
     },
     Row {
@@ -157,12 +158,15 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         snapshot: Some(Move {
-            from: &[S::Available, S::Error],
+            from: &[S::Available, S::Error, S::ErrorDeleting],
             during: Some(S::Deleting),
             done: End::Gone,
             failed: End::Is(S::ErrorDeleting),
         }),
-        ..Row::of(Verb::DeleteSnapshot, "")
+        ..Row::of(
+            Verb::DeleteSnapshot,
+            "unlike upstream a failed delete may be repeated",
+        )
     },
     Row {
         volume: Some(Move {
@@ -466,11 +470,13 @@ fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>>) -> Vec<S> {
     found
 }
 
-/// What a volume's attachments say it is: the strongest wins, errors are ignored (cinder/db/api.py
-/// `_get_statuses_from_attachments`). This is the oracle for the SQL in `store/volumes.rs`.
+/// What a volume's attachments say it is: the strongest wins (cinder/db/api.py `_get_statuses_from_attachments`).
+///
+/// Upstream ignores all attachments in an error status. Here one that could not be detached counts as attached: its
+/// host may still write, so the volume must not look free. This is the oracle for the SQL in `store/statuses.rs`.
 pub fn volume_status_from(attachments: &[AttachmentStatus]) -> VolumeStatus {
     let has = |wanted| attachments.contains(&wanted);
-    if has(A::Attached) {
+    if has(A::Attached) || has(A::ErrorDetaching) {
         V::InUse
     } else if has(A::Attaching) {
         V::Attaching

@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, connect, visible_attachment, visible_volume, volume_queue};
+use super::{Ctx, Lane, connect, visible_attachment, visible_volume, volume_queue};
 use crate::error::{Conflict, Error};
 use crate::model::attachment::{AttachMode, Attachment, Connector};
 use crate::model::caller::Caller;
@@ -90,7 +90,10 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
                 mode,
             )?;
             let operation = beginning
-                .commit(volume_queue(volume.host.as_deref().unwrap_or_default()))
+                .commit(volume_queue(
+                    volume.host.as_deref().unwrap_or_default(),
+                    Lane::Quick,
+                ))
                 .await?;
             until_done(ctx, operation, CONNECT_WAIT).await?;
         }

@@ -7,7 +7,7 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, live_writes, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, visible_volume, volume_queue};
+use super::{Ctx, Lane, visible_volume, volume_queue};
 use crate::driver::ObjectRef;
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
@@ -99,7 +99,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Snaps
         snapshot.size_gib.get(),
     );
     beginning.makes_snapshot(&snapshot);
-    beginning.commit(volume_queue(&snapshot.host)).await?;
+    beginning
+        .commit(volume_queue(&snapshot.host, Lane::Copy))
+        .await?;
     Ok(snapshot)
 }
 

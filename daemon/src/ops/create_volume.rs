@@ -7,7 +7,9 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, live_writes, placed, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, SCHEDULER_QUEUE, unreadable, visible_snapshot, visible_volume, volume_queue};
+use super::{
+    Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_snapshot, visible_volume, volume_queue,
+};
 use crate::driver::{ObjectRef, Source};
 use crate::error::{Error, OverQuota};
 use crate::model::caller::{Caller, Role};
@@ -258,9 +260,11 @@ async fn place(job: &Job) -> Result<Outcome, Error> {
             Time::now().as_str().into(),
         ],
     );
+    let is_copy = volume.snapshot_id.is_some() || volume.source_volid.is_some();
+    let lane = if is_copy { Lane::Copy } else { Lane::Quick };
     Ok(Outcome {
         also,
-        next_queue: Some(volume_queue(&winner)),
+        next_queue: Some(volume_queue(&winner, lane)),
     })
 }
 

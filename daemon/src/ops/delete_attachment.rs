@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, connect, unreadable, visible_attachment, visible_volume, volume_queue};
+use super::{Ctx, Lane, connect, unreadable, visible_attachment, visible_volume, volume_queue};
 use crate::error::Error;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
@@ -39,7 +39,10 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
     let initiator = attachment.connector.map(|connector| connector.initiator);
     beginning.asks(connect::asked(initiator, &id.to_string()));
     let operation = beginning
-        .commit(volume_queue(volume.host.as_deref().unwrap_or_default()))
+        .commit(volume_queue(
+            volume.host.as_deref().unwrap_or_default(),
+            Lane::Quick,
+        ))
         .await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
     attachments::of_volume(&ctx.store, volume.id)

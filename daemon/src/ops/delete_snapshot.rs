@@ -3,7 +3,7 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, snapshot_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, visible_snapshot, visible_volume, volume_queue};
+use super::{Ctx, Lane, visible_snapshot, visible_volume, volume_queue};
 use crate::driver::ObjectRef;
 use crate::error::Error;
 use crate::model::caller::Caller;
@@ -54,7 +54,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Err
         gigabytes: snapshot.size_gib.get(),
     };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
-    beginning.commit(volume_queue(&snapshot.host)).await?;
+    beginning
+        .commit(volume_queue(&snapshot.host, Lane::Wipe))
+        .await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::begin::Beginning;
 use super::connect;
 use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, unreadable, visible_volume, volume_queue};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_volume, volume_queue};
 use crate::driver::{ObjectRef, Work};
 use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
@@ -91,7 +91,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
         snapshots: i64::try_from(removed.len()).unwrap_or(i64::MAX),
     };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
-    beginning.commit(queue(ctx, &volume)).await?;
+    beginning.commit(queue(&volume)).await?;
     Ok(())
 }
 
@@ -108,11 +108,11 @@ fn takes_snapshots(beginning: &mut Beginning<'_>, volume: &Volume, removed: &[Sn
     beginning.rule(snapshots::ARE_ALL, values, Error::Conflict(changed));
 }
 
-/// A volume that was never placed is nobody's: this host removes its row.
-fn queue(ctx: &Ctx, volume: &Volume) -> String {
+/// A volume that was never placed has nothing but its row; the scheduler, which every system has, removes that.
+fn queue(volume: &Volume) -> String {
     match placed(volume) {
-        Some(host) => volume_queue(host),
-        None => super::any_volume_queue(ctx),
+        Some(host) => volume_queue(host, Lane::Wipe),
+        None => SCHEDULER_QUEUE.to_owned(),
     }
 }
 

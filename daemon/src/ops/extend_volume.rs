@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, target_failed, target_of, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, unreadable, visible_volume, volume_queue};
+use super::{Ctx, Lane, unreadable, visible_volume, volume_queue};
 use crate::error::{Conflict, Error, OverQuota};
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
@@ -108,7 +108,7 @@ pub async fn begin(
         new_gib: new_size_gib.get(),
     };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
-    beginning.commit(volume_queue(host)).await?;
+    beginning.commit(volume_queue(host, Lane::Quick)).await?;
     Ok(())
 }
 

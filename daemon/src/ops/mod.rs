@@ -55,7 +55,7 @@ pub use doorbell::Doorbell;
 pub use faults::Faults;
 pub use journal::{cancel, get_operation};
 pub use steps::Plan;
-pub use worker::run_worker;
+pub use worker::{Queue, run_worker};
 
 use crate::driver::Driver;
 use crate::error::Error;
@@ -104,21 +104,45 @@ pub struct QuotaLimits {
 /// The queue that the role `scheduler` takes from.
 pub const SCHEDULER_QUEUE: &str = "scheduler";
 
-/// The queue of the volume service that owns `host@backend#pool`.
-pub fn volume_queue(pool_address: &str) -> String {
+/// A lane of a volume service, so that what a host waits for never stands behind hours of copying or overwriting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Milliseconds: connect, disconnect, make empty, extend.
+    Quick,
+    /// As long as the data is large: snapshots, clones, reverts.
+    Copy,
+    /// As long as the rate limit makes it: secure delete.
+    Wipe,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Lane; 3] = [Lane::Quick, Lane::Copy, Lane::Wipe];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Lane::Quick => "quick",
+            Lane::Copy => "copy",
+            Lane::Wipe => "wipe",
+        }
+    }
+
+    /// How many operations of the lane are worked on at once; the rest wait in the journal. Copies and overwrites
+    /// share the disks with the hosts.
+    pub fn at_once(self) -> usize {
+        match self {
+            Lane::Quick => 64,
+            Lane::Copy | Lane::Wipe => 8,
+        }
+    }
+}
+
+/// The queue of a lane of the volume service that owns `host@backend#pool`.
+pub fn volume_queue(pool_address: &str, lane: Lane) -> String {
     let backend = pool_address
         .split_once('#')
         .map_or(pool_address, |(backend, _)| backend);
-    format!("volume:{backend}")
-}
-
-/// The queue of some volume service of this host, for objects that lie in no pool. A process without drivers (the
-/// role `api` alone) cannot know its neighbours' backends, and leaves them to the scheduler, which every system has.
-fn any_volume_queue(ctx: &Ctx) -> String {
-    match ctx.drivers.keys().next() {
-        Some(backend) => format!("volume:{}@{backend}", ctx.host),
-        None => SCHEDULER_QUEUE.to_owned(),
-    }
+    format!("volume:{backend}:{}", lane.as_str())
 }
 
 /// The plan of every operation that has steps.

@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, connect, unreadable, visible_snapshot, visible_volume, volume_queue};
+use super::{Ctx, Lane, connect, unreadable, visible_snapshot, visible_volume, volume_queue};
 use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::{SnapshotId, VolumeId};
@@ -87,7 +87,9 @@ pub async fn begin(
     beginning.rule(snapshots::IS_NEWEST, is_newest, changed());
     let size_is = vec![id.to_string().into(), volume.size_gib.get().into()];
     beginning.rule(volumes::HAS_SIZE, size_is, changed());
-    beginning.commit(volume_queue(&snapshot.host)).await?;
+    beginning
+        .commit(volume_queue(&snapshot.host, Lane::Copy))
+        .await?;
     Ok(())
 }
 

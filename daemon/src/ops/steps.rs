@@ -102,8 +102,9 @@ pub(super) enum Left {
     Unread,
 }
 
-/// Does what is left of an operation, from wherever its row says it is, as long as it lies in one of `queues`.
-pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, queues: &[String]) -> Left {
+/// Does what is left of an operation, from wherever its row says it is, until it is over or moves to a
+/// queue other than those in `quick`.
+pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[String]) -> Left {
     let id = operation.id;
     let (Some(plan), Ok(input)) = (
         super::plan(operation.verb),
@@ -122,7 +123,7 @@ pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, queues: &[Str
     let stopped = if job.operation.phase == Phase::Undoing {
         undo(&mut job, plan).await
     } else {
-        run(&mut job, plan, queues).await
+        run(&mut job, plan, quick).await
     };
     match stopped {
         Ok(()) => Left::Settled,
@@ -133,8 +134,9 @@ pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, queues: &[Str
     }
 }
 
-async fn run(job: &mut Job, plan: &Plan, queues: &[String]) -> Result<(), Unrecorded> {
+async fn run(job: &mut Job, plan: &Plan, quick: &[String]) -> Result<(), Unrecorded> {
     job.operation.phase = Phase::Running;
+    let taken_from = job.operation.queue.clone();
     while let Some(step) = plan.steps.get(job.operation.steps_done) {
         if step.can_cancel && is_cancel_requested(job).await {
             return turn_back(job, plan, Error::Cancelled).await;
@@ -146,7 +148,9 @@ async fn run(job: &mut Job, plan: &Plan, queues: &[String]) -> Result<(), Unreco
         };
         record(job, plan, step, outcome, started_at).await?;
         let _ = job.ctx.faults.at(plan.verb, step.name, Point::AfterRecord);
-        if job.operation.phase.is_over() || !queues.contains(&job.operation.queue) {
+        let queue = &job.operation.queue;
+        let moved = *queue != taken_from && !quick.contains(queue);
+        if job.operation.phase.is_over() || moved {
             return Ok(());
         }
         job.work = Work::default();

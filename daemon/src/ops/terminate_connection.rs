@@ -4,7 +4,7 @@ use super::begin::Beginning;
 use super::connect;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, visible_volume, volume_queue};
+use super::{Ctx, Lane, visible_volume, volume_queue};
 use crate::error::Error;
 use crate::model::attachment::Connector;
 use crate::model::caller::Caller;
@@ -33,7 +33,10 @@ pub async fn begin(
     beginning.moves_volume(&volume);
     beginning.asks(connect::asked(Some(connector.initiator), ""));
     let operation = beginning
-        .commit(volume_queue(volume.host.as_deref().unwrap_or_default()))
+        .commit(volume_queue(
+            volume.host.as_deref().unwrap_or_default(),
+            Lane::Quick,
+        ))
         .await?;
     until_done(ctx, operation, CONNECT_WAIT).await
 }

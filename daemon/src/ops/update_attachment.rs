@@ -3,7 +3,7 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, connect, unreadable, visible_attachment, visible_volume, volume_queue};
+use super::{Ctx, Lane, connect, unreadable, visible_attachment, visible_volume, volume_queue};
 use crate::error::{Conflict, Error};
 use crate::model::attachment::{Attachment, Connector};
 use crate::model::caller::Caller;
@@ -55,7 +55,10 @@ pub async fn begin(
         ],
     );
     let operation = beginning
-        .commit(volume_queue(volume.host.as_deref().unwrap_or_default()))
+        .commit(volume_queue(
+            volume.host.as_deref().unwrap_or_default(),
+            Lane::Quick,
+        ))
         .await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
     visible_attachment(ctx, caller, id).await

@@ -3,19 +3,17 @@
 //! A queue has one worker (a lock on the state directory sees to that), so taking an operation is remembered in
 //! memory and costs no commit. At start the same loop finds what a crash left: recovery is the same code as doing.
 
-use super::Ctx;
 use super::steps::{self, Left};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, volume_queue};
 use crate::model::id::OperationId;
+use crate::model::operation::Operation;
 use crate::store::operations;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// At most so many operations are worked on at once; the rest wait in the journal.
-const AT_ONCE: usize = 64;
 
 /// How long an operation rests when the record could not be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,81 +21,133 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long steps may go on after `shutdown`; longer ones are cut off as by a crash and taken up at the next start.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What a worker takes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    name: String,
+    at_once: usize,
+    /// Whether an operation of another queue may go on into this one without being put down first.
+    is_quick: bool,
+}
+
+impl Queue {
+    /// The scheduler's queue.
+    pub fn scheduler() -> Self {
+        let at_once = Lane::Quick.at_once();
+        Self {
+            name: SCHEDULER_QUEUE.to_owned(),
+            at_once,
+            is_quick: true,
+        }
+    }
+
+    /// A lane of the volume service `host@backend`.
+    pub fn lane(service: &str, lane: Lane) -> Self {
+        Self {
+            name: volume_queue(service, lane),
+            at_once: lane.at_once(),
+            is_quick: lane == Lane::Quick,
+        }
+    }
+}
+
+/// What the tasks of a worker share.
+struct Worker {
+    ctx: Arc<Ctx>,
+    quick: Vec<String>,
+    taken: Mutex<HashSet<OperationId>>,
+    tasks: TaskTracker,
+}
+
 /// Works until `shutdown`, then lets the steps that are under way end. What is not done by then is taken up at the
 /// next start.
-pub async fn run_worker(ctx: Arc<Ctx>, queues: Vec<String>, shutdown: CancellationToken) {
-    let queues: Arc<[String]> = queues.into();
-    let taken: Arc<Mutex<HashSet<OperationId>>> = Arc::default();
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let tasks = TaskTracker::new();
+pub async fn run_worker(ctx: Arc<Ctx>, queues: Vec<Queue>, shutdown: CancellationToken) {
     let mut listener = ctx.doorbell.listen();
+    let quick = queues
+        .iter()
+        .filter(|queue| queue.is_quick)
+        .map(|queue| queue.name.clone());
+    let worker = Arc::new(Worker {
+        ctx,
+        quick: quick.collect(),
+        taken: Mutex::default(),
+        tasks: TaskTracker::new(),
+    });
+    let places: Vec<_> = queues
+        .into_iter()
+        .map(|queue| (Arc::new(Semaphore::new(queue.at_once)), queue))
+        .collect();
     while !shutdown.is_cancelled() {
-        for queue in queues.iter() {
-            take(&ctx, &queues, queue, &taken, &places, &tasks).await;
+        for (places, queue) in &places {
+            worker.take(queue, places).await;
         }
         tokio::select! {
             () = listener.heard() => {}
             () = shutdown.cancelled() => {}
         }
     }
-    tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+    worker.tasks.close();
+    if tokio::time::timeout(GRACE, worker.tasks.wait())
+        .await
+        .is_err()
+    {
+        let left = worker.tasks.len();
         tracing::info!(
-            left = tasks.len(),
+            left,
             "operations are under way; they go on at the next start"
         );
     }
 }
 
-async fn take(
-    ctx: &Arc<Ctx>,
-    queues: &Arc<[String]>,
-    queue: &str,
-    taken: &Arc<Mutex<HashSet<OperationId>>>,
-    places: &Arc<Semaphore>,
-    tasks: &TaskTracker,
-) {
-    let room = i64::try_from(2 * AT_ONCE).unwrap_or(i64::MAX);
-    let found = match operations::live(&ctx.store, queue, room).await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::error!(
-                queue,
-                error = steps::chain(&error),
-                "the queue cannot be read"
-            );
+impl Worker {
+    /// Takes up what a queue holds, as far as there are places.
+    async fn take(self: &Arc<Self>, queue: &Queue, places: &Arc<Semaphore>) {
+        if places.available_permits() == 0 {
             return;
         }
-    };
-    for operation in found {
-        let id = operation.id;
-        if !lock(taken).contains(&id) {
+        // Those under way are among the oldest, so as many again are enough to fill every place.
+        let room = i64::try_from(2 * queue.at_once).unwrap_or(i64::MAX);
+        let found = match operations::live(&self.ctx.store, &queue.name, room).await {
+            Ok(found) => found,
+            Err(error) => {
+                let error = steps::chain(&error);
+                tracing::error!(queue = queue.name, error, "the queue cannot be read");
+                return;
+            }
+        };
+        for operation in found {
+            if self.taken().contains(&operation.id) {
+                continue;
+            }
             let Ok(place) = Arc::clone(places).try_acquire_owned() else {
                 return;
             };
-            lock(taken).insert(id);
-            let (ctx, taken, queues) = (Arc::clone(ctx), Arc::clone(taken), Arc::clone(queues));
-            tasks.spawn(async move {
-                let bell = ctx.doorbell.clone();
-                let left = steps::carry_out(ctx, operation, &queues).await;
-                drop(place);
-                match left {
-                    Left::Settled => {
-                        lock(&taken).remove(&id);
-                        bell.ring(); // A place is free, or the next queue has it.
-                    }
-                    // Not at once: what keeps the record from being written will not be over yet.
-                    Left::Unrecorded => {
-                        tokio::time::sleep(RETRY).await;
-                        lock(&taken).remove(&id);
-                    }
-                    Left::Unread => {} // Stays taken: looking again would find the same.
-                }
-            });
+            self.taken().insert(operation.id);
+            let worker = Arc::clone(self);
+            self.tasks
+                .spawn(async move { worker.carry_out(operation, place).await });
         }
     }
-}
 
-fn lock(taken: &Mutex<HashSet<OperationId>>) -> std::sync::MutexGuard<'_, HashSet<OperationId>> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn carry_out(&self, operation: Operation, place: OwnedSemaphorePermit) {
+        let id = operation.id;
+        let left = steps::carry_out(Arc::clone(&self.ctx), operation, &self.quick).await;
+        drop(place);
+        match left {
+            Left::Settled => {
+                self.taken().remove(&id);
+                self.ctx.doorbell.ring(); // A place is free, or the next queue has it.
+            }
+            // Not at once: what keeps the record from being written will not be over yet.
+            Left::Unrecorded => {
+                tokio::time::sleep(RETRY).await;
+                self.taken().remove(&id);
+            }
+            Left::Unread => {} // Stays taken: looking again would find the same.
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashSet<OperationId>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -79,7 +79,7 @@ pub const DELETE_OF_VOLUME: Sql = Sql {
 pub const IS_ONLY_HOLDER: Sql = Sql {
     name: "attachments.is_only_holder",
     text: "UPDATE volumes SET id = id WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM attachments a \
-           WHERE a.volume_id = volumes.id AND a.id <> $2 AND a.status IN ('reserved', 'attaching', 'attached'))",
+           WHERE a.volume_id = volumes.id AND a.id <> $2 AND a.status IN ('reserved', 'attaching', 'attached', 'error_detaching'))",
 };
 
 pub(super) const ALL: &[Sql] = &[

@@ -4,8 +4,8 @@
 //! the id is always the last sort key, so that the order is total. A page goes on *after* the marker's values, which
 //! are read first; an object that changed its values meanwhile may move, but none is shown twice without a change.
 
-use super::Store;
 use super::batch::{Query, Row, StoreError, Value};
+use super::{Store, like};
 
 /// Sort direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,12 +278,8 @@ impl Text {
         let Some(Value::Text(wanted)) = values.first() else {
             return self.push("1 = 0");
         };
-        let escaped = wanted
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_");
         self.push(&format!("t.{column} LIKE "));
-        self.bind(Value::Text(format!("%{escaped}%")));
+        self.bind(Value::Text(like::containing(wanted)));
         self.push(" ESCAPE '\\'");
     }
 

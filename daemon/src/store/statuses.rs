@@ -80,11 +80,12 @@ const HOLD_ATTACHMENT: Sql = Sql {
 };
 
 /// A volume's status out of its remaining attachments; one in an error status or in another operation's keeps it.
+/// An attachment whose host could not be shut out counts as attached: that host may still write.
 /// The oracle is `model::status::volume_status_from`.
 const FROM_ATTACHMENTS: Sql = Sql {
     name: "statuses.from_attachments",
     text: "UPDATE volumes SET updated_at = $2, status = CASE \
-           WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'attached') \
+           WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching')) \
            THEN 'in-use' \
            WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'attaching') \
            THEN 'attaching' \

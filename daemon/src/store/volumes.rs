@@ -89,11 +89,11 @@ pub const HAS_NO_SNAPSHOTS: Sql = Sql {
            AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.volume_id = volumes.id)",
 };
 
-/// Parameters: id. A guard: no host has the volume.
+/// Parameters: id. A guard: no host has the volume, or could not be shut out of it.
 pub const IS_NOT_ATTACHED: Sql = Sql {
     name: "volumes.is_not_attached",
     text: "UPDATE volumes SET id = id WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'attached')",
+           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching'))",
 };
 
 /// Parameters: id, size_gib. A guard: the volume still has the size that was looked at.

@@ -10,6 +10,8 @@ use std::ops::Range;
 
 /// Extents asked for in one call: 32 are 1.8 KiB on the stack, and a caller's slice rarely has more.
 const EXTENTS_PER_CALL: usize = 32;
+/// The same, as the kernel counts.
+const EXTENT_COUNT: u32 = 32;
 /// Calls for one range: file systems cut extents at 4 KiB or more, so that this many cover 1 GiB at the worst.
 const CALLS_MAX: usize = 8192;
 
@@ -99,7 +101,7 @@ fn extents_from(
             length,
             flags: FLAG_SYNC,
             mapped_extents: 0,
-            extent_count: EXTENTS_PER_CALL as u32,
+            extent_count: EXTENT_COUNT,
             reserved: 0,
         },
         extents: [Extent::default(); EXTENTS_PER_CALL],
@@ -125,6 +127,7 @@ mod tests {
 
     #[test]
     fn layout_is_the_kernels() {
+        assert_eq!(usize::try_from(EXTENT_COUNT), Ok(EXTENTS_PER_CALL));
         assert_eq!(size_of::<Header>(), 32);
         assert_eq!(size_of::<Extent>(), 56);
         assert_eq!(std::mem::offset_of!(Request, extents), 32);

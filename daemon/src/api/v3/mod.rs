@@ -6,6 +6,7 @@ pub(super) mod attachments;
 mod connection;
 pub(super) mod extra_specs;
 pub(super) mod metadata;
+pub(super) mod quota_sets;
 pub(super) mod resource_filters;
 pub(super) mod snapshots;
 pub(super) mod types;

@@ -460,7 +460,11 @@ mod wiping {
         let path = files.layout().home(&Name::of_volume(volume.id));
         let of_volume = PoolFile::open(&path, "v", files.layout().pool(), false).unwrap();
         of_volume.sync().unwrap();
-        assert_eq!(of_volume.shared_in(0..1 << 30).unwrap(), [0..4096]);
+        let shared_block = vec![std::ops::Range {
+            start: 0,
+            end: 4096,
+        }];
+        assert_eq!(of_volume.shared_in(0..1 << 30).unwrap(), shared_block);
         let path = files.layout().home(&Name::of_snapshot(snapshot.id));
         let of_snapshot = PoolFile::open(&path, "s", files.layout().pool(), false).unwrap();
         let driver = files.driver.clone() as Arc<dyn Driver>;

@@ -331,7 +331,10 @@ async fn a_refused_commit_costs_only_the_batch_at_fault() {
     });
     for (number, outcome) in futures_util::future::join_all(writes).await {
         if number % 10 == 9 {
-            assert!(matches!(outcome, Err(StoreError::Refused { .. })), "{outcome:?}");
+            assert!(
+                matches!(outcome, Err(StoreError::Refused { .. })),
+                "{outcome:?}"
+            );
         } else {
             outcome.unwrap();
         }

@@ -57,18 +57,19 @@ impl IscsiTarget {
     /// Whether it runs, and as what.
     pub async fn hello(&self) -> Result<Hello, TargetError> {
         let doing = "saying hello";
-        match self.ask(doing, &Op::Hello).await? {
-            Answer::Hello {
-                version,
-                pid,
-                listening,
-            } => Ok(Hello {
-                version,
-                pid,
-                listening,
-            }),
-            _ => Err(odd(doing)),
-        }
+        let Answer::Hello {
+            version,
+            pid,
+            listening,
+        } = self.ask(doing, &Op::Hello).await?
+        else {
+            return Err(odd(doing));
+        };
+        Ok(Hello {
+            version,
+            pid,
+            listening,
+        })
     }
 
     /// Ends sessions of a volume without shutting anybody out.
@@ -94,10 +95,10 @@ impl IscsiTarget {
     pub async fn stop(&self, only_idle: bool) -> Result<Done, TargetError> {
         let doing = "stopping";
         let op = if only_idle { Op::StopIfIdle } else { Op::Stop };
-        match self.ask(doing, &op).await? {
-            Answer::Done { changed } => Ok(as_done(changed)),
-            _ => Err(odd(doing)),
-        }
+        let Answer::Done { changed } = self.ask(doing, &op).await? else {
+            return Err(odd(doing));
+        };
+        Ok(as_done(changed))
     }
 
     async fn ask(&self, doing: &'static str, op: &Op) -> Result<Answer, TargetError> {
@@ -262,7 +263,7 @@ impl Target for IscsiTarget {
         let line = Line::open(&self.socket).await.map_err(unavailable)?;
         Ok(Some(Arc::new(VolumeWrites {
             volume,
-            line: Mutex::new(line),
+            line: Mutex::new(Some(line)),
         })))
     }
 }
@@ -301,24 +302,32 @@ impl Line {
     }
 }
 
-/// One volume's writes, seen and held over one connection.
+/// One volume's writes, seen and held over one connection. The line is gone once an exchange on it
+/// failed or was abandoned: a late answer must not be taken for the next request's, and the target
+/// is to let go.
 #[derive(Debug)]
 struct VolumeWrites {
     volume: VolumeId,
-    line: Mutex<Line>,
+    line: Mutex<Option<Line>>,
 }
 
 impl VolumeWrites {
     async fn ask(&self, op: Op) -> Result<Answer, LiveWritesLost> {
-        let answer = self.line.lock().await.ask(&op).await;
-        match answer.map_err(|error| LiveWritesLost {
-            why: error.to_string(),
-        })? {
-            Answer::Refused { why } => Err(LiveWritesLost { why }),
-            Answer::NotExported => Err(LiveWritesLost {
-                why: "it is not exported".to_owned(),
-            }),
-            answer => Ok(answer),
+        let mut place = self.line.lock().await;
+        let Some(mut line) = place.take() else {
+            let why = "the connection to the target was lost before".to_owned();
+            return Err(LiveWritesLost { why });
+        };
+        let answer = line.ask(&op).await;
+        if answer.is_ok() {
+            *place = Some(line);
+        }
+        let lost = |why| Err(LiveWritesLost { why });
+        match answer {
+            Err(error) => lost(error.to_string()),
+            Ok(Answer::Refused { why }) => lost(why),
+            Ok(Answer::NotExported) => lost("it is not exported".to_owned()),
+            Ok(answer) => Ok(answer),
         }
     }
 }
@@ -334,17 +343,14 @@ impl LiveWrites for VolumeWrites {
     }
 
     async fn dirty(&self) -> Result<Vec<(u64, u64)>, LiveWritesLost> {
-        match self
-            .ask(Op::Dirty {
-                volume_id: self.volume.uuid(),
-            })
-            .await?
-        {
-            Answer::Dirty { ranges } => Ok(ranges),
-            _ => Err(LiveWritesLost {
-                why: "the answer is not the request's".to_owned(),
-            }),
-        }
+        let op = Op::Dirty {
+            volume_id: self.volume.uuid(),
+        };
+        let Answer::Dirty { ranges } = self.ask(op).await? else {
+            let why = "the answer is not the request's".to_owned();
+            return Err(LiveWritesLost { why });
+        };
+        Ok(ranges)
     }
 
     async fn pause(&self, max_ms: u64) -> Result<(), LiveWritesLost> {

@@ -145,11 +145,8 @@ impl Client {
     }
 
     fn stops(&self, op: &Op) -> bool {
-        match op {
-            Op::Stop => true,
-            Op::StopIfIdle => self.control.registry.sessions().is_empty(),
-            _ => false,
-        }
+        let idle = || self.control.registry.sessions().is_empty();
+        matches!(op, Op::Stop) || (matches!(op, Op::StopIfIdle) && idle())
     }
 
     async fn answer(&mut self, op: Op) -> Answer {

@@ -47,8 +47,8 @@ pub const INLINE_READ_LEN_MAX: usize = 64 * 1024;
 
 /// Blocks one WRITE SAME may cover: bounds the time one command holds an I/O thread.
 pub const WRITE_SAME_BLOCKS_MAX: u64 = 8 * 1024 * 1024;
-/// Blocks one UNMAP may cover in all its descriptors.
-pub const UNMAP_BLOCKS_MAX: u32 = 64 * 1024 * 1024;
+/// Blocks one UNMAP may cover in all its descriptors: half a GiB, quick on every file system.
+pub const UNMAP_BLOCKS_MAX: u32 = 1024 * 1024;
 /// Descriptors in one UNMAP.
 pub const UNMAP_DESCRIPTORS_MAX: u32 = 256;
 /// Blocks one COMPARE AND WRITE may cover.

@@ -161,10 +161,10 @@ impl Login {
     }
 
     /// Takes the next request.
-    pub fn step(&mut self, itt: u32, request: LoginRequest) -> Step {
-        match self.take(itt, &request) {
+    pub fn step(&mut self, itt: u32, request: &LoginRequest) -> Step {
+        match self.take(itt, request) {
             Ok(step) => step,
-            Err(status) => Step::Refuse(refusal(itt, &request, status), status),
+            Err(status) => Step::Refuse(refusal(itt, request, status), status),
         }
     }
 

@@ -22,11 +22,17 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Pause after a failed accept: out of descriptors lasts, and must not spin.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Cinder's default prefix of target names.
 pub const IQN_PREFIX: &str = "iqn.2010-10.org.openstack:";
@@ -97,21 +103,11 @@ pub async fn serve(
 ) -> Result<(), TargetServeError> {
     let dir = config.state_dir.join("target");
     let lock = lock(&dir)?;
-    let registry = Arc::new(Registry::load(
-        &dir,
-        &config.iqn_prefix,
-        config.portals.clone(),
-    )?);
-    let mut listeners = Vec::new();
-    for address in &config.listen {
-        let failed = |source| TargetServeError::Listen {
-            address: *address,
-            source,
-        };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        listeners.push((listener, bound));
-    }
+    let portals = config.portals.clone();
+    let registry = Arc::new(Registry::load(&dir, &config.iqn_prefix, portals)?);
+    let listeners = listen(&config.listen).await?;
+    let socket = control_socket(&config.state_dir);
+    let control_listener = listen_control(&socket)?;
     let shutdown = shutdown.child_token();
     let control = Control {
         registry: Arc::clone(&registry),
@@ -123,36 +119,26 @@ pub async fn serve(
         ),
         shutdown: shutdown.clone(),
     };
-    let socket = control_socket(&config.state_dir);
-    let control_listener = listen_control(&socket).map_err(|source| TargetServeError::Control {
-        path: socket.clone(),
-        source,
-    })?;
-    let portal = Portal {
-        registry: Arc::clone(&registry),
-        io: Arc::new(Semaphore::new(IO_THREADS_MAX)),
-        shutdown: shutdown.clone(),
-    };
-    let connections = TaskTracker::new();
     let doors = Doors {
-        portal,
-        connections: connections.clone(),
+        portal: Portal {
+            registry: Arc::clone(&registry),
+            io: Arc::new(Semaphore::new(IO_THREADS_MAX)),
+            shutdown: shutdown.clone(),
+        },
+        connections: TaskTracker::new(),
         slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         login_slots: Arc::new(Semaphore::new(LOGINS_MAX)),
     };
-    let control = tokio::spawn(control.run(control_listener));
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|(listener, _)| tokio::spawn(doors.clone().accept(listener)))
-        .collect();
+    let mut accepting = JoinSet::new();
+    accepting.spawn(control.run(control_listener));
+    for (listener, _) in listeners {
+        accepting.spawn(doors.clone().accept(listener));
+    }
     tracing::info!(exports = registry.exports().len(), "the target serves");
     shutdown.cancelled().await;
-    for accepting in accepting {
-        accepting.await.unwrap_or_default();
-    }
-    control.await.unwrap_or_default();
-    connections.close();
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
+    while accepting.join_next().await.is_some() {}
+    doors.connections.close();
+    if timeout(DRAIN_TIMEOUT, doors.connections.wait())
         .await
         .is_err()
     {
@@ -164,6 +150,22 @@ pub async fn serve(
     }
     drop(lock);
     Ok(())
+}
+
+async fn listen(
+    addresses: &[SocketAddr],
+) -> Result<Vec<(TcpListener, SocketAddr)>, TargetServeError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let failed = |source| TargetServeError::Listen {
+            address: *address,
+            source,
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        listeners.push((listener, bound));
+    }
+    Ok(listeners)
 }
 
 /// Makes the directory and takes its lock, which the kernel gives up when the process ends.
@@ -197,14 +199,18 @@ fn lock(dir: &Path) -> Result<File, TargetServeError> {
 }
 
 /// The lock is ours, so that a socket found here is a dead process's.
-fn listen_control(socket: &Path) -> io::Result<UnixListener> {
+fn listen_control(socket: &Path) -> Result<UnixListener, TargetServeError> {
+    let failed = |source| TargetServeError::Control {
+        path: socket.to_owned(),
+        source,
+    };
     match fs::remove_file(socket) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        Err(error) => return Err(failed(error)),
     }
-    let listener = UnixListener::bind(socket)?;
-    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
 }
 
@@ -241,7 +247,7 @@ impl Doors {
                 Err(error) => {
                     // Out of descriptors, or a connection that was gone again: others go on.
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    sleep(ACCEPT_RETRY).await;
                     continue;
                 }
             };

@@ -404,48 +404,59 @@ fn service_action_in(cdb: &[u8; 16]) -> Result<Command, Sense> {
 impl Command {
     /// Bytes the initiator must send with it.
     pub fn data_out_len(&self, block_len: u64) -> u64 {
-        match self {
-            Self::Write { span, .. } | Self::WriteVerify(span) => span.blocks * block_len,
-            Self::Verify(_, Compare::Medium) => 0,
-            Self::Verify(span, Compare::Data) => span.blocks * block_len,
-            Self::Verify(_, Compare::OneBlock) => block_len,
-            Self::CompareAndWrite { span, .. } => 2 * span.blocks * block_len,
-            Self::WriteSame(same) => {
-                if same.no_data {
-                    0
-                } else {
-                    block_len
-                }
-            }
-            Self::Unmap { list_len } => (*list_len).into(),
-            Self::ReserveOut(out) => out.list_len.into(),
-            _ => 0,
+        if let Self::Unmap { list_len } | Self::ReserveOut(ReserveOut { list_len, .. }) = self {
+            return (*list_len).into();
         }
+        if let Self::WriteSame(same) = self {
+            return if same.no_data { 0 } else { block_len };
+        }
+        if let Self::Verify(_, Compare::OneBlock) = self {
+            return block_len;
+        }
+        if let Self::CompareAndWrite { span, .. } = self {
+            // One half is compared with, the other is written.
+            return 2 * span.blocks * block_len;
+        }
+        let sent = self.transfer().filter(|_| !matches!(self, Self::Read(_)));
+        sent.map_or(0, |span| span.blocks * block_len)
     }
 
     /// Blocks it transfers, for the transfer limit.
     pub fn transfer(&self) -> Option<Span> {
-        match self {
-            Self::Read(span)
-            | Self::Write { span, .. }
-            | Self::WriteVerify(span)
-            | Self::Verify(span, Compare::Data)
-            | Self::CompareAndWrite { span, .. } => Some(*span),
-            _ => None,
+        if let Self::Read(span)
+        | Self::Write { span, .. }
+        | Self::WriteVerify(span)
+        | Self::Verify(span, Compare::Data)
+        | Self::CompareAndWrite { span, .. } = self
+        {
+            return Some(*span);
         }
+        None
     }
 
     /// Blocks it refers to, for the check against the volume's end.
     pub fn span(&self) -> Option<Span> {
-        match self {
-            Self::Verify(span, _) | Self::SyncCache(span) | Self::Prefetch(span) => Some(*span),
-            Self::WriteSame(same) => Some(same.span),
-            Self::GetLbaStatus { lba, .. } => Some(Span {
+        if let Self::Verify(span, _) | Self::SyncCache(span) | Self::Prefetch(span) = self {
+            return Some(*span);
+        }
+        if let Self::WriteSame(same) = self {
+            return Some(same.span);
+        }
+        if let Self::GetLbaStatus { lba, .. } = self {
+            return Some(Span {
                 lba: *lba,
                 blocks: 0,
-            }),
-            _ => self.transfer(),
+            });
         }
+        self.transfer()
+    }
+
+    /// Whether data of another length than it asks for would change what it means.
+    pub fn wants_exact_data(&self) -> bool {
+        matches!(
+            self,
+            Self::CompareAndWrite { .. } | Self::WriteSame(_) | Self::ReserveOut(_)
+        )
     }
 
     /// Whether it changes the medium.

@@ -56,6 +56,9 @@ impl From<Result<(), Sense>> for Outcome {
     }
 }
 
+/// No answer but a read's is longer (the longest is GET LBA STATUS's).
+const SMALL_ANSWER_LEN: u64 = 8192;
+
 /// What a command acts on, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit<'a> {
@@ -101,38 +104,32 @@ fn check_lengths(lun: &Lun, command: &Command) -> Result<(), Sense> {
     {
         return Err(Sense::INVALID_FIELD);
     }
-    match command {
-        Command::CompareAndWrite { span, .. } => {
-            let max = u64::from(COMPARE_AND_WRITE_BLOCKS_MAX);
-            if span.blocks > max {
-                Err(Sense::INVALID_FIELD)
-            } else {
-                Ok(())
-            }
-        }
-        Command::WriteSame(same) => {
-            let max = WRITE_SAME_BLOCKS_MAX;
-            let blocks = thin::same_blocks(lun, same);
-            if blocks > max {
-                Err(Sense::INVALID_FIELD)
-            } else {
-                Ok(())
-            }
-        }
-        Command::GetLbaStatus { lba, .. } if *lba >= lun.blocks() => Err(Sense::OUT_OF_RANGE),
-        Command::Unmap { .. } if !lun.backing.is_thin() => Err(Sense::INVALID_OPCODE),
-        _ => Ok(()),
+    let blocks = command.transfer().map_or(0, |span| span.blocks);
+    let max = if matches!(command, Command::CompareAndWrite { .. }) {
+        COMPARE_AND_WRITE_BLOCKS_MAX.into()
+    } else {
+        TRANSFER_BLOCKS_MAX.into()
+    };
+    let too_many = blocks > max
+        || matches!(command, Command::WriteSame(same) if thin::same_blocks(lun, same) > WRITE_SAME_BLOCKS_MAX);
+    if too_many {
+        return Err(Sense::INVALID_FIELD);
     }
+    if matches!(command, Command::GetLbaStatus { lba, .. } if *lba >= lun.blocks()) {
+        return Err(Sense::OUT_OF_RANGE);
+    }
+    if matches!(command, Command::Unmap { .. }) && !lun.backing.is_thin() {
+        return Err(Sense::INVALID_OPCODE);
+    }
+    Ok(())
 }
 
 /// Bytes of data the answer may have, for the session's memory.
 pub fn data_in_len(command: &Command) -> u64 {
-    match command {
-        Command::Read(span) | Command::Verify(span, _) => {
-            span.blocks.min(TRANSFER_BLOCKS_MAX.into()) * BLOCK_LEN
-        }
-        _ => 4096,
+    if let Command::Read(span) | Command::Verify(span, _) = command {
+        return span.blocks.min(TRANSFER_BLOCKS_MAX.into()) * BLOCK_LEN;
     }
+    SMALL_ANSWER_LEN
 }
 
 /// Runs a checked command with all its data. `pass` is there for commands that write.
@@ -184,10 +181,10 @@ pub fn execute(
         Command::SyncCache(_) => rw::sync(lun).into(),
         Command::Unmap { list_len } => thin::unmap(lun, *list_len, data, pass).into(),
         Command::WriteSame(same) => thin::write_same(lun, same, data, pass).into(),
-        Command::Reserve
-        | Command::Release
-        | Command::ReserveIn { .. }
-        | Command::ReserveOut(_) => reserve::execute(unit, command, data),
+        Command::Reserve => reserve::reserve(unit),
+        Command::Release => reserve::release(unit),
+        Command::ReserveIn { action, alloc_len } => reserve::reserve_in(unit, *action, *alloc_len),
+        Command::ReserveOut(out) => reserve::reserve_out(unit, out, data),
         Command::ReportOpcodes(wanted) => opcodes::report(wanted)
             .map(|bytes| cut(bytes, wanted.alloc_len))
             .into(),
@@ -195,7 +192,7 @@ pub fn execute(
 }
 
 /// An answer is cut to the room the initiator gave; it then asks again with more.
-fn cut(mut bytes: Vec<u8>, alloc_len: u32) -> Vec<u8> {
+pub fn cut(mut bytes: Vec<u8>, alloc_len: u32) -> Vec<u8> {
     bytes.truncate(usize::try_from(alloc_len).unwrap_or(usize::MAX));
     bytes
 }

@@ -67,6 +67,7 @@ const TABLE: &[Entry] = &[
     action(0x5e, 0x00, RESERVE_IN),
     action(0x5e, 0x01, RESERVE_IN),
     action(0x5e, 0x02, RESERVE_IN),
+    action(0x5e, 0x03, RESERVE_IN),
     action(0x5f, 0x00, RESERVE_OUT),
     action(0x5f, 0x01, RESERVE_OUT),
     action(0x5f, 0x02, RESERVE_OUT),

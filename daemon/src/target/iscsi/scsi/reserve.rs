@@ -253,12 +253,39 @@ impl Reservations {
                 [&key.to_be_bytes()[..], &[0, 0, 0, 0, 0, held.kind, 0, 0]].concat()
             }),
             2 => return Ok(vec![0, 8, 0, 0x80, 0xea, 0x01, 0, 0]),
+            3 => self.full_status(),
             _ => return Err(Sense::INVALID_FIELD),
         };
         let len = u32::try_from(content.len())
             .unwrap_or(u32::MAX)
             .to_be_bytes();
         Ok([&self.generation.to_be_bytes()[..], &len, &content].concat())
+    }
+}
+
+impl Reservations {
+    /// Each registration with its initiator port, as READ FULL STATUS lays it out.
+    fn full_status(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        for (port, key) in &self.keys {
+            let holds = self.holds(port);
+            let kind = self
+                .held
+                .as_ref()
+                .filter(|_| holds)
+                .map_or(0, |held| held.kind);
+            // An iSCSI transport id in the form "name,i,0xISID", ended by zeros.
+            let name_len = (port.len() + 1).next_multiple_of(4);
+            let len = u16::try_from(name_len).unwrap_or(u16::MAX);
+            content.extend_from_slice(&key.to_be_bytes());
+            content.extend_from_slice(&[0, 0, 0, 0, u8::from(holds), kind, 0, 0, 0, 0, 0, 1]);
+            content.extend_from_slice(&(u32::from(len) + 4).to_be_bytes());
+            content.extend_from_slice(&[0x45, 0]);
+            content.extend_from_slice(&len.to_be_bytes());
+            content.extend_from_slice(port.as_bytes());
+            content.resize(content.len() + name_len - port.len(), 0);
+        }
+        content
     }
 }
 
@@ -286,41 +313,42 @@ fn parse_list(out: &ReserveOut, data: &[u8]) -> Result<List, Sense> {
     })
 }
 
-/// Runs a reservation command; others are not for here and refused.
-pub fn execute(unit: Unit<'_>, command: &Command, data: &[u8]) -> Outcome {
-    let port = &unit.nexus.port;
-    let mut reservations = unit.lun.reservations();
-    match command {
-        Command::Reserve => {
-            reservations.simple = Some(port.clone());
-            Outcome::Good
-        }
-        Command::Release => {
-            reservations.forget(port);
-            Outcome::Good
-        }
-        Command::ReserveIn { action, alloc_len } => reservations
-            .read(*action)
-            .map(|bytes| cut(bytes, *alloc_len))
-            .into(),
-        Command::ReserveOut(out) => {
-            let list = match parse_list(out, data) {
-                Ok(list) => list,
-                Err(sense) => return Outcome::Check(sense),
-            };
-            let outcome = reservations.out(port, out, &list);
-            drop(reservations);
-            match outcome {
-                Ok(News(news)) => {
-                    for (port, sense) in news {
-                        unit.lun.attend_all(sense, |nexus| nexus.port == port);
-                    }
-                    Outcome::Good
-                }
-                Err(outcome) => outcome,
+/// RESERVE (6).
+pub fn reserve(unit: Unit<'_>) -> Outcome {
+    unit.lun.reservations().simple = Some(unit.nexus.port.clone());
+    Outcome::Good
+}
+
+/// RELEASE (6).
+pub fn release(unit: Unit<'_>) -> Outcome {
+    unit.lun.reservations().forget(&unit.nexus.port);
+    Outcome::Good
+}
+
+/// PERSISTENT RESERVE IN.
+pub fn reserve_in(unit: Unit<'_>, action: u8, alloc_len: u32) -> Outcome {
+    unit.lun
+        .reservations()
+        .read(action)
+        .map(|bytes| cut(bytes, alloc_len))
+        .into()
+}
+
+/// PERSISTENT RESERVE OUT.
+pub fn reserve_out(unit: Unit<'_>, out: &ReserveOut, data: &[u8]) -> Outcome {
+    let list = match parse_list(out, data) {
+        Ok(list) => list,
+        Err(sense) => return Outcome::Check(sense),
+    };
+    let outcome = unit.lun.reservations().out(&unit.nexus.port, out, &list);
+    match outcome {
+        Ok(News(news)) => {
+            for (port, sense) in news {
+                unit.lun.attend_all(sense, |nexus| nexus.port == port);
             }
+            Outcome::Good
         }
-        _ => Outcome::Check(Sense::INVALID_OPCODE),
+        Err(outcome) => outcome,
     }
 }
 

@@ -19,6 +19,7 @@ const MEDIUM_ERROR: u8 = 0x03;
 const ILLEGAL_REQUEST: u8 = 0x05;
 const UNIT_ATTENTION: u8 = 0x06;
 const DATA_PROTECT: u8 = 0x07;
+const ABORTED_COMMAND: u8 = 0x0b;
 const MISCOMPARE: u8 = 0x0e;
 
 impl Sense {
@@ -57,6 +58,8 @@ impl Sense {
     pub const READ_ERROR: Self = Self::of(MEDIUM_ERROR, 0x11, 0x00);
     /// The file could not be written.
     pub const WRITE_ERROR: Self = Self::of(MEDIUM_ERROR, 0x0c, 0x00);
+    /// Data of a write did not all arrive.
+    pub const DATA_LOST: Self = Self::of(ABORTED_COMMAND, 0x47, 0x05);
     /// A new session, or a target reset.
     pub const POWER_ON: Self = Self::of(UNIT_ATTENTION, 0x29, 0x00);
     /// A logical unit reset.
@@ -81,15 +84,17 @@ impl Sense {
 
     /// What a failed read or write of the file is to the host.
     pub fn of_io(error: &io::Error, otherwise: Self) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::NO_SPACE,
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::WRITE_PROTECTED
-            }
-            _ => otherwise,
+        use io::ErrorKind::{
+            FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
+        let kind = error.kind();
+        if matches!(kind, StorageFull | QuotaExceeded | FileTooLarge) {
+            return Self::NO_SPACE;
         }
+        if matches!(kind, ReadOnlyFilesystem | PermissionDenied) {
+            return Self::WRITE_PROTECTED;
+        }
+        otherwise
     }
 
     /// Fixed format, 18 bytes.

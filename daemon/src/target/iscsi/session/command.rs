@@ -12,7 +12,7 @@ use crate::target::iscsi::lun::BLOCK_LEN;
 use crate::target::iscsi::pdu::{NO_TAG, Residual, Response, ScsiCommand};
 use crate::target::iscsi::scsi::cdb::{Command, Span, decode};
 use crate::target::iscsi::scsi::sense::Sense;
-use crate::target::iscsi::scsi::{Outcome, check, data_in_len, execute, inquiry, rw, status};
+use crate::target::iscsi::scsi::{Outcome, check, cut, data_in_len, execute, inquiry, rw, status};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -182,7 +182,7 @@ impl Drop for Job {
 
 impl Pump {
     /// Takes a SCSI command.
-    pub(super) fn scsi(&mut self, heading: Heading, request: ScsiCommand) -> Result<(), Broken> {
+    pub(super) fn scsi(&mut self, heading: Heading, request: &ScsiCommand) -> Result<(), Broken> {
         if heading.itt == NO_TAG || self.gatherings.contains_key(&heading.itt) {
             return Err(Broken::Protocol("a command's tag is in use or reserved"));
         }
@@ -201,8 +201,8 @@ impl Pump {
             job.finish_with(status::TASK_SET_FULL);
             return Ok(());
         }
-        match self.admit(&request) {
-            Ok(command) => self.begin(job, command, &request, immediate_len),
+        match self.admit(request) {
+            Ok(command) => self.begin(job, command, request, immediate_len),
             Err(outcome) => {
                 job.finish(outcome, 0);
                 Ok(())
@@ -239,6 +239,10 @@ impl Pump {
         } else {
             0
         };
+        if command.wants_exact_data() && u64::from(sent) != wanted {
+            job.finish(Outcome::Check(Sense::INVALID_FIELD), 0);
+            return Ok(());
+        }
         let moves = wanted.min(sent.into());
         if moves <= immediate_len.into() {
             let data = request.data.slice(..usize::try_from(moves).unwrap_or(0));
@@ -303,97 +307,118 @@ fn at_once(command: &Command) -> bool {
 
 /// What a LUN other than 0 answers.
 fn absent_unit(command: &Command) -> Outcome {
-    match command {
-        Command::Inquiry {
-            page: None,
-            alloc_len,
-        } => {
-            let mut bytes = inquiry::absent_unit();
-            bytes.truncate(usize::try_from(*alloc_len).unwrap_or(usize::MAX));
-            Outcome::Data(bytes)
-        }
-        Command::ReportLuns { select, alloc_len } => {
-            inquiry::report_luns(*select, *alloc_len).into()
-        }
-        Command::RequestSense { .. } => Outcome::Data(Sense::NO_SUCH_UNIT.fixed().to_vec()),
-        _ => Outcome::Check(Sense::NO_SUCH_UNIT),
+    if let Command::Inquiry {
+        page: None,
+        alloc_len,
+    } = command
+    {
+        return Outcome::Data(cut(inquiry::absent_unit(), *alloc_len));
     }
+    if let Command::ReportLuns { select, alloc_len } = command {
+        return inquiry::report_luns(*select, *alloc_len)
+            .map(|bytes| cut(bytes, *alloc_len))
+            .into();
+    }
+    if let Command::RequestSense { alloc_len, .. } = command {
+        return Outcome::Data(cut(Sense::NO_SUCH_UNIT.fixed().to_vec(), *alloc_len));
+    }
+    Outcome::Check(Sense::NO_SUCH_UNIT)
+}
+
+/// What a command holds while it runs.
+struct Grant {
+    pass: Option<WritePass>,
+    _io: OwnedSemaphorePermit,
 }
 
 /// Runs an enlisted command with all its data on an I/O thread. `wanted_len` is what its command
 /// block asks from the initiator.
 pub fn run(mut job: Job, command: Command, data: Bytes, wanted_len: u64) {
-    let channel = job.channel.clone();
-    let session = &channel.session;
-    let memory_len = u32::try_from(data_in_len(&command)).unwrap_or(u32::MAX);
-    let pass = if command.writes() {
-        session.lun.live.try_enter()
-    } else {
-        None
-    };
-    let io = Arc::clone(&channel.io).try_acquire_owned().ok();
-    let memory = if job.hold.memory.is_some() {
-        None
-    } else {
-        Arc::clone(&channel.memory)
-            .try_acquire_many_owned(memory_len)
-            .ok()
-    };
-    if (pass.is_some() || !command.writes())
-        && let Some(io) = io
-        && (memory.is_some() || job.hold.memory.is_some())
-    {
-        job.hold.memory = job.hold.memory.take().or(memory);
-        return block(job, command, data, wanted_len, pass, io);
+    if let Some(grant) = job.grant_now(&command) {
+        return block(job, command, data, wanted_len, grant);
     }
-    drop(memory);
-    let tracker = session.tracker.clone();
+    let tracker = job.channel.session.tracker.clone();
     let waiting = async move {
-        let session = &channel.session;
-        let granted = async {
-            let pass = match pass {
-                None if command.writes() => Some(session.lun.live.enter().await),
-                pass => pass,
-            };
-            if job.hold.memory.is_none() {
-                let memory = Arc::clone(&channel.memory)
-                    .acquire_many_owned(memory_len)
-                    .await;
-                job.hold.memory = memory.ok();
-            }
-            (pass, Arc::clone(&channel.io).acquire_owned().await)
-        };
+        let session = Arc::clone(&job.channel.session);
         let granted = tokio::select! {
-            granted = granted => Some(granted),
+            granted = job.grant(&command) => granted,
             () = session.end.cancelled() => None,
         };
-        match granted {
-            Some((pass, Ok(io))) => block(job, command, data, wanted_len, pass, io),
-            Some((_, Err(_))) | None => drop(job),
+        if let Some(grant) = granted {
+            block(job, command, data, wanted_len, grant);
         }
     };
     // The handle is not needed: the tracker knows the task.
     drop(tracker.spawn(waiting));
 }
 
-fn block(
-    job: Job,
-    command: Command,
-    data: Bytes,
-    wanted_len: u64,
-    pass: Option<WritePass>,
-    io: OwnedSemaphorePermit,
-) {
+impl Job {
+    /// What the command needs to run, if all of it is free.
+    fn grant_now(&mut self, command: &Command) -> Option<Grant> {
+        let Channel {
+            session,
+            io,
+            memory,
+            ..
+        } = &self.channel;
+        if self.hold.memory.is_none() {
+            let permits = Arc::clone(memory)
+                .try_acquire_many_owned(memory_len(command))
+                .ok()?;
+            self.hold.memory = Some(permits);
+        }
+        let io = Arc::clone(io).try_acquire_owned().ok()?;
+        let pass = match command.writes() {
+            true => Some(session.lun.live.try_enter()?),
+            false => None,
+        };
+        Some(Grant { pass, _io: io })
+    }
+
+    /// Waits for what the command needs. The pass comes after the memory, which may wait for a slow
+    /// initiator, so that a pause never does.
+    async fn grant(&mut self, command: &Command) -> Option<Grant> {
+        let Channel {
+            session,
+            io,
+            memory,
+            ..
+        } = &self.channel;
+        if self.hold.memory.is_none() {
+            let permits = Arc::clone(memory)
+                .acquire_many_owned(memory_len(command))
+                .await;
+            self.hold.memory = Some(permits.ok()?);
+        }
+        let pass = match command.writes() {
+            true => Some(session.lun.live.enter().await),
+            false => None,
+        };
+        let io = Arc::clone(io).acquire_owned().await.ok()?;
+        Some(Grant { pass, _io: io })
+    }
+}
+
+fn memory_len(command: &Command) -> u32 {
+    u32::try_from(data_in_len(command)).unwrap_or(u32::MAX)
+}
+
+fn block(job: Job, command: Command, data: Bytes, wanted_len: u64, grant: Grant) {
     let session = Arc::clone(&job.channel.session);
     let tracker = session.tracker.clone();
     let work = move || {
-        // An ended session's writes are not begun: whoever ended it may be waiting to write.
-        let outcome = if job.aborted() || session.end.is_cancelled() {
-            Outcome::Good
+        // An ended session's commands are neither begun (whoever ended it may be waiting to write)
+        // nor answered (nothing that was not done may look done).
+        if session.end.is_cancelled() {
+            return drop(job);
+        }
+        let outcome = if job.aborted() {
+            // Ends as its abort was asked for, whatever stands here.
+            Outcome::Check(Sense::DATA_LOST)
         } else {
-            execute(session.unit(), &command, &data, pass.as_ref())
+            execute(session.unit(), &command, &data, grant.pass.as_ref())
         };
-        drop((pass, io));
+        drop(grant);
         job.finish(outcome, wanted_len);
     };
     drop(tracker.spawn_blocking(work));

@@ -12,12 +12,12 @@ use crate::target::iscsi::limits::{
     DATA_SEGMENT_LEN_MAX, DRAIN_TIMEOUT, LOGIN_SEGMENT_LEN_MAX, LOGIN_TIMEOUT, REQUESTS_MAX,
     SESSION_BUFFER_LEN_MAX,
 };
-use crate::target::iscsi::login::{Admission, Directory, Kind, Login, Status, Step};
-use crate::target::iscsi::pdu::{Request, decode};
+use crate::target::iscsi::login::{Admission, Directory, Kind, Login, Step};
+use crate::target::iscsi::pdu::{LoginRequest, Request, Response, decode};
 use crate::target::iscsi::registry::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -112,21 +112,35 @@ pub async fn serve(
     }
 }
 
-async fn log_in(stream: TcpStream, peer: SocketAddr, portal: &Portal) -> Option<Admitted> {
-    let (read_half, mut half) = stream.into_split();
-    let framing = Framing {
-        digests: Digests::default(),
-        segment_len_max: LOGIN_SEGMENT_LEN_MAX,
-    };
-    let mut inbound = Inbound::new(read_half, framing);
-    let mut numbering: Option<(Arc<Window>, Encoder)> = None;
-    let segment_len = Arc::new(AtomicU32::new(LOGIN_SEGMENT_LEN_MAX));
-    let mut login = Login::new(Arc::clone(&portal.registry) as Arc<dyn Directory>);
-    loop {
+/// A connection in its login.
+struct Greeting {
+    inbound: Inbound,
+    half: OwnedWriteHalf,
+    segment_len: Arc<AtomicU32>,
+    numbering: Option<(Arc<Window>, Encoder)>,
+}
+
+impl Greeting {
+    fn new(stream: TcpStream) -> Self {
+        let (read_half, half) = stream.into_split();
+        let framing = Framing {
+            digests: Digests::default(),
+            segment_len_max: LOGIN_SEGMENT_LEN_MAX,
+        };
+        Self {
+            inbound: Inbound::new(read_half, framing),
+            half,
+            segment_len: Arc::new(AtomicU32::new(LOGIN_SEGMENT_LEN_MAX)),
+            numbering: None,
+        }
+    }
+
+    /// The next login request; anything else ends the connection.
+    async fn next(&mut self) -> Option<(u32, LoginRequest)> {
         let pdu = loop {
-            match inbound.next() {
+            match self.inbound.take_pdu() {
                 Ok(Some(pdu)) => break pdu,
-                Ok(None) if matches!(inbound.fill().await, Ok(true)) => {}
+                Ok(None) if matches!(self.inbound.fill().await, Ok(true)) => {}
                 Ok(None) | Err(_) => return None,
             }
         };
@@ -134,78 +148,83 @@ async fn log_in(stream: TcpStream, peer: SocketAddr, portal: &Portal) -> Option<
         let Request::Login(request) = envelope.request else {
             return None;
         };
-        let (window, mut encoder) = numbering.take().unwrap_or_else(|| {
+        if self.numbering.is_none() {
             let window = Arc::new(Window::new(envelope.cmd_sn));
-            let encoder = Encoder::new(
-                Arc::clone(&window),
-                envelope.exp_stat_sn,
-                Arc::clone(&segment_len),
-            );
-            (window, encoder)
-        });
-        let admission = match login.step(envelope.itt, request) {
-            Step::Answer(response) => {
-                encoder.one(response);
-                encoder.flush(&mut half).await.ok()?;
-                numbering = Some((window, encoder));
-                continue;
-            }
-            Step::Refuse(response, status) => {
-                tracing::info!(%peer, ?status, "a login was refused");
-                encoder.one(response);
-                // The refusal is the last word, whether or not it arrives.
-                let _unheard = encoder.flush(&mut half).await;
-                return None;
-            }
-            Step::Admit(admission) => *admission,
-        };
-        let admitted = match &admission.kind {
-            Kind::Discovery => Ok(None),
-            Kind::Normal { .. } => portal
-                .registry
-                .admit(&admission, peer)
-                .await
-                .map(|session| {
-                    Some(Membership {
-                        session,
-                        registry: Arc::clone(&portal.registry),
-                    })
-                }),
-        };
-        let tsih = admitted
-            .as_ref()
-            .map(|member| member.as_ref().map_or(1, |one| one.session.tsih));
-        if let Some(response) = login.finish(tsih.map_err(|status: &Status| *status)) {
-            encoder.one(response);
+            let segment_len = Arc::clone(&self.segment_len);
+            let encoder = Encoder::new(Arc::clone(&window), envelope.exp_stat_sn, segment_len);
+            self.numbering = Some((window, encoder));
         }
-        let sent = encoder.flush(&mut half).await;
-        let (Ok(membership), Ok(())) = (admitted, sent) else {
-            return None;
-        };
+        Some((envelope.itt, request))
+    }
+
+    async fn send(&mut self, response: Response) -> Option<()> {
+        let (_, encoder) = self.numbering.as_mut()?;
+        encoder.one(response);
+        encoder.flush(&mut self.half).await.ok()
+    }
+
+    /// Obeys what was negotiated from now on.
+    fn admitted(
+        mut self,
+        admission: Admission,
+        membership: Option<Membership>,
+    ) -> Option<Admitted> {
         let parameters = &admission.parameters;
         let digests = Digests {
             header: parameters.header_digest,
             data: parameters.data_digest,
         };
-        inbound.reframe(Framing {
+        let (window, mut encoder) = self.numbering.take()?;
+        self.inbound.reframe(Framing {
             digests,
             segment_len_max: DATA_SEGMENT_LEN_MAX,
         });
         encoder.reframe(digests, parameters.max_burst_len);
-        segment_len.store(
-            parameters.peer_segment_len,
-            std::sync::atomic::Ordering::Release,
-        );
-        return Some(Admitted {
-            inbound,
-            half,
+        self.segment_len
+            .store(parameters.peer_segment_len, Ordering::Release);
+        Some(Admitted {
+            inbound: self.inbound,
+            half: self.half,
             encoder,
             window,
-            segment_len,
+            segment_len: self.segment_len,
             admission,
             membership,
-        });
+        })
     }
+}
+
+async fn log_in(stream: TcpStream, peer: SocketAddr, portal: &Portal) -> Option<Admitted> {
+    let mut greeting = Greeting::new(stream);
+    let mut login = Login::new(Arc::clone(&portal.registry) as Arc<dyn Directory>);
+    let admission = loop {
+        let (itt, request) = greeting.next().await?;
+        match login.step(itt, &request) {
+            Step::Answer(response) => greeting.send(response).await?,
+            Step::Refuse(response, status) => {
+                tracing::info!(%peer, ?status, "a login was refused");
+                greeting.send(response).await?;
+                return None;
+            }
+            Step::Admit(admission) => break *admission,
+        }
+    };
+    let member = |session| Membership {
+        session,
+        registry: Arc::clone(&portal.registry),
+    };
+    let admitted = match &admission.kind {
+        Kind::Discovery => Ok(None),
+        Kind::Normal { .. } => portal
+            .registry
+            .admit(&admission, peer)
+            .await
+            .map(|session| Some(member(session))),
+    };
+    let tsih = |member: &Option<Membership>| member.as_ref().map_or(1, |one| one.session.tsih);
+    let outcome = admitted.as_ref().map(tsih).map_err(|status| *status);
+    greeting.send(login.finish(outcome)?).await?;
+    greeting.admitted(admission, admitted.ok()?)
 }
 
 async fn serve_session(

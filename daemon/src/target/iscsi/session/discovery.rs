@@ -109,7 +109,7 @@ impl Discovery {
 
     async fn next(&mut self) -> Option<Envelope> {
         loop {
-            match self.inbound.next() {
+            match self.inbound.take_pdu() {
                 Ok(Some(pdu)) => return decode(pdu).ok(),
                 Ok(None) => {}
                 Err(_) => return None,

@@ -9,6 +9,7 @@ use crate::target::iscsi::lun::BLOCK_LEN;
 use crate::target::iscsi::pdu::{DataOut, NO_TAG, Response, ScsiCommand};
 use crate::target::iscsi::scsi::Outcome;
 use crate::target::iscsi::scsi::cdb::Command;
+use crate::target::iscsi::scsi::sense::Sense;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A command that waits for its data.
@@ -85,7 +86,7 @@ impl Gathering {
     fn take(&mut self, data: &DataOut) -> Result<(), Broken> {
         let len = u32::try_from(data.data.len()).unwrap_or(u32::MAX);
         let end = self.received.saturating_add(len);
-        if data.data_sn != self.data_sn || data.offset != self.received {
+        if data.offset != self.received {
             return Err(Broken::Protocol("data out of order"));
         }
         if end > self.expected_len {
@@ -123,6 +124,13 @@ impl Pump {
         let Some(gathering) = self.gatherings.get_mut(&itt) else {
             return Ok(());
         };
+        if data.data_sn != gathering.data_sn {
+            // A PDU of the sequence is missing: the command fails, the session goes on (RFC 7143 7.8).
+            if let Some(gathering) = self.gatherings.remove(&itt) {
+                gathering.job.finish(Outcome::Check(Sense::DATA_LOST), 0);
+            }
+            return Ok(());
+        }
         match gathering.phase {
             Phase::Unsolicited if data.transfer_tag == NO_TAG => {
                 gathering.take(data)?;
@@ -231,7 +239,7 @@ impl Pump {
         let aborted: Vec<u32> = self.gatherings.iter().filter_map(aborted).collect();
         for itt in aborted {
             if let Some(gathering) = self.gatherings.remove(&itt) {
-                gathering.job.finish(Outcome::Good, 0);
+                gathering.job.finish(Outcome::Check(Sense::DATA_LOST), 0);
             }
         }
     }

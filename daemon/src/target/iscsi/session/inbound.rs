@@ -37,7 +37,7 @@ impl Inbound {
     }
 
     /// The next PDU, if it is here as a whole.
-    pub fn next(&mut self) -> Result<Option<RawPdu>, PduError> {
+    pub fn take_pdu(&mut self) -> Result<Option<RawPdu>, PduError> {
         match take(&mut self.buffer, self.framing)? {
             Taken::Pdu(pdu) => Ok(Some(pdu)),
             Taken::Needs(len) => {

@@ -143,7 +143,7 @@ impl Pump {
 
     /// Takes every whole PDU that is here.
     async fn drain(&mut self) -> Result<(), Broken> {
-        while let Some(pdu) = self.inbound.next()? {
+        while let Some(pdu) = self.inbound.take_pdu()? {
             let header = pdu.bhs.0;
             match self.take(pdu).await {
                 Ok(()) => {}
@@ -168,7 +168,11 @@ impl Pump {
                 return Ok(());
             }
             Request::Login(_) => return Err(Broken::Protocol("a login in full feature phase")),
-            _ => {}
+            Request::Scsi(_)
+            | Request::Task(_)
+            | Request::NopOut { .. }
+            | Request::Text { .. }
+            | Request::Logout { .. } => {}
         }
         if counted && !self.accept(&envelope)? {
             return Ok(());
@@ -187,7 +191,7 @@ impl Pump {
                         expected_len,
                         slot,
                     },
-                    request,
+                    &request,
                 )
             }
             Request::Task(request) => {

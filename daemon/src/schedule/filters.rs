@@ -1,0 +1,133 @@
+//! The filters in their order. Each looks at one pool and one request and at nothing else.
+
+use super::capacity::{self, gib_f64};
+use super::explanation::Verdict;
+use super::{Need, Request, capabilities};
+use crate::model::pool::Pool;
+use crate::model::size::gib_from_bytes;
+
+/// Physically free space below which nothing new comes to a pool, as a share of it: what is left is for the volumes
+/// that are there and still growing.
+const GUARD_PERCENT: f64 = 5.0;
+/// But no more than this: on a large disk 5 % is room for many volumes. Who wants more sets `reserved_percentage`.
+const GUARD_GIB_MAX: f64 = 32.0;
+
+/// Every filter's verdict on `pool`.
+pub(super) fn verdicts(pool: &Pool, request: &Request) -> Vec<Verdict> {
+    vec![
+        is_up(pool, request),
+        is_only_choice(pool, request),
+        availability_zone(pool, request),
+        capacity::filter(pool, request),
+        physical_space(pool, request),
+        capabilities::filter(pool, request),
+        online_extend(pool, request),
+    ]
+}
+
+/// A pool that does not report is not used, however good its last report was.
+fn is_up(pool: &Pool, request: &Request) -> Verdict {
+    let age_s = request.asked_at.seconds_since(&pool.reported_at);
+    let why = if pool.is_up {
+        format!("reported {age_s:.0} s ago")
+    } else {
+        format!("is down: its last report is {age_s:.0} s old")
+    };
+    Verdict::new("ServiceUpFilter", pool.is_up, why).with(vec![("report_age_s", age_s)])
+}
+
+/// Copies are placed beside their source, and a volume grows where it is.
+fn is_only_choice(pool: &Pool, request: &Request) -> Verdict {
+    let passed = request
+        .only_pool
+        .as_ref()
+        .is_none_or(|only| *only == pool.address);
+    let why = match &request.only_pool {
+        None => "is one of all".to_owned(),
+        Some(_) if passed => "is the only choice".to_owned(),
+        Some(only) => format!("is not {only}, the only choice"),
+    };
+    Verdict::new("OnlyPoolFilter", passed, why)
+}
+
+/// The owner's zone and the type's list of zones must both allow the pool's zone.
+fn availability_zone(pool: &Pool, request: &Request) -> Verdict {
+    const ZONES: &str = "RESKEY:availability_zones";
+    let zone = &pool.availability_zone;
+    let owner_allows = request
+        .availability_zone
+        .as_ref()
+        .is_none_or(|wanted| wanted == zone);
+    let type_allows = request
+        .extra_specs
+        .get(ZONES)
+        .is_none_or(|zones| zones.split(',').any(|allowed| allowed.trim() == zone));
+    let why = match (&request.availability_zone, request.extra_specs.get(ZONES)) {
+        (Some(wanted), _) if !owner_allows => {
+            format!("is in availability zone {zone}, not in {wanted}")
+        }
+        (_, Some(zones)) if !type_allows => {
+            format!("is in availability zone {zone}, but the type wants one of {zones}")
+        }
+        (_, _) => format!("is in availability zone {zone}"),
+    };
+    Verdict::new("AvailabilityZoneFilter", owner_allows && type_allows, why)
+}
+
+/// What Cinder does not look at: the space that is really free.
+///
+/// What will be written at once must fit beside a guard: all of a thick volume, the bytes to be copied of a thin one
+/// (none where the pool shares blocks), nothing of an empty thin one. The guard is the larger of the pool's reserve
+/// and of 5 % of the pool (32 GiB at most). A pool that is down to its guard takes nothing new at all.
+fn physical_space(pool: &Pool, request: &Request) -> Verdict {
+    let report = &pool.report;
+    let total_gib = gib_from_bytes(report.total_bytes);
+    let free_gib = gib_from_bytes(report.free_bytes);
+    let reserved_gib = capacity::reserved_gib(report);
+    let guard_gib = reserved_gib.max((total_gib * GUARD_PERCENT / 100.0).min(GUARD_GIB_MAX));
+    let usable_gib = free_gib - guard_gib;
+    let shares_blocks = report
+        .capabilities
+        .get("reflink")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let is_thin = capacity::is_thin(report, request);
+    let written_gib = match (is_thin, shares_blocks) {
+        (false, _) => gib_f64(request.added_gib()),
+        (true, true) => 0.0,
+        (true, false) => gib_from_bytes(request.copied_bytes),
+    };
+    let passed = usable_gib > 0.0 && usable_gib >= written_gib;
+    let why = if passed {
+        format!("has {free_gib:.2} GiB physically free, {guard_gib:.2} of them kept back")
+    } else if usable_gib <= 0.0 {
+        format!(
+            "has only {free_gib:.2} of {total_gib:.2} GiB physically free, and keeps {guard_gib:.2} back"
+        )
+    } else {
+        format!(
+            "has {usable_gib:.2} GiB physically free beside the {guard_gib:.2} it keeps back, but {written_gib:.2} would be written at once"
+        )
+    };
+    Verdict::new("PhysicalSpaceFilter", passed, why).with(vec![
+        ("total_gib", total_gib),
+        ("free_gib", free_gib),
+        ("guard_gib", guard_gib),
+        ("usable_gib", usable_gib),
+        ("written_gib", written_gib),
+    ])
+}
+
+/// A part of Cinder's CapabilitiesFilter: a volume that a host uses grows only where the driver can do that.
+fn online_extend(pool: &Pool, request: &Request) -> Verdict {
+    let is_online = match request.need {
+        Need::New { .. } => false,
+        Need::Extend { is_attached, .. } => is_attached,
+    };
+    let passed = !is_online || pool.report.online_extend_support;
+    let why = if passed {
+        "can grow the volume in its present state".to_owned()
+    } else {
+        "cannot grow a volume that is attached; detach it first".to_owned()
+    };
+    Verdict::new("OnlineExtendFilter", passed, why)
+}
