@@ -81,7 +81,8 @@ impl Answer {
     pub fn ensure_is_fault(&self) -> Result<()> {
         let name = match self.status {
             400 => "badRequest",
-            401 => "unauthorized",
+            // As keystone's middleware words it, in front of every Cinder.
+            401 => "error",
             403 => "forbidden",
             404 => "itemNotFound",
             405 => "badMethod",

@@ -81,9 +81,8 @@ impl Config {
              secure_delete = \"zero\"\nwipe_mib_per_s = 0\n",
             self.driver,
         );
-        if self.driver == "file" {
-            let _ = writeln!(text, "directory = \"{dir}/pool\"");
-        } else {
+        let _ = writeln!(text, "directory = \"{dir}/pool\"");
+        if self.driver == "fake" {
             let _ = writeln!(text, "faults = \"{}\"", self.driver_faults);
         }
         let _ = write!(

@@ -21,7 +21,7 @@ fn tcp() -> Config {
 fn caller(daemon: &Daemon, project: &str, role: &str) -> Result<Client> {
     let cli = Cli::new(binary::ashlar()?, &daemon.socket());
     let made = cli.one(&["token", "create", project, "--role", role])?;
-    let token = made["token"].as_str().context("no token")?;
+    let token = made["secret"].as_str().context("no token")?;
     Ok(daemon.tcp_client()?.with_token(token, project))
 }
 

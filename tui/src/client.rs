@@ -375,7 +375,7 @@ fn refusal(code: u16, message: &str) -> Failure {
     } else {
         message.trim()
     };
-    let failure = Failure::new(exit, &format!("the server refused ({code})"), why);
+    let failure = Failure::new(exit, "the server refused", why).code(code);
     match code {
         401 => failure.hint("put a token in ASHLAR_TOKEN or name its file with --token-file"),
         403 => failure.hint("your role does not allow this; ask an admin of the project"),

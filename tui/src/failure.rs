@@ -80,6 +80,7 @@ pub(crate) struct Failure {
     what: String,
     why: String,
     hint: Option<String>,
+    code: Option<u16>,
     request_id: Option<String>,
 }
 
@@ -91,6 +92,7 @@ impl Failure {
             what: what.to_owned(),
             why: why.to_owned(),
             hint: None,
+            code: None,
             request_id: None,
         }
     }
@@ -104,6 +106,14 @@ impl Failure {
     pub(crate) fn hint(self, hint: &str) -> Self {
         Self {
             hint: Some(hint.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same with the HTTP status that the server gave.
+    pub(crate) fn code(self, code: u16) -> Self {
+        Self {
+            code: Some(code),
             ..self
         }
     }
@@ -134,8 +144,12 @@ impl fmt::Display for Failure {
         if let Some(hint) = &self.hint {
             write!(f, "\n  {}", harmless(hint))?;
         }
+        if let Some(code) = self.code {
+            write!(f, "\n  answer {code}")?;
+        }
         if let Some(id) = &self.request_id {
-            write!(f, "\n  request {}", harmless(id))?;
+            let before = if self.code.is_some() { ", " } else { "\n  " };
+            write!(f, "{before}request {}", harmless(id))?;
         }
         Ok(())
     }
@@ -171,10 +185,11 @@ mod tests {
     fn the_text_says_what_why_what_to_do_and_the_id_and_holds_no_control_characters() {
         let failure = Failure::new(Exit::Conflict, "deleting \u{1b}[31mdb", "it has a snapshot")
             .hint("delete the snapshot first")
+            .code(400)
             .request(Some("req-1".to_owned()));
         assert_eq!(
             failure.to_string(),
-            "ashlar: deleting [31mdb: it has a snapshot\n  delete the snapshot first\n  request req-1"
+            "ashlar: deleting [31mdb: it has a snapshot\n  delete the snapshot first\n  answer 400, request req-1"
         );
     }
 }

@@ -139,7 +139,8 @@ fn pool_holds_what_rows_say(
 fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()> {
     let is_connected = |item: &&Value| {
         let status = item["status"].as_str().unwrap_or_default();
-        status == "attached" || status == "attaching"
+        // A detach that failed may have left the host connected: that is what its status says.
+        ["attached", "attaching", "error_detaching"].contains(&status)
     };
     let mut allowed = BTreeSet::new();
     for attachment in world.attachments.iter().filter(is_connected) {

@@ -15,7 +15,7 @@ const COLUMNS: &[Column] = &[
     },
     Column {
         head: "operation",
-        field: "operation",
+        field: "verb",
     },
     Column {
         head: "object",

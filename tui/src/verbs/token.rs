@@ -30,12 +30,16 @@ const COLUMNS: &[Column] = &[
         head: "created",
         field: "created_at",
     },
+    Column {
+        head: "expires",
+        field: "expires_at",
+    },
 ];
 
 const CREATED: &[Column] = &[
     Column {
         head: "token",
-        field: "token",
+        field: "secret",
     },
     Column {
         head: "id",
@@ -63,6 +67,7 @@ pub(super) const CREATE: Verb = Verb {
         Arg::One("for-project", "the project it is for"),
         Arg::Option("role", "admin, member or reader [default: member]"),
         Arg::Option("user", "whom the log should name"),
+        Arg::Option("name", "what it is for"),
     ],
     level: Level::Safe,
     columns: CREATED,
@@ -75,6 +80,7 @@ fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
         "role": given.option("role").unwrap_or("member"),
     });
     put(&mut token, "user_id", given.option("user"));
+    put(&mut token, "name", given.option("name"));
     let body = json!({"token": token});
     let answer = session
         .client

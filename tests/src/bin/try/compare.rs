@@ -70,12 +70,14 @@ fn same_files(story: &Story, disk: &Disk, sums: &Sums) -> Result<()> {
 }
 
 fn is_zero(image: &Path) -> Result<bool> {
+    const CHUNK_LEN: usize = 1 << 20;
+    let zeros = vec![0; CHUNK_LEN];
+    let mut buffer = vec![0; CHUNK_LEN];
     let mut file = File::open(image)?;
-    let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(true),
-            len if buffer[..len].iter().any(|byte| *byte != 0) => return Ok(false),
+            len if buffer[..len] != zeros[..len] => return Ok(false),
             _ => {}
         }
     }

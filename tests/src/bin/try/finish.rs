@@ -24,7 +24,7 @@ pub(crate) fn chapter(
             .refused(&["volume", "delete", volume, "--yes-delete", volume], 5)
     })?;
     story.note(&refusal);
-    ensure!(refusal.contains("(400)"), "the refusal is not a 400");
+    ensure!(refusal.contains("answer 400"), "the refusal is not a 400");
     story.step("delete the snapshot", |story| {
         story
             .cli
