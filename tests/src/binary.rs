@@ -15,7 +15,8 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// The top of the workspace.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_owned()
 }
 
 /// `ashlard` with fault injection.
@@ -41,6 +42,11 @@ pub fn ashlard() -> Result<PathBuf> {
 pub fn ashlar() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     once(&BUILT, || build(&["-p", "ashlar", "--bin", "ashlar"]))
+}
+
+/// cargo: the one that runs us, if one does.
+pub fn cargo() -> std::process::Command {
+    cmd::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Builds with cargo and returns the executable that it names.

@@ -12,6 +12,7 @@
 //! Variables: `ASHLAR_TEST_BIN` (an `ashlard` built with the feature `faults`, instead of building one), `ASHLAR_SEED`
 //! (replays a random test), `ASHLAR_FULL=1` (every case where a sample is the default).
 
+pub mod attached;
 pub mod binary;
 pub mod cli;
 pub mod client;

@@ -86,7 +86,7 @@ fn find_or_install(say: &impl Fn(&str)) -> Result<Qemu> {
     }
     ensure!(rustix::process::geteuid().is_root(), missing());
     say("installing Debian's packages qemu-utils, qemu-block-extra and e2fsprogs");
-    apt(&["update", "-qq"])?;
+    apt_update()?;
     if other_version_is_installed()? {
         say("another qemu-utils is installed: unpacking a matching pair under target/qemu");
         unpack(&binary::workspace().join("target/qemu"))?;
@@ -101,6 +101,11 @@ fn apt(args: &[&str]) -> Result<String> {
     let mut command = cmd::program("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
     Ok(cmd::run_ok(&mut command, APT_DEADLINE)?.stdout)
+}
+
+/// Reads the archive's lists anew.
+pub fn apt_update() -> Result<()> {
+    apt(&["update", "-qq"]).map(|_| ())
 }
 
 /// Installs Debian's packages.

@@ -2,10 +2,11 @@
 //! extend and crash. Seeded and replayable.
 
 use anyhow::{Context as _, ensure};
+use ashlar_tests::attached::Attached;
 use ashlar_tests::client::{Client, id};
 use ashlar_tests::config::Config;
 use ashlar_tests::daemon::Daemon;
-use ashlar_tests::initiator::{Disk, INITIATOR, connector};
+use ashlar_tests::initiator::Disk;
 use ashlar_tests::qemu::{self, Qemu};
 use ashlar_tests::seed::{Seed, say, skipped};
 use ashlar_tests::stamp::{self, BLOCK_LEN, Expected, Stamp};
@@ -239,33 +240,6 @@ impl Oracle<'_> {
             attached.release(&self.client)?;
         }
         Ok(())
-    }
-}
-
-/// A volume attached to this host.
-struct Attached {
-    id: String,
-    disk: Disk,
-}
-
-impl Attached {
-    fn new(client: &Client, qemu: &Qemu, volume_id: &str) -> Result<Self> {
-        let body =
-            json!({"attachment": {"volume_uuid": volume_id, "connector": connector(INITIATOR)}});
-        let attachment =
-            client.post("/attachments", &body)?.expect(200)?.body["attachment"].clone();
-        let disk = Disk::new(qemu, &attachment["connection_info"], INITIATOR)?;
-        Ok(Self {
-            id: id(&attachment)?,
-            disk,
-        })
-    }
-
-    fn release(self, client: &Client) -> Result<()> {
-        client
-            .delete(&format!("/attachments/{}", self.id))?
-            .expect(200)
-            .map(|_| ())
     }
 }
 

@@ -232,6 +232,24 @@ pub(crate) fn end_is_in_the_table(client: &Client, operation: &str) -> Result<St
     Ok(phase)
 }
 
+/// Ends every attachment and every reservation.
+pub(crate) fn let_go(client: &Client) -> Result<()> {
+    for attachment in World::of(client)?.attachments {
+        client
+            .delete(&format!("/attachments/{}", id(&attachment)?))?
+            .expect(200)?;
+    }
+    client.wait_quiet()?;
+    let volumes = World::of(client)?.volumes;
+    for volume in volumes
+        .iter()
+        .filter(|volume| volume["status"] == "attaching")
+    {
+        client.act(&id(volume)?, "os-unreserve", &Value::Null, 202)?;
+    }
+    Ok(())
+}
+
 /// Deletes everything over the API, as its owner would, and sees that nothing stays behind. What is in
 /// `error_deleting` only an administrator may touch: it stays, and so may its bytes.
 pub(crate) fn clean_up(
@@ -239,20 +257,8 @@ pub(crate) fn clean_up(
     client: &Client,
     baseline: &BTreeSet<String>,
 ) -> Result<()> {
-    for attachment in World::of(client)?.attachments {
-        client
-            .delete(&format!("/attachments/{}", id(&attachment)?))?
-            .expect(200)?;
-    }
-    client.wait_quiet()?;
+    let_go(client)?;
     let world = World::of(client)?;
-    for volume in world
-        .volumes
-        .iter()
-        .filter(|volume| volume["status"] == "attaching")
-    {
-        client.act(&id(volume)?, "os-unreserve", &Value::Null, 202)?;
-    }
     let is_stuck = |item: &Value| item["status"] == "error_deleting";
     for snapshot in world.snapshots.iter().filter(|item| !is_stuck(item)) {
         client.destroy("/snapshots", &id(snapshot)?)?;

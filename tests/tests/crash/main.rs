@@ -3,6 +3,7 @@
 //! `ashlard operations`, so that a new operation is in here by being in the table.
 
 mod check;
+mod data;
 mod points;
 mod tour;
 
@@ -10,8 +11,11 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{bail, ensure};
+use ashlar_tests::client::Client;
 use ashlar_tests::config::{Config, Fault};
 use ashlar_tests::daemon::Daemon;
+use ashlar_tests::qemu::Qemu;
+use ashlar_tests::stamp::Expected;
 use ashlar_tests::wait::SOON;
 use ashlar_tests::{Result, pool, table};
 
@@ -58,22 +62,12 @@ fn with_fault(fault: &Fault) -> Config {
     }
 }
 
-fn killed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
     let baseline = pool::names(&daemon.pool_dir())?;
-    match Traveller::new(&client).go(&tour())? {
-        End::Lost => {}
-        End::Finished => bail!("the point never fired: the tour does not reach it"),
-        End::Failed(why) => {
-            // The last answer may have been on its way when the daemon died.
-            let ended = daemon.exited()?;
-            ensure!(
-                ended.is_some(),
-                "the tour went wrong before the point: {why}"
-            );
-        }
-    }
+    let qemu = data::sampled(number);
+    let stamps = travel_to_death(&client, daemon, qemu.as_ref())?;
     let status = daemon.wait_end(SOON)?;
     ensure!(
         status.signal() == Some(SIGKILL),
@@ -83,11 +77,46 @@ fn killed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     let client = daemon.client()?;
     check::all(daemon, &client, &baseline)?;
     check::end_is_in_the_table(&client, &fault.operation)?;
+    check::let_go(&client)?;
+    if let (Some(qemu), Some(stamps)) = (&qemu, &stamps) {
+        data::verify(&client, qemu, stamps)?;
+    }
     check::clean_up(daemon, &client, &baseline)?;
     daemon.stop()
 }
 
-fn failed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+/// The tour until the daemon is gone; with tools at hand, its first volume is stamped.
+fn travel_to_death(
+    client: &Client,
+    daemon: &mut Daemon,
+    qemu: Option<&Qemu>,
+) -> Result<Option<Expected>> {
+    let tour = tour();
+    let (first, rest) = tour.split_at(1);
+    let mut traveller = Traveller::new(client);
+    let mut stamps = None;
+    let mut end = traveller.go(first)?;
+    if let (End::Finished, Some(qemu), Some(volume)) = (&end, qemu, traveller.id("a")) {
+        stamps = data::stamp(client, qemu, volume)?;
+    }
+    if matches!(end, End::Finished) {
+        end = traveller.go(rest)?;
+    }
+    match end {
+        End::Lost => Ok(stamps),
+        End::Finished => bail!("the point never fired: the tour does not reach it"),
+        End::Failed(why) => {
+            // The last answer may have been on its way when the daemon died.
+            ensure!(
+                daemon.exited()?.is_some(),
+                "the tour went wrong before the point: {why}"
+            );
+            Ok(stamps)
+        }
+    }
+}
+
+fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
     let baseline = pool::names(&daemon.pool_dir())?;
@@ -106,7 +135,7 @@ fn failed(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.stop()
 }
 
-fn repeated(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+fn repeated(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
     let baseline = pool::names(&daemon.pool_dir())?;

@@ -42,16 +42,18 @@ pub(crate) fn all(points: &[&'static str], action: &'static str) -> Result<Vec<F
 /// Does `act` at each point, on a daemon of its own.
 pub(crate) fn each(
     faults: &[Fault],
-    act: impl Fn(&Fault, &mut Daemon) -> Result<()> + Sync,
+    act: impl Fn(usize, &Fault, &mut Daemon) -> Result<()> + Sync,
 ) -> Result<()> {
     let start = Instant::now();
-    let queue: Mutex<VecDeque<&Fault>> = Mutex::new(chosen(faults)?);
+    let queue: Mutex<VecDeque<(usize, &Fault)>> = Mutex::new(chosen(faults));
     let failures: Mutex<Vec<String>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some(fault) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
-                    if let Err(error) = one(fault, &act)
+                while let Some((number, fault)) =
+                    queue.lock().ok().and_then(|mut queue| queue.pop_front())
+                {
+                    if let Err(error) = one(number, fault, &act)
                         && let Ok(mut failures) = failures.lock()
                     {
                         failures.push(format!("{}: {error:#}", name(fault)));
@@ -86,22 +88,27 @@ pub(crate) fn each(
     Ok(())
 }
 
-fn one(fault: &Fault, act: impl Fn(&Fault, &mut Daemon) -> Result<()>) -> Result<()> {
+fn one(
+    number: usize,
+    fault: &Fault,
+    act: impl Fn(usize, &Fault, &mut Daemon) -> Result<()>,
+) -> Result<()> {
     let mut daemon = Daemon::prepared(Config::default())?;
-    let done = act(fault, &mut daemon);
+    let done = act(number, fault, &mut daemon);
     done.map_err(|error| error.context(daemon.last_words()))
 }
 
 /// All of them, or those whose name contains `ASHLAR_POINT`, to look at one by hand.
-fn chosen(faults: &[Fault]) -> Result<VecDeque<&Fault>> {
+fn chosen(faults: &[Fault]) -> VecDeque<(usize, &Fault)> {
     let Some(part) = std::env::var_os("ASHLAR_POINT") else {
-        return Ok(faults.iter().collect());
+        return faults.iter().enumerate().collect();
     };
     let part = part.to_string_lossy().into_owned();
-    Ok(faults
+    faults
         .iter()
-        .filter(|fault| name(fault).contains(&part))
-        .collect())
+        .enumerate()
+        .filter(|(_, fault)| name(fault).contains(&part))
+        .collect()
 }
 
 fn name(fault: &Fault) -> String {

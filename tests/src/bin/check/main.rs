@@ -1,1 +1,199 @@
-fn main() {}
+//! `make check` and `make soak`: every part that CI checks, one after the other, each with its time; the last line is
+//! the sum of what the runners themselves counted.
+//!
+//! Output goes to `target/check/PART.log` and is shown when the part failed. All parts run, whatever fails.
+
+mod count;
+mod part;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ashlar_tests::{Result, binary, cmd, qemu};
+
+use crate::count::Count;
+use crate::part::{Part, run, say};
+
+/// What a build of the daemon for the tests needs beside the default.
+const FAULTS: &str = "ashlar-daemon/faults";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let done = match words.next().as_deref() {
+        None => check(),
+        Some("soak") => soak(words.next().as_deref().unwrap_or("1")),
+        Some(other) => Err(anyhow::anyhow!(
+            "`{other}` is neither empty nor `soak HOURS`"
+        )),
+    };
+    match done {
+        Ok(count) => {
+            say(&format!("\n{count}"));
+            if count.failed == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            say(&format!("check: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn check() -> Result<Count> {
+    let start = Instant::now();
+    install();
+    let mut count = Count::default();
+    for part in sources() {
+        count += run(&part)?;
+    }
+    count += run(&licences())?;
+    // The daemon that the black box tests run is built here, once, and by nobody else.
+    let ashlard = binary::build(&[
+        "-p",
+        "ashlar-daemon",
+        "--features",
+        "faults",
+        "--bin",
+        "ashlard",
+    ])?;
+    let kept = ashlard.with_file_name("ashlard-faults");
+    std::fs::copy(&ashlard, &kept).with_context(|| kept.display().to_string())?;
+    let inner = [
+        "test",
+        "--no-fail-fast",
+        "--workspace",
+        "--exclude",
+        "ashlar-tests",
+        "--features",
+        FAULTS,
+    ];
+    count += run(&Part::cargo(
+        "rings 1 and 2: units, edges, PostgreSQL",
+        &inner,
+    ))?;
+    let outer = Part::cargo(
+        "ring 3: the daemon",
+        &["test", "--no-fail-fast", "-p", "ashlar-tests"],
+    );
+    count += run(&outer.env("ASHLAR_TEST_BIN", &kept))?;
+    count += run(
+        &Part::cargo("make try", &["run", "-p", "ashlar-tests", "--bin", "try"]).counts_as_one(),
+    )?;
+    say(&format!(
+        "\nall parts took {:.0} s",
+        start.elapsed().as_secs_f32()
+    ));
+    Ok(count)
+}
+
+/// What reads the sources only.
+fn sources() -> Vec<Part> {
+    let lints = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        FAULTS,
+        "--",
+        "-D",
+        "warnings",
+    ];
+    let docs = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    vec![
+        Part::cargo("format", &["fmt", "--all", "--check"]),
+        Part::cargo("lints", &lints),
+        Part::cargo("docs", &docs).env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"),
+    ]
+}
+
+/// cargo-deny where it is installed. Building it would take longer than all the tests, and what it says of licences
+/// `tidy` says too.
+fn licences() -> Part {
+    let is_there = cmd::run(
+        binary::cargo().args(["deny", "--version"]),
+        Duration::from_secs(20),
+    )
+    .is_ok_and(|ended| ended.status.success());
+    if is_there {
+        Part::cargo(
+            "licences, bans and sources",
+            &["deny", "check", "licenses", "bans", "sources"],
+        )
+    } else {
+        Part::nothing(
+            "licences",
+            "cargo-deny is not installed; ring 3 (tidy) checks them",
+        )
+    }
+}
+
+/// Debian's packages that the tests use. Without root, tests that need them say that they are skipped.
+fn install() {
+    if let Err(error) = qemu::ready(say) {
+        say(&format!("{error:#}"));
+    }
+    let has_postgres = std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|dir| dir.count() > 0);
+    if has_postgres {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        say("PostgreSQL is missing; install it with\n  sudo apt-get install postgresql");
+        return;
+    }
+    say("installing Debian's package postgresql");
+    let installed = qemu::apt_update().and_then(|()| qemu::apt_install(&["postgresql"]));
+    if let Err(error) = installed {
+        say(&format!("{error:#}"));
+    }
+}
+
+/// The random and the killing tests, over and over with new seeds, for so many hours.
+fn soak(hours: &str) -> Result<Count> {
+    let hours: f32 = hours.parse().context("HOURS is not a number")?;
+    let end = Instant::now() + Duration::from_secs_f32(hours * 3600.0);
+    install();
+    let ashlard = binary::build(&[
+        "-p",
+        "ashlar-daemon",
+        "--features",
+        "faults",
+        "--bin",
+        "ashlard",
+    ])?;
+    let kept = ashlard.with_file_name("ashlard-faults");
+    std::fs::copy(&ashlard, &kept)?;
+    let mut count = Count::default();
+    let mut round = 0_u64;
+    let first = u64::from(std::process::id()) << 20;
+    while Instant::now() < end {
+        round += 1;
+        let seed = (first + round).to_string();
+        let args = [
+            "test",
+            "--no-fail-fast",
+            "-p",
+            "ashlar-tests",
+            "--test",
+            "crash",
+            "--test",
+            "oracle",
+            "--test",
+            "concurrency",
+            "--test",
+            "bad_input",
+        ];
+        let part = Part::cargo(&format!("round {round}, ASHLAR_SEED={seed}"), &args);
+        let part = part.env("ASHLAR_TEST_BIN", &kept).env("ASHLAR_SEED", &seed);
+        count += run(&part.env("ASHLAR_FULL", "1"))?;
+    }
+    Ok(count)
+}
