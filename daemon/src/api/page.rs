@@ -19,6 +19,12 @@ pub(super) const LIMIT_MAX: i64 = 1000;
 /// More sort keys than any noun has columns are a mistake.
 const SORT_KEYS_MAX: usize = 16;
 
+/// More conditions than this are a mistake; an engine bounds how many it takes, and would answer with an error.
+const CONDITIONS_MAX: usize = 64;
+
+/// A parameter longer than any name, id or dictionary of pairs is a mistake too.
+const PARAMETER_LEN_MAX: usize = 4096;
+
 /// Parameters that are no filters.
 const RESERVED: &[&str] = &[
     "limit",
@@ -58,7 +64,7 @@ pub(super) struct Wanted {
 impl Listing {
     /// Reads the query.
     pub(super) fn read(&self, call: &Call) -> Result<Wanted, Fault> {
-        reject_nul(call)?;
+        check_parameters(call)?;
         let mut wanted = Wanted {
             request: ListRequest {
                 filters: self.projects(call)?,
@@ -74,6 +80,9 @@ impl Listing {
             if !RESERVED.contains(&key.as_str()) && !self.is_project(call, key) {
                 self.filter(call, key, value, &mut wanted)?;
             }
+        }
+        if wanted.request.filters.len() > CONDITIONS_MAX {
+            return Err(Fault::bad_request("Too many filters."));
         }
         Ok(wanted)
     }
@@ -203,15 +212,19 @@ pub(super) fn fault(noun: &'static str, error: ListError) -> Fault {
     }
 }
 
-/// A parameter with a NUL would be a text that one of the engines refuses.
-fn reject_nul(call: &Call) -> Result<(), Fault> {
-    let has_nul = |text: &str| text.contains('\0');
-    if call
-        .query
-        .iter()
-        .any(|(key, value)| has_nul(key) || has_nul(value))
-    {
-        return Err(Fault::bad_request("A parameter holds a NUL character."));
+/// Refuses what one of the engines would: a NUL, and more or longer parameters than make sense.
+fn check_parameters(call: &Call) -> Result<(), Fault> {
+    for (key, value) in &call.query {
+        if key.contains('\0') || value.contains('\0') {
+            return Err(Fault::bad_request("A parameter holds a NUL character."));
+        }
+        if value.len() > PARAMETER_LEN_MAX {
+            let why = format!(
+                "Parameter {} is longer than {PARAMETER_LEN_MAX} bytes.",
+                shown(key)
+            );
+            return Err(Fault::bad_request(why));
+        }
     }
     Ok(())
 }
@@ -359,6 +372,14 @@ mod tests {
         ] {
             assert_eq!(member(bad), Err(400), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_an_engine_would_refuse_is_refused_before() {
+        assert_eq!(member(&"name=a&".repeat(2000)), Err(400));
+        assert_eq!(member(&format!("name={}", "_".repeat(5000))), Err(400));
+        assert_eq!(member(&format!("sort={}", "name,".repeat(50))), Err(400));
+        assert!(member(&"name=a&".repeat(20)).is_ok());
     }
 
     #[test]

@@ -37,7 +37,10 @@ macro_rules! routes {
 
         /// The router over the table; what is not in it is Cinder's 404 or 405.
         pub(super) fn router(api: Api) -> Router {
-            Router::new()
+            let router = Router::new();
+            #[cfg(test)]
+            let router = router.route("/ashlar/v1/panic", get(tests::panic));
+            router
                 $(.route($path, $method($handler).layer(from_fn_with_state($since, exists_from))))+
                 .fallback(|| async { Fault::no_route() })
                 .method_not_allowed_fallback(|| async { Fault::bad_method() })
@@ -119,4 +122,36 @@ async fn list() -> Response<Body> {
         .map(|route| serde_json::json!({"method": route.method.to_uppercase(), "path": route.path}))
         .collect();
     super::error::ok(&serde_json::json!({"routes": routes}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::auth::AuthMode;
+    use crate::api::tests::fixture::fixture;
+
+    pub(super) async fn panic() -> Response<Body> {
+        panic!("a handler's mistake");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_nothing_more() {
+        let api = fixture(AuthMode::Token).await;
+        let got = api.get("member", "/ashlar/v1/panic").await;
+        assert_eq!(
+            (got.code, got.body["computeFault"]["code"].as_u64()),
+            (500, Some(500))
+        );
+        assert!(!got.message().contains("mistake"));
+        assert_eq!(api.get("member", "/ashlar/v1/whoami").await.code, 200);
+    }
+
+    #[test]
+    fn every_route_is_in_the_table_once() {
+        for (position, route) in ROUTES.iter().enumerate() {
+            let later = &ROUTES[position + 1..];
+            let same = |other: &Route| (other.method, other.path) == (route.method, route.path);
+            assert!(!later.iter().any(same), "{} {}", route.method, route.path);
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl Server {
         self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
     }
 
-    /// Serves until `stop`, then waits for the answers being made, within [`GRACE`].
+    /// Serves until `stop`, then waits for the answers being made, within `GRACE`.
     pub async fn run(self, door: Door, stop: CancellationToken) {
         let serving = Serving {
             door,

@@ -12,11 +12,14 @@ mod copy;
 mod jobs;
 mod layout;
 mod live;
+mod make;
 mod mark;
 mod pace;
 mod pool_file;
+mod probe;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod wipe;
 
 pub use mark::OpenError;
@@ -26,12 +29,12 @@ use super::{
 };
 use crate::model::pool::PoolReport;
 use async_trait::async_trait;
-use copy::Making;
-use jobs::{Job, Jobs, Weight};
-use layout::{Layout, Name, Partial, Place};
-use live::LiveCopy;
+use jobs::{Jobs, Weight};
+use layout::{Layout, Name, Place};
+use make::Origin;
 use mark::Mark;
 use pool_file::PoolFile;
+use probe::{Abilities, probe};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,9 +43,6 @@ use wipe::Wiper;
 
 /// A healthy file system answers statvfs at once; the scheduler does not wait longer for a sick one.
 const STATS_MAX: Duration = Duration::from_secs(5);
-/// One extent, large enough not to be kept inline with the file's metadata.
-static PROBE: [u8; 64 << 10] = [1; 64 << 10];
-
 /// What is done to the bytes of deleted volumes and snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecureDelete {
@@ -82,13 +82,6 @@ pub struct FileConfig {
     pub reflink: Reflink,
 }
 
-/// What the file system under a pool can do, as tried out when it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Abilities {
-    reflink: bool,
-    thick: bool,
-}
-
 /// The driver of one file pool.
 #[derive(Debug)]
 pub struct FileDriver {
@@ -98,12 +91,6 @@ pub struct FileDriver {
     abilities: Abilities,
     jobs: Jobs,
     wiper: Wiper,
-}
-
-/// What a new file is copied from.
-struct Origin {
-    name: Name,
-    live: Option<Arc<dyn LiveWrites>>,
 }
 
 impl FileDriver {
@@ -157,204 +144,6 @@ impl FileDriver {
         DriverError::Unavailable { backend, why }
     }
 
-    /// Whether the object is whole and in place; then its name is on the disk too, even if the call that placed it
-    /// was killed before it saw to that.
-    async fn is_in_place(&self, job: &Job, name: &Name) -> Result<bool, DriverError> {
-        let (layout, name) = (self.layout.clone(), name.clone());
-        job.run(move |_| {
-            let is_there = layout.is_at(&layout.home(&name))?;
-            if is_there {
-                layout.sync(name.home)?;
-            }
-            Ok(is_there)
-        })
-        .await
-    }
-
-    /// Makes a whole file beside; it is not in its place yet. On an error nothing of it is left.
-    async fn make(
-        &self,
-        job: &Job,
-        name: &Name,
-        (len_bytes, thick): (u64, bool),
-        origin: Option<Origin>,
-    ) -> Result<Arc<Making>, DriverError> {
-        let (layout, name) = (self.layout.clone(), name.clone());
-        let (source_name, live) = match origin {
-            Some(origin) => (Some(origin.name), origin.live),
-            None => (None, None),
-        };
-        let (making, source) = job
-            .run(move |stop| {
-                let source = source_name
-                    .map(|source| {
-                        PoolFile::open(&layout.home(&source), &source.text, layout.pool(), false)
-                    })
-                    .transpose()?;
-                layout.unlink(&layout.partial(&name))?;
-                let partial = Partial::at(&layout, &name);
-                let target = PoolFile::create(partial.path(), &name.text, layout.pool())?;
-                if thick {
-                    target.allocate(0..len_bytes, || stop.check())?;
-                }
-                target.set_len_bytes(len_bytes)?;
-                let making = Making {
-                    partial,
-                    target,
-                    len_bytes,
-                    thick,
-                };
-                Ok((Arc::new(making), source.map(Arc::new)))
-            })
-            .await?;
-        let filled = match source {
-            Some(source) => self.fill(job, &making, source, live).await,
-            None => Ok(()),
-        };
-        let to_sync = making.clone();
-        let synced = match filled {
-            Ok(()) => job.run(move |_| to_sync.target.sync_whole()).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = synced {
-            // The last holder unlinks the file, which may take a while: not on an async thread.
-            job.run(move |_| {
-                drop(making);
-                Ok(())
-            })
-            .await?;
-            return Err(error);
-        }
-        Ok(making)
-    }
-
-    async fn fill(
-        &self,
-        job: &Job,
-        making: &Arc<Making>,
-        source: Arc<PoolFile>,
-        live: Option<Arc<dyn LiveWrites>>,
-    ) -> Result<(), DriverError> {
-        // Shared blocks would have to be taken anew when written: no thick volume is made of them.
-        let may_share = self.abilities.reflink && !making.thick;
-        let Some(live) = live else {
-            let making = making.clone();
-            return job
-                .run(move |stop| {
-                    if may_share && making.target.reflink_from(&source)? {
-                        return making.target.set_len_bytes(making.len_bytes);
-                    }
-                    making.copy_all(&source, stop)
-                })
-                .await;
-        };
-        let copy = LiveCopy {
-            making: making.clone(),
-            source,
-            live,
-        };
-        if may_share && copy.reflink(job).await? {
-            let making = making.clone();
-            return job
-                .run(move |_| making.target.set_len_bytes(making.len_bytes))
-                .await;
-        }
-        copy.copy(job).await
-    }
-
-    /// Gives what was made its final name, on the disk. Past this point it is there.
-    async fn place(&self, job: &Job, making: Arc<Making>, name: Name) -> Result<(), DriverError> {
-        let layout = self.layout.clone();
-        job.run(move |stop| {
-            stop.check()?;
-            layout.rename(making.partial.path(), &layout.home(&name))?;
-            making.partial.placed();
-            layout.sync(name.home)?;
-            layout.sync(Place::Partial)
-        })
-        .await
-    }
-
-    /// Like [`FileDriver::place`] over a volume that is there; its old content goes to the trash in the same instant.
-    async fn place_over(
-        &self,
-        job: &Job,
-        making: Arc<Making>,
-        name: Name,
-    ) -> Result<(), DriverError> {
-        let layout = self.layout.clone();
-        let exchanged = job
-            .run(move |stop| {
-                stop.check()?;
-                let is_exchanged = layout.exchange(making.partial.path(), &layout.home(&name))?;
-                if is_exchanged {
-                    making.partial.placed();
-                    layout.rename(making.partial.path(), &layout.replaced(&name))?;
-                    layout.sync(Place::Volumes)?;
-                    layout.sync(Place::Partial)?;
-                    layout.sync(Place::Trash)?;
-                }
-                Ok((!is_exchanged).then_some((making, name)))
-            })
-            .await?;
-        match exchanged {
-            None => Ok(()),
-            Some((making, name)) => {
-                tracing::warn!(
-                    object = name.text,
-                    "file system cannot exchange names; the reverted content is not wiped"
-                );
-                self.place(job, making, name).await
-            }
-        }
-    }
-
-    /// Wipes and removes what an earlier revert took out, and what a crash left half made; whether there was any.
-    async fn wipe_remains(&self, job: &Job, name: &Name) -> Result<bool, DriverError> {
-        let mut had_remains = false;
-        // At most twice: the replaced content, then the half-made file that takes its name.
-        loop {
-            let (layout, wanted) = (self.layout.clone(), name.clone());
-            let path = layout.replaced(name);
-            let is_there = job
-                .run(move |_| {
-                    let path = layout.replaced(&wanted);
-                    Ok(layout.is_at(&path)? || layout.rename(&layout.partial(&wanted), &path)?)
-                })
-                .await?;
-            if !is_there {
-                return Ok(had_remains);
-            }
-            had_remains = true;
-            let file = self.open_in_trash(job, path.clone(), name).await?;
-            if let Some(file) = file {
-                self.wiper.wipe(job, file, 0).await?;
-            }
-            let layout = self.layout.clone();
-            job.run(move |_| {
-                layout.unlink(&path)?;
-                layout.sync(Place::Partial)?;
-                layout.sync(Place::Trash)
-            })
-            .await?;
-        }
-    }
-
-    async fn open_in_trash(
-        &self,
-        job: &Job,
-        path: PathBuf,
-        name: &Name,
-    ) -> Result<Option<PoolFile>, DriverError> {
-        let (pool, text) = (self.layout.pool().clone(), name.text.clone());
-        job.run(move |_| match PoolFile::open(&path, &text, &pool, true) {
-            Ok(file) => Ok(Some(file)),
-            Err(DriverError::Absent { .. }) => Ok(None),
-            Err(error) => Err(error),
-        })
-        .await
-    }
-
     fn report(&self, total_bytes: u64, free_bytes: u64) -> PoolReport {
         let capabilities = BTreeMap::from([
             (
@@ -391,31 +180,6 @@ impl FileDriver {
 /// As Cinder's drivers spell it.
 fn spelled(is_so: bool) -> &'static str {
     if is_so { "True" } else { "False" }
-}
-
-/// Tries out what the file system can do, on two files of its own.
-fn probe(layout: &Layout) -> Result<Abilities, DriverError> {
-    let make = |text: &str| {
-        let name = Name {
-            text: text.to_owned(),
-            home: Place::Partial,
-        };
-        layout.unlink(&layout.partial(&name))?;
-        let partial = Partial::at(layout, &name);
-        let file = PoolFile::create(partial.path(), text, layout.pool())?;
-        Ok::<_, DriverError>((partial, file))
-    };
-    let (_one_partial, one) = make("probe-1")?;
-    let (_other_partial, other) = make("probe-2")?;
-    one.write_at(&PROBE, 0)?;
-    let reflink = other.reflink_from(&one)?;
-    let probe_bytes = PROBE.len() as u64;
-    let thick = match one.allocate(probe_bytes..2 * probe_bytes, || Ok(())) {
-        Ok(()) => true,
-        Err(DriverError::Unsupported { .. }) => false,
-        Err(error) => return Err(error),
-    };
-    Ok(Abilities { reflink, thick })
 }
 
 #[async_trait]

@@ -135,11 +135,16 @@ async fn check(job: &Job) -> Result<Outcome, Error> {
         .await
         .map_err(unreadable)?;
     let specs = volume_type.map(|one| one.extra_specs).unwrap_or_default();
-    let request = schedule::Request::extend(
-        growth,
-        specs,
-        placed(&volume).unwrap_or_default().to_owned(),
-    );
+    let pool = placed(&volume).unwrap_or_default().to_owned();
+    let mut request = schedule::Request::extend(growth, specs, pool);
+    let was = job
+        .input
+        .volume
+        .as_ref()
+        .and_then(|subject| subject.was.as_deref());
+    if was == Some(VolumeStatus::InUse.as_str()) {
+        request = request.while_attached();
+    }
     let placement = schedule::place(&request, &pools);
     match placement.winner {
         Some(_) => Outcome::nothing(),

@@ -6,8 +6,7 @@ use crate::model::caller::Caller;
 use crate::model::id::SnapshotId;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Time;
-use crate::store::json::map_text;
-use crate::store::{Batch, snapshots};
+use crate::store::{Batch, Sql, StoreError, snapshots};
 
 /// What is asked; `None` leaves as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,22 +24,24 @@ pub async fn begin(
     id: SnapshotId,
     request: Request,
 ) -> Result<Snapshot, Error> {
-    let mut snapshot = visible_snapshot(ctx, caller, id).await?;
-    snapshot.name = request.name.unwrap_or(snapshot.name);
-    snapshot.description = request.description.unwrap_or(snapshot.description);
+    visible_snapshot(ctx, caller, id).await?;
     let now = Time::now();
     let mut batch = Batch::new();
-    batch.add(
-        snapshots::UPDATE,
-        vec![
-            id.to_string().into(),
-            snapshot.name.clone().into(),
-            snapshot.description.clone().into(),
-            map_text(&snapshot.metadata).into(),
-            now.as_str().into(),
-        ],
-    );
-    ctx.store.write(batch).await.map_err(unwritable)?;
-    snapshot.updated_at = Some(now);
-    Ok(snapshot)
+    let mut set = |sql: Sql, text: Option<String>| {
+        let values = vec![id.to_string().into(), text.into(), now.as_str().into()];
+        batch.guard("snapshot", sql, values);
+    };
+    if let Some(name) = request.name {
+        set(snapshots::SET_NAME, name);
+    }
+    if let Some(description) = request.description {
+        set(snapshots::SET_DESCRIPTION, description);
+    }
+    match ctx.store.write(batch).await {
+        Ok(()) => {}
+        // It went away meanwhile; the look below says so.
+        Err(StoreError::Conflict { .. }) => {}
+        Err(error) => return Err(unwritable(error)),
+    }
+    visible_snapshot(ctx, caller, id).await
 }

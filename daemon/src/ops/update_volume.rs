@@ -8,7 +8,7 @@ use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::store::json::map_text;
-use crate::store::{Batch, volumes};
+use crate::store::{Batch, Sql, StoreError, Value, volumes};
 use std::collections::BTreeMap;
 
 /// What is asked; `None` leaves as it is.
@@ -29,7 +29,7 @@ pub async fn begin(
     id: VolumeId,
     request: Request,
 ) -> Result<Volume, Error> {
-    let mut volume = visible_volume(ctx, caller, id).await?;
+    let volume = visible_volume(ctx, caller, id).await?;
     if matches!(
         volume.status,
         VolumeStatus::Maintenance | VolumeStatus::Uploading
@@ -41,22 +41,27 @@ pub async fn begin(
             ),
         }));
     }
-    volume.name = request.name.unwrap_or(volume.name);
-    volume.description = request.description.unwrap_or(volume.description);
-    volume.metadata = request.metadata.unwrap_or(volume.metadata);
+    // Only what is asked is written: a change of the name never takes back another client's of the metadata.
     let now = Time::now();
     let mut batch = Batch::new();
-    batch.add(
-        volumes::UPDATE,
-        vec![
-            id.to_string().into(),
-            volume.name.clone().into(),
-            volume.description.clone().into(),
-            map_text(&volume.metadata).into(),
-            now.as_str().into(),
-        ],
-    );
-    ctx.store.write(batch).await.map_err(unwritable)?;
-    volume.updated_at = Some(now);
-    Ok(volume)
+    let mut set = |sql: Sql, value: Value| {
+        let values = vec![id.to_string().into(), value, now.as_str().into()];
+        batch.guard("volume", sql, values);
+    };
+    if let Some(name) = request.name {
+        set(volumes::SET_NAME, name.into());
+    }
+    if let Some(description) = request.description {
+        set(volumes::SET_DESCRIPTION, description.into());
+    }
+    if let Some(metadata) = request.metadata {
+        set(volumes::REPLACE_METADATA, map_text(&metadata).into());
+    }
+    match ctx.store.write(batch).await {
+        Ok(()) => {}
+        // It went away meanwhile; the look below says so.
+        Err(StoreError::Conflict { .. }) => {}
+        Err(error) => return Err(unwritable(error)),
+    }
+    visible_volume(ctx, caller, id).await
 }

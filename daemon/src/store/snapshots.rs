@@ -43,10 +43,16 @@ pub const INSERT: Sql = Sql {
            metadata, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 };
 
-/// Parameters: id, name, description, metadata, updated_at.
-pub const UPDATE: Sql = Sql {
-    name: "snapshots.update",
-    text: "UPDATE snapshots SET name = $2, description = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+/// Parameters: id, name, updated_at.
+pub const SET_NAME: Sql = Sql {
+    name: "snapshots.set_name",
+    text: "UPDATE snapshots SET name = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, description, updated_at.
+pub const SET_DESCRIPTION: Sql = Sql {
+    name: "snapshots.set_description",
+    text: "UPDATE snapshots SET description = $2, updated_at = $3 WHERE id = $1",
 };
 
 /// Parameters: id, metadata as looked at, metadata as it is to be, updated_at. A guard: nobody changed it meanwhile.
@@ -86,7 +92,8 @@ pub const HAS_ROOM: Sql = Sql {
 pub(super) const ALL: &[Sql] = &[
     GET,
     INSERT,
-    UPDATE,
+    SET_NAME,
+    SET_DESCRIPTION,
     SET_METADATA,
     DELETE,
     IS_NEWEST,

@@ -52,10 +52,22 @@ pub const INSERT: Sql = Sql {
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 };
 
-/// Parameters: id, name, description, metadata, updated_at.
-pub const UPDATE: Sql = Sql {
-    name: "volumes.update",
-    text: "UPDATE volumes SET name = $2, description = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+/// Parameters: id, name, updated_at.
+pub const SET_NAME: Sql = Sql {
+    name: "volumes.set_name",
+    text: "UPDATE volumes SET name = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, description, updated_at.
+pub const SET_DESCRIPTION: Sql = Sql {
+    name: "volumes.set_description",
+    text: "UPDATE volumes SET description = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, metadata, updated_at. In place of whatever there is.
+pub const REPLACE_METADATA: Sql = Sql {
+    name: "volumes.replace_metadata",
+    text: "UPDATE volumes SET metadata = $2, updated_at = $3 WHERE id = $1",
 };
 
 /// Parameters: id, metadata as looked at, metadata as it is to be, updated_at. A guard: nobody changed it meanwhile.
@@ -105,8 +117,10 @@ pub const HAS_SIZE: Sql = Sql {
 pub(super) const ALL: &[Sql] = &[
     GET,
     INSERT,
-    UPDATE,
+    SET_NAME,
+    SET_DESCRIPTION,
     SET_METADATA,
+    REPLACE_METADATA,
     SET_HOST,
     SET_SIZE,
     DELETE,

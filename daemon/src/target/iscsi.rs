@@ -5,8 +5,8 @@
 //! In reading order: [`serve`] (the process), [`registry`] (exports and sessions) and [`table`]
 //! (what persists of them), [`control`], [`wire`] and [`client`] (the socket between the two),
 //! [`login`] with [`chap`], [`text`] and [`negotiate`] (who gets in), [`session`] (commands and
-//! their data), [`scsi`] on a [`lun`] with its [`backing`] and [`live`] writes. [`pdu`] and [`frame`]
-//! are pure; [`limits`] holds every bound.
+//! their data), [`scsi`] on a [`lun`] with its [`backing`] and [`live`] writes. [`pdu`],
+//! [`response`] and [`frame`] are pure; [`limits`] holds every bound.
 //!
 //! What it is not: no multiple connections a session, no error recovery above level 0, no iSER.
 //! A host recovers from a lost connection or a restarted target by logging in again.
@@ -23,6 +23,7 @@ pub mod lun;
 pub mod negotiate;
 pub mod pdu;
 pub mod registry;
+pub mod response;
 pub mod scsi;
 pub mod serve;
 pub mod session;

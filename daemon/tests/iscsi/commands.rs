@@ -108,92 +108,90 @@ fn names_are_stable_and_two_volumes_differ() {
     );
 }
 
+fn surplus_immediate_data(host: &mut Initiator) {
+    let head = host.command_head(&rw16(0x8a, 0, 1), 0, 512);
+    host.send(head, &[0; 4096]);
+}
+
+fn immediate_data_on_a_read(host: &mut Initiator) {
+    let head = host.command_head(&rw16(0x88, 0, 1), 512, 0);
+    host.send(head, &[0; 512]);
+}
+
+fn a_data_segment_of_16_mib(host: &mut Initiator) {
+    let mut head = host.command_head(&rw16(0x8a, 0, 1), 0, 512);
+    head[5..8].copy_from_slice(&[0xff; 3]);
+    host.send_raw(&head, &[]);
+}
+
+fn an_additional_header_beyond_its_space(host: &mut Initiator) {
+    let mut head = host.command_head(&rw16(0x88, 0, 1), 512, 0);
+    head[4] = 2;
+    host.send_raw(&head, &[0xff; 8]);
+}
+
+fn an_opcode_of_the_target(host: &mut Initiator) {
+    let mut head = [0; 48];
+    head[0] = 0x21;
+    host.send(head, &[]);
+}
+
+fn a_login(host: &mut Initiator) {
+    let mut head = [0; 48];
+    head[0] = 0x43;
+    host.send(head, &[]);
+}
+
+fn a_command_number_left_out(host: &mut Initiator) {
+    host.cmd_sn += 1;
+    host.start(&[0; 6], 0, &[]);
+}
+
+/// The header of a Data-Out that answers the R2T of a write of two blocks.
+fn asked_for(host: &mut Initiator) -> [u8; 48] {
+    let head = host.command_head(&rw16(0x8a, 0, 2), 0, 1024);
+    host.send(head, &[]);
+    let r2t = host.receive().unwrap();
+    let mut data = [0; 48];
+    data[0] = 0x05;
+    data[1] = 0x80;
+    data[16..24].copy_from_slice(&r2t.head[16..24]);
+    data
+}
+
+fn data_beyond_what_was_asked_for(host: &mut Initiator) {
+    let data = asked_for(host);
+    host.send(data, &[0; 2048]);
+}
+
+fn data_at_another_offset(host: &mut Initiator) {
+    let mut data = asked_for(host);
+    data[43] = 0xff;
+    host.send(data, &[0; 512]);
+}
+
 #[test]
 fn pdus_that_break_the_rules_end_their_connection_and_nothing_else() {
     let rig = Rig::start();
     let volume = rig.volume(MIB);
     let mut other = rig.host_at(&volume, 9);
-    type Bad<'a> = (&'a str, Box<dyn Fn(&mut Initiator)>);
-    let cases: Vec<Bad<'_>> = vec![
-        (
-            "surplus immediate data",
-            Box::new(|host| {
-                let head = host.command_head(&rw16(0x8a, 0, 1), 0, 512);
-                host.send(head, &[0; 4096]);
-            }),
-        ),
-        (
-            "immediate data on a read",
-            Box::new(|host| {
-                let head = host.command_head(&rw16(0x88, 0, 1), 512, 0);
-                host.send(head, &[0; 512]);
-            }),
-        ),
-        (
-            "a data segment of 16 MiB",
-            Box::new(|host| {
-                let mut head = host.command_head(&rw16(0x8a, 0, 1), 0, 512);
-                head[5..8].copy_from_slice(&[0xff; 3]);
-                host.send_raw(&head, &[]);
-            }),
-        ),
+    type Bad = fn(&mut Initiator);
+    let cases: [(&str, Bad); 9] = [
+        ("surplus immediate data", surplus_immediate_data),
+        ("immediate data on a read", immediate_data_on_a_read),
+        ("a data segment of 16 MiB", a_data_segment_of_16_mib),
         (
             "an additional header beyond its space",
-            Box::new(|host| {
-                let mut head = host.command_head(&rw16(0x88, 0, 1), 512, 0);
-                head[4] = 2;
-                host.send_raw(&head, &[0xff; 8]);
-            }),
+            an_additional_header_beyond_its_space,
         ),
-        (
-            "an opcode of the target",
-            Box::new(|host| {
-                let mut head = [0; 48];
-                head[0] = 0x21;
-                host.send(head, &[]);
-            }),
-        ),
-        (
-            "a login",
-            Box::new(|host| {
-                let mut head = [0; 48];
-                head[0] = 0x43;
-                host.send(head, &[]);
-            }),
-        ),
-        (
-            "a command number left out",
-            Box::new(|host| {
-                host.cmd_sn += 1;
-                host.start(&[0; 6], 0, &[]);
-            }),
-        ),
+        ("an opcode of the target", an_opcode_of_the_target),
+        ("a login", a_login),
+        ("a command number left out", a_command_number_left_out),
         (
             "data beyond what was asked for",
-            Box::new(|host| {
-                let head = host.command_head(&rw16(0x8a, 0, 2), 0, 1024);
-                host.send(head, &[]);
-                let r2t = host.receive().unwrap();
-                let mut data = [0; 48];
-                data[0] = 0x05;
-                data[1] = 0x80;
-                data[16..24].copy_from_slice(&r2t.head[16..24]);
-                host.send(data, &[0; 2048]);
-            }),
+            data_beyond_what_was_asked_for,
         ),
-        (
-            "data at another offset",
-            Box::new(|host| {
-                let head = host.command_head(&rw16(0x8a, 0, 2), 0, 1024);
-                host.send(head, &[]);
-                let r2t = host.receive().unwrap();
-                let mut data = [0; 48];
-                data[0] = 0x05;
-                data[16..24].copy_from_slice(&r2t.head[16..24]);
-                data[43] = 0xff;
-                host.send(data, &[0; 512]);
-            }),
-        ),
+        ("data at another offset", data_at_another_offset),
     ];
     for (what, bad) in cases {
         let mut host = rig.host(&volume);

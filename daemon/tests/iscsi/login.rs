@@ -48,122 +48,105 @@ fn the_right_secret_gets_in() {
     assert_eq!(host.read(0, 1).data, vec![0; 512]);
 }
 
-#[test]
-fn no_way_round_chap() {
-    let rig = Rig::start();
-    let volume = rig.volume(1 << 20);
-    let chap = || with(&volume, "AuthMethod", "CHAP");
-    let proof = || {
-        vec![
-            ("CHAP_N", USER),
-            ("CHAP_R", "0x00112233445566778899aabbccddeeff"),
-        ]
-    };
-    let attempts: Vec<(&str, Vec<Step<'_>>, u16)> = vec![
+type Attempt<'a> = (&'a str, Vec<Step<'a>>, u16);
+
+/// Ways that leave the security stage out.
+fn skipping(volume: &Volume) -> Vec<Attempt<'_>> {
+    let method = |method| with(volume, "AuthMethod", method);
+    vec![
         (
-            "the security stage skipped",
-            vec![(0x87, names(&volume))],
+            "the stage skipped",
+            vec![(0x87, names(volume))],
             AUTHENTICATION,
         ),
         (
             "skipped, staying",
-            vec![(0x04, names(&volume))],
+            vec![(0x04, names(volume))],
             AUTHENTICATION,
         ),
         (
             "no method, full feature",
-            vec![(0x83, names(&volume))],
+            vec![(0x83, names(volume))],
             AUTHENTICATION,
         ),
         (
             "no method, operational",
-            vec![(0x81, names(&volume))],
+            vec![(0x81, names(volume))],
             AUTHENTICATION,
         ),
-        (
-            "None",
-            vec![(0x83, with(&volume, "AuthMethod", "None"))],
-            AUTHENTICATION,
-        ),
-        (
-            "an empty method",
-            vec![(0x83, with(&volume, "AuthMethod", ""))],
-            AUTHENTICATION,
-        ),
+        ("None", vec![(0x83, method("None"))], AUTHENTICATION),
+        ("an empty method", vec![(0x83, method(""))], AUTHENTICATION),
         (
             "unknown methods",
-            vec![(0x81, with(&volume, "AuthMethod", "KRB5,SRP"))],
+            vec![(0x81, method("KRB5,SRP"))],
             AUTHENTICATION,
         ),
-        (
-            "full feature at once",
-            vec![(0x8f, names(&volume))],
-            INVALID,
-        ),
-        (
-            "a stage that does not exist",
-            vec![(0x88, names(&volume))],
-            INVALID,
-        ),
+        ("full feature at once", vec![(0x8f, names(volume))], INVALID),
+        ("no such stage", vec![(0x88, names(volume))], INVALID),
         (
             "the next stage unasked",
-            vec![(0x81, chap()), (0x87, vec![])],
+            vec![(0x81, method("CHAP")), (0x87, vec![])],
             INVALID,
         ),
         (
             "leaving before CHAP_A",
-            vec![(0x00, chap()), (0x83, vec![])],
+            vec![(0x00, method("CHAP")), (0x83, vec![])],
             AUTHENTICATION,
         ),
+    ]
+}
+
+/// Ways that begin CHAP and do not end it.
+fn cheating(volume: &Volume) -> Vec<Attempt<'_>> {
+    let begin = || (0x00, with(volume, "AuthMethod", "CHAP"));
+    let ask = || (0x00, vec![("CHAP_A", "5")]);
+    let proof = |response| (0x83, vec![("CHAP_N", USER), ("CHAP_R", response)]);
+    let wrong = "0x00112233445566778899aabbccddeeff";
+    let renamed = (0x00, vec![("InitiatorName", OTHER_HOST)]);
+    let again = (0x00, vec![("AuthMethod", "None")]);
+    let unknown = (0x00, vec![("CHAP_A", "6,8")]);
+    let leave = (0x83, vec![]);
+    vec![
         (
             "leaving before the answer",
-            vec![
-                (0x00, chap()),
-                (0x00, vec![("CHAP_A", "5")]),
-                (0x83, vec![]),
-            ],
+            vec![begin(), ask(), leave],
             AUTHENTICATION,
         ),
         (
             "an answer unasked",
-            vec![(0x00, chap()), (0x83, proof())],
+            vec![begin(), proof(wrong)],
             AUTHENTICATION,
         ),
         (
             "a wrong answer",
-            vec![
-                (0x00, chap()),
-                (0x00, vec![("CHAP_A", "5")]),
-                (0x83, proof()),
-            ],
+            vec![begin(), ask(), proof(wrong)],
             AUTHENTICATION,
         ),
         (
             "an empty answer",
-            vec![
-                (0x00, chap()),
-                (0x00, vec![("CHAP_A", "5")]),
-                (0x83, vec![("CHAP_N", USER), ("CHAP_R", "0x")]),
-            ],
+            vec![begin(), ask(), proof("0x")],
+            AUTHENTICATION,
+        ),
+        (
+            "an answer that is no number",
+            vec![begin(), ask(), proof("zz")],
             AUTHENTICATION,
         ),
         (
             "an unknown algorithm",
-            vec![(0x00, chap()), (0x00, vec![("CHAP_A", "6,8")])],
+            vec![begin(), unknown],
             AUTHENTICATION,
         ),
-        (
-            "another name half way",
-            vec![(0x00, chap()), (0x00, vec![("InitiatorName", OTHER_HOST)])],
-            INVALID,
-        ),
-        (
-            "the method twice",
-            vec![(0x00, chap()), (0x00, vec![("AuthMethod", "None")])],
-            INVALID,
-        ),
-    ];
-    for (what, steps, status) in &attempts {
+        ("another name half way", vec![begin(), renamed], INVALID),
+        ("the method twice", vec![begin(), again], INVALID),
+    ]
+}
+
+#[test]
+fn no_way_round_chap() {
+    let rig = Rig::start();
+    let volume = rig.volume(1 << 20);
+    for (what, steps, status) in skipping(&volume).iter().chain(&cheating(&volume)) {
         assert_eq!(refusal(&rig, steps), Some(*status), "{what}");
     }
     let stranger = [("InitiatorName", OTHER_HOST), ("TargetName", &volume.iqn)];

@@ -2,7 +2,7 @@
 //! its test says that it is skipped, and why.
 
 use crate::rig::{Rig, SECRET, USER, Volume};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,14 @@ const QEMU: &str = "iqn.2008-11.org.linux-kvm";
 const PASSES_MIN: usize = 159;
 /// A test of the suite that takes longer hangs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+fn say(text: &str) {
+    let _unheard = writeln!(std::io::stderr(), "{text}");
+}
+
+fn skipped(test: &str, why: &str) {
+    say(&format!("skipped: iscsi {test}: {why}"));
+}
 
 /// Runs a program to its end, or kills it at the deadline: its status and what it printed.
 #[expect(
@@ -79,13 +87,13 @@ fn qemu_copies_a_disk_in_and_finds_it_equal() {
     rig.allow(&volume, QEMU, SECRET, false);
     let url = url(&rig, &volume);
     match run("qemu-img", &["info", &url], limit) {
-        None => return eprintln!("skipped: qemu-img is not installed"),
+        None => return skipped("qemu", "qemu-img is not installed"),
         Some((_, text))
             if ["Unknown protocol", "Unable to load module"]
                 .iter()
                 .any(|words| text.contains(words)) =>
         {
-            return eprintln!("skipped: qemu-img has no iSCSI (package qemu-block-extra)");
+            return skipped("qemu", "qemu-img has no iSCSI (package qemu-block-extra)");
         }
         Some((code, text)) => assert_eq!(code, Some(0), "{text}"),
     }
@@ -161,7 +169,10 @@ fn conform(test: &str, url: &str) -> Verdict {
 #[test]
 fn libiscsis_suite_passes_where_tgtd_does() {
     let Some((_, list)) = run("iscsi-test-cu", &["-l"], TEST_TIMEOUT) else {
-        return eprintln!("skipped: iscsi-test-cu is not installed (package libiscsi-bin)");
+        return skipped(
+            "libiscsi",
+            "iscsi-test-cu is not installed (package libiscsi-bin)",
+        );
     };
     let rig = Rig::start();
     let volume = rig.volume(128 * MIB);
@@ -191,10 +202,10 @@ fn libiscsis_suite_passes_where_tgtd_does() {
         .map(|(name, _)| name)
         .collect();
     let (passes, skips) = (count(Verdict::Pass), count(Verdict::Skip));
-    eprintln!(
+    say(&format!(
         "{} tests: {passes} pass, {skips} skip, fail {failed:?}",
         tests.len()
-    );
+    ));
     assert_eq!(count(Verdict::Hang), 0);
     assert!(passes >= PASSES_MIN, "{passes} passes, failed: {failed:?}");
 }

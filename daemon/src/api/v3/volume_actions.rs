@@ -61,18 +61,24 @@ fn new_size(said: &Object<'_>) -> Result<Gib, Fault> {
 
 pub(in crate::api) async fn act(State(api): State<Api>, call: Call) -> Answer {
     let body = call.json()?;
-    let (name, _) = body::action(&body)?;
-    let Some((name, since)) = ACTIONS.iter().find(|(known, _)| *known == name) else {
-        return Err(Fault::no_such_action(&shown(name)));
-    };
-    if !call.version.at_least(*since) {
-        return Err(Fault::no_route());
-    }
+    let name = chosen(&call, &body)?;
     let id = call.id("Volume")?;
-    match *name {
+    match name {
         "os-attach" | "os-detach" | "os-reserve" | "os-unreserve" | "os-begin_detaching"
         | "os-roll_detaching" => hold(&api, &call, id, name, &body).await,
         _ => change(&api, &call, id, name, &body).await,
+    }
+}
+
+/// The action that the body names, if it is one at the requested version.
+fn chosen(call: &Call, body: &Map<String, Value>) -> Result<&'static str, Fault> {
+    let (asked, _) = body::action(body)?;
+    let known = ACTIONS.iter().find(|(name, _)| *name == asked);
+    let (name, since) = known.ok_or_else(|| Fault::no_such_action(&shown(asked)))?;
+    if call.version.at_least(*since) {
+        Ok(name)
+    } else {
+        Err(Fault::no_route())
     }
 }
 

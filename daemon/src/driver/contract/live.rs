@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 /// What a target does for its volume: holds and notes its hosts' writes.
@@ -15,8 +16,11 @@ struct TestTarget {
     pause: Mutex<Option<OwnedRwLockWriteGuard<()>>>,
     dirty: Mutex<Option<BTreeSet<u64>>>,
     breaks_pause: AtomicBool,
-    /// Blocks that nobody writes, but that are called dirty: a copy of them does no harm.
     pauses: AtomicU64,
+    /// How many writes came so far, how many may come, and whether any will.
+    count: AtomicU64,
+    allowed: AtomicU64,
+    has_writer: AtomicBool,
 }
 
 impl TestTarget {
@@ -26,6 +30,19 @@ impl TestTarget {
             dirty.insert(block);
         }
         subject.write(volume, &[(block, stamp)]);
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns once some more blocks were written, but not all, so that the driver finds the volume changed by each
+    /// of its calls, and a write that it loses is not made good by the next.
+    async fn let_writes_come(&self) {
+        let wanted = self.count.load(Ordering::SeqCst) + 3;
+        self.allowed.fetch_max(wanted, Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.has_writer.load(Ordering::SeqCst) && self.count.load(Ordering::SeqCst) < wanted {
+            assert!(Instant::now() < deadline, "the writer is stuck");
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -38,8 +55,14 @@ impl LiveWrites for TestTarget {
     }
 
     async fn dirty(&self) -> Result<Vec<(u64, u64)>, LiveWritesLost> {
-        let mut dirty = self.dirty.lock().unwrap();
-        let blocks = dirty.as_mut().map(std::mem::take).unwrap_or_default();
+        let blocks = {
+            let mut dirty = self.dirty.lock().unwrap();
+            dirty.as_mut().map(std::mem::take).unwrap_or_default()
+        };
+        let is_paused = self.pause.lock().unwrap().is_some();
+        if !is_paused {
+            self.let_writes_come().await;
+        }
         Ok(blocks
             .into_iter()
             .map(|block| (block * 4096, 4096))
@@ -48,6 +71,7 @@ impl LiveWrites for TestTarget {
 
     async fn pause(&self, _max_ms: u64) -> Result<(), LiveWritesLost> {
         self.pauses.fetch_add(1, Ordering::SeqCst);
+        self.let_writes_come().await;
         let guard = self.gate.clone().write_owned().await;
         *self.pause.lock().unwrap() = Some(guard);
         Ok(())
@@ -97,19 +121,18 @@ impl LiveWrites for Cancelling {
 const BLOCKS: [u64; 7] = [0, 40, 41, 50_000, 100_000, 200_000, 262_143];
 
 /// Writes 1, 2, 3, ... each to the next block of [`BLOCKS`], one after the other, until told to stop.
-async fn keep_writing<S: Subject>(
-    subject: Arc<S>,
-    target: Arc<TestTarget>,
-    volume: VolumeRef,
-    is_over: Arc<AtomicBool>,
-    count: Arc<AtomicU64>,
-) {
+async fn keep_writing<S: Subject>(subject: Arc<S>, target: Arc<TestTarget>, volume: VolumeRef) {
     for (stamp, block) in (1..).zip(BLOCKS.into_iter().cycle()) {
-        if is_over.load(Ordering::SeqCst) {
+        while stamp > target.allowed.load(Ordering::SeqCst) {
+            if !target.has_writer.load(Ordering::SeqCst) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        if !target.has_writer.load(Ordering::SeqCst) {
             return;
         }
         target.write(&*subject, &volume, block, stamp).await;
-        count.store(stamp, Ordering::SeqCst);
         tokio::task::yield_now().await;
     }
 }
@@ -131,21 +154,20 @@ pub(crate) async fn a_copy_under_writes_is_of_one_instant<S: Subject>(subject: S
         .create(&origin, &Source::Empty, &Work::default())
         .await
         .unwrap();
-    let (is_over, count) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    target.has_writer.store(true, Ordering::SeqCst);
     let writer = tokio::spawn(keep_writing(
         subject.clone(),
         target.clone(),
         origin.clone(),
-        is_over.clone(),
-        count.clone(),
     ));
     let mut last = 0;
-    for _ in 0..6 {
+    for round in 0..6 {
+        // First only between the driver's calls, then all the time.
+        if round == 3 {
+            target.allowed.store(u64::MAX, Ordering::SeqCst);
+        }
         let (snapshot, clone) = (snapshot_of(&origin), volume(1));
-        let before = count.load(Ordering::SeqCst);
+        let before = target.count.load(Ordering::SeqCst);
         let live: Arc<dyn LiveWrites> = target.clone();
         driver
             .snapshot(&origin, &snapshot, Some(live.clone()), &Work::default())
@@ -166,7 +188,7 @@ pub(crate) async fn a_copy_under_writes_is_of_one_instant<S: Subject>(subject: S
             driver.remove(&object).await.unwrap();
         }
     }
-    is_over.store(true, Ordering::SeqCst);
+    target.has_writer.store(false, Ordering::SeqCst);
     writer.await.unwrap();
     assert_eq!(target.pauses.load(Ordering::SeqCst), 12);
     assert!(target.dirty.lock().unwrap().is_none(), "tracking was ended");

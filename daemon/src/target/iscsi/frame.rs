@@ -2,7 +2,8 @@
 //! is given bytes and gives PDUs, so that a fuzzer reaches all of it. A length is checked against
 //! its limit before anything waits or allocates for it.
 
-use super::pdu::{BHS_LEN, Bhs, PduError, RawPdu, Response};
+use super::pdu::{BHS_LEN, Bhs, PduError, RawPdu};
+use super::response::Response;
 use bytes::{Bytes, BytesMut};
 
 /// Which digests are in force in both directions.
@@ -111,7 +112,8 @@ pub fn put(response: Response, digests: Digests, headers: &mut BytesMut, chunks:
 #[cfg(test)]
 mod tests {
     use super::{Digests, Framing, Taken, put, take};
-    use crate::target::iscsi::pdu::{DataAt, PduError, Residual, Response, decode};
+    use crate::target::iscsi::pdu::{PduError, decode};
+    use crate::target::iscsi::response::{DataAt, Residual, Response};
     use bytes::{Bytes, BytesMut};
     use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
@@ -193,6 +195,19 @@ mod tests {
             proptest::prop_assert!(!matches!(
                 take(&mut bytes, framing(true, true)), Ok(Taken::Pdu(_))
             ));
+        }
+    }
+
+    #[test]
+    fn digests_are_the_rfcs() {
+        // RFC 7143 appendix A.4: 32 bytes of zeros, of ones, and 0 to 31.
+        let up: Vec<u8> = (0..32).collect();
+        for (bytes, digest) in [
+            (vec![0; 32], [0xaa, 0x36, 0x91, 0x8a]),
+            (vec![0xff; 32], [0x43, 0xab, 0xa8, 0x62]),
+            (up, [0x4e, 0x79, 0xdd, 0x46]),
+        ] {
+            assert!(super::digest_matches(&bytes, &digest));
         }
     }
 

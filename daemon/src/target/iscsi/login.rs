@@ -13,7 +13,8 @@
 use super::chap::{Algorithm, Challenge, from_text, to_hex};
 use super::limits::{LOGIN_ROUNDS_MAX, TEXT_LEN_MAX};
 use super::negotiate::{Parameters, declare_segment_len};
-use super::pdu::{LoginAnswer, LoginRequest, Response};
+use super::pdu::LoginRequest;
+use super::response::{LoginAnswer, Response};
 use super::text::{Pairs, Writer};
 use crate::target::Chap;
 use std::sync::Arc;

@@ -13,8 +13,9 @@ use crate::target::iscsi::limits::{
     SESSION_BUFFER_LEN_MAX,
 };
 use crate::target::iscsi::login::{Admission, Directory, Kind, Login, Step};
-use crate::target::iscsi::pdu::{LoginRequest, Request, Response, decode};
+use crate::target::iscsi::pdu::{LoginRequest, Request, decode};
 use crate::target::iscsi::registry::Registry;
+use crate::target::iscsi::response::Response;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -5,7 +5,8 @@
 use super::inbound::Inbound;
 use super::outbound::{Encoder, Window};
 use crate::target::iscsi::limits::PEER_TIMEOUT;
-use crate::target::iscsi::pdu::{Envelope, NO_TAG, Request, Response, decode};
+use crate::target::iscsi::pdu::{Envelope, NO_TAG, Request, decode};
+use crate::target::iscsi::response::Response;
 use crate::target::iscsi::text::{Pairs, Writer};
 use bytes::Bytes;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 
 use crate::target::iscsi::frame::{Digests, put};
 use crate::target::iscsi::limits::{LAST_WORDS_TIMEOUT, QUEUE_DEPTH};
-use crate::target::iscsi::pdu::{DataAt, Residual, Response, StatSn};
+use crate::target::iscsi::response::{DataAt, Residual, Response, StatSn};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io::{self, IoSlice};
 use std::sync::Arc;

@@ -10,10 +10,9 @@ use super::inbound::Inbound;
 use super::outbound::{Body, Hold, Outbound};
 use crate::target::iscsi::limits::{IDLE_PING_AFTER, PEER_TIMEOUT, TICK};
 use crate::target::iscsi::negotiate::Parameters;
-use crate::target::iscsi::pdu::{
-    BHS_LEN, Envelope, NO_TAG, PduError, RawPdu, Request, Response, decode,
-};
+use crate::target::iscsi::pdu::{BHS_LEN, Envelope, NO_TAG, PduError, RawPdu, Request, decode};
 use crate::target::iscsi::registry::Registry;
+use crate::target::iscsi::response::Response;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::io;
