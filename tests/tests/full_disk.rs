@@ -95,7 +95,10 @@ fn fill_up(path: &std::path::Path) -> Result<()> {
             Ok(len) if len > 0 => written += len,
             _ => chunk.truncate(chunk.len() / 2),
         }
-        ensure!(written >> 20 <= usize::try_from(DISK_MIB)?, "the small disk is not there");
+        ensure!(
+            written >> 20 <= usize::try_from(DISK_MIB)?,
+            "the small disk is not there"
+        );
     }
     Ok(())
 }
