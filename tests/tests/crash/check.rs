@@ -74,7 +74,13 @@ fn no_transient_status(world: &World, rows: &[Row]) -> Result<()> {
 /// The status of a volume is what its attachments make it (cinder-v3.md 2.4).
 fn statuses_fit_attachments(world: &World) -> Result<()> {
     let mut strongest: BTreeMap<&str, usize> = BTreeMap::new();
-    const ORDER: &[&str] = &["reserved", "detaching", "attaching", "attached"];
+    const ORDER: &[&str] = &[
+        "reserved",
+        "detaching",
+        "attaching",
+        "attached",
+        "error_detaching",
+    ];
     for attachment in &world.attachments {
         let volume = attachment["volume_id"].as_str().unwrap_or_default();
         let status = attachment["status"].as_str().unwrap_or_default();
@@ -87,7 +93,8 @@ fn statuses_fit_attachments(world: &World) -> Result<()> {
         let status = volume["status"].as_str().unwrap_or_default();
         let rank = volume["id"].as_str().and_then(|id| strongest.get(id));
         let fits = match rank.map(|rank| ORDER[*rank]) {
-            Some("attached") => ["in-use", "detaching"].contains(&status),
+            // A failed detach: the host may still be there, so nobody else may have it.
+            Some("attached" | "error_detaching") => ["in-use", "detaching"].contains(&status),
             Some("reserved") => status == "reserved" || status == "attaching",
             Some(other) => status == other || status == "in-use",
             // Held by the legacy os-reserve, which has no attachment row.
