@@ -50,6 +50,14 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
     let attachment = new_attachment(&volume, request);
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateAttachment, &attachment.id);
     beginning.makes_attachment(&attachment);
+    let meanwhile = match &connector {
+        None => VolumeStatus::Reserved,
+        Some(_) => VolumeStatus::Attaching,
+    };
+    // A volume that others have in use stays so.
+    let shown = (!shares).then_some(meanwhile);
+    beginning.moves_volume_from(&volume, &from(shares), shown);
+    // After the status, so that a volume in use is refused as such.
     if !shares {
         beginning.rule(
             attachments::IS_ONLY_HOLDER,
@@ -63,25 +71,11 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
             }),
         );
     }
-    let from = from(shares);
     match connector {
         None => {
-            // A volume that others have in use stays so.
-            let shown = if shares {
-                None
-            } else {
-                Some(VolumeStatus::Reserved)
-            };
-            beginning.moves_volume_from(&volume, &from, shown);
             beginning.commit_at_once(Batch::new()).await?;
         }
         Some(connector) => {
-            let shown = if shares {
-                None
-            } else {
-                Some(VolumeStatus::Attaching)
-            };
-            beginning.moves_volume_from(&volume, &from, shown);
             connect::intends(
                 &mut beginning,
                 volume.id,
