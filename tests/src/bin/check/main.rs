@@ -15,9 +15,6 @@ use ashlar_tests::{Result, binary, cmd, qemu};
 use crate::count::Count;
 use crate::part::{Part, run, say};
 
-/// What a build of the daemon for the tests needs beside the default.
-const FAULTS: &str = "ashlar-daemon/faults";
-
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let done = match words.next().as_deref() {
@@ -52,37 +49,27 @@ fn check() -> Result<Count> {
     }
     count += run(&licences())?;
     // The daemon that the black box tests run is built here, once, and by nobody else.
-    let ashlard = binary::build(&[
-        "-p",
-        "ashlar-daemon",
-        "--features",
-        "faults",
-        "--bin",
-        "ashlard",
-    ])?;
+    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
     let kept = ashlard.with_file_name("ashlard-faults");
     std::fs::copy(&ashlard, &kept).with_context(|| kept.display().to_string())?;
-    let inner = [
+    let test = [
         "test",
         "--no-fail-fast",
         "--workspace",
-        "--exclude",
-        "ashlar-tests",
         "--features",
-        FAULTS,
+        binary::FAULTS,
     ];
+    let inner = [&test, ["--lib", "--bins"].as_slice()].concat();
     count += run(&Part::cargo(
         "rings 1 and 2: units, edges, PostgreSQL",
         &inner,
     ))?;
-    let outer = Part::cargo(
-        "ring 3: the daemon",
-        &["test", "--no-fail-fast", "-p", "ashlar-tests"],
-    );
-    count += run(&outer.env("ASHLAR_TEST_BIN", &kept))?;
-    count += run(
-        &Part::cargo("make try", &["run", "-p", "ashlar-tests", "--bin", "try"]).counts_as_one(),
-    )?;
+    let examples = [&test, ["--doc"].as_slice()].concat();
+    count += run(&Part::cargo("examples in the docs", &examples))?;
+    let outer = [&test, ["--test", "*"].as_slice()].concat();
+    count += run(&Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept))?;
+    let story = Part::cargo("make try", &["run", "--bin", "try"]);
+    count += run(&story.counts_as_one())?;
     say(&format!(
         "\nall parts took {:.0} s",
         start.elapsed().as_secs_f32()
@@ -97,7 +84,7 @@ fn sources() -> Vec<Part> {
         "--workspace",
         "--all-targets",
         "--features",
-        FAULTS,
+        binary::FAULTS,
         "--",
         "-D",
         "warnings",
@@ -161,14 +148,7 @@ fn soak(hours: &str) -> Result<Count> {
     let hours: f32 = hours.parse().context("HOURS is not a number")?;
     let end = Instant::now() + Duration::from_secs_f32(hours * 3600.0);
     install();
-    let ashlard = binary::build(&[
-        "-p",
-        "ashlar-daemon",
-        "--features",
-        "faults",
-        "--bin",
-        "ashlard",
-    ])?;
+    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
     let kept = ashlard.with_file_name("ashlard-faults");
     std::fs::copy(&ashlard, &kept)?;
     let mut count = Count::default();
@@ -180,8 +160,9 @@ fn soak(hours: &str) -> Result<Count> {
         let args = [
             "test",
             "--no-fail-fast",
-            "-p",
-            "ashlar-tests",
+            "--workspace",
+            "--features",
+            binary::FAULTS,
             "--test",
             "crash",
             "--test",
