@@ -105,6 +105,10 @@ impl Worker {
         if places.available_permits() == 0 {
             return;
         }
+        // Asked before the queue is read: an operation that ends between the two is in what was read, as it was before
+        // its end, and must not be taken up from there a second time. Only this loop takes, so what is in neither is
+        // as it was read. Whoever ends rings, and the queue is read again.
+        let under_way = self.taken().clone();
         // Those under way are among the oldest, so as many again are enough to fill every place.
         let room = i64::try_from(2 * queue.at_once).unwrap_or(i64::MAX);
         let found = match operations::live(&self.ctx.store, &queue.name, room).await {
@@ -116,7 +120,7 @@ impl Worker {
             }
         };
         for operation in found {
-            if self.taken().contains(&operation.id) {
+            if under_way.contains(&operation.id) {
                 continue;
             }
             let Ok(place) = Arc::clone(places).try_acquire_owned() else {
