@@ -1,7 +1,7 @@
 //! Random requests from several clients, against an oracle of statuses and quotas. The driver is the fake one: what is
 //! under test is who wins.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use ashlar_tests::client::{Client, id};
 use ashlar_tests::config::Config;
 use ashlar_tests::seed::{Seed, sample_or_full};
@@ -230,10 +230,12 @@ fn settled_state_is_sound(client: &Client) -> Result<()> {
     for (noun, items) in [("volume", &volumes), ("snapshot", &snapshots)] {
         let transient = table::transient(&rows, noun);
         for item in items {
-            ensure!(
-                !transient.contains(item["status"].as_str().unwrap_or_default()),
-                "{item}"
-            );
+            let is_over = !transient.contains(item["status"].as_str().unwrap_or_default());
+            if !is_over {
+                let path = format!("/operations?object_id={}", id(item)?);
+                let journal = client.ashlar(reqwest::Method::GET, &path, None)?.text;
+                bail!("no operation is live, yet {item}\nits operations: {journal}");
+            }
         }
     }
     let path = format!("/os-quota-sets/{}?usage=true", client.project);

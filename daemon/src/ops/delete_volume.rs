@@ -69,6 +69,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
         vec![id.to_string().into()],
         Error::Refused(Refusal::Attached { id: id.to_string() }),
     );
+    beginning.needs_size_as_read(&volume);
     let removed: &[Snapshot] = if cascade { &dependants } else { &[] };
     if cascade {
         takes_snapshots(&mut beginning, &volume, removed);
