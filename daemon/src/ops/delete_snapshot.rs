@@ -22,7 +22,7 @@ pub const PLAN: Plan = Plan {
             name: "wipe",
             run: |job| Box::pin(wipe(job)),
             undo: None,
-            can_cancel: true,
+            can_cancel: false, // What is overwritten in part is no snapshot any more.
         },
         Step {
             name: "remove",
