@@ -106,19 +106,9 @@ pub(super) enum Left {
 /// queue other than those in `quick`.
 pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[String]) -> Left {
     let id = operation.id;
-    let (Some(plan), Ok(input)) = (
-        super::plan(operation.verb),
-        serde_json::from_str::<Input>(&operation.input),
-    ) else {
-        tracing::error!(operation = %id, verb = operation.verb.as_str(), "this version cannot read the operation; it is left as it is");
+    let Some((mut job, plan)) = read(ctx, operation) else {
+        tracing::error!(operation = %id, "this version cannot read the operation; it is left as it is");
         return Left::Unread;
-    };
-    let cursor = u64::try_from(operation.bytes_done).unwrap_or(0);
-    let mut job = Job {
-        ctx,
-        operation,
-        input,
-        work: Work::resuming(cursor),
     };
     let stopped = if job.operation.phase == Phase::Undoing {
         undo(&mut job, plan).await
@@ -132,6 +122,22 @@ pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[Stri
             Left::Unrecorded
         }
     }
+}
+
+/// The operation's job and plan; `None` unless both of its possible ends can be made of its row, so that none is
+/// begun that could never be recorded as over.
+fn read(ctx: Arc<Ctx>, operation: Operation) -> Option<(Job, &'static Plan)> {
+    let plan = super::plan(operation.verb)?;
+    let input = serde_json::from_str::<Input>(&operation.input).ok()?;
+    let cursor = u64::try_from(operation.bytes_done).unwrap_or(0);
+    let job = Job {
+        ctx,
+        operation,
+        input,
+        work: Work::resuming(cursor),
+    };
+    let is_whole = (plan.done)(&job).is_ok() && (plan.failed)(&job).is_ok();
+    is_whole.then_some((job, plan))
 }
 
 async fn run(job: &mut Job, plan: &Plan, quick: &[String]) -> Result<(), Unrecorded> {
