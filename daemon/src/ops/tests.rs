@@ -3,3 +3,4 @@
 
 mod cancel;
 mod fixture;
+mod quota;
