@@ -414,6 +414,30 @@ mod wiping {
     }
 
     #[tokio::test]
+    async fn wiping_remains_does_not_move_the_cursor_of_the_object() {
+        let files = Files::open(tempfile::tempdir().unwrap(), |config| {
+            config.wipe_bytes_per_s = 1;
+        });
+        let volume = a_volume(&files, &[(0, 1), (10, 2)]).await;
+        // What a revert took out, its wipe cut off by a crash.
+        let name = Name::of_volume(volume.id);
+        let other = a_volume(&files, &[(0, 8), (10_000, 9), (20_000, 9)]).await;
+        let remains = files.layout().replaced(&name);
+        fs::rename(files.layout().home(&Name::of_volume(other.id)), &remains).unwrap();
+        let (driver, work) = (files.driver.clone(), Work::default());
+        let (wiped, object) = (work.clone(), contract::of(&volume));
+        let wipe = tokio::spawn(async move { driver.wipe(&object, &wiped).await });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while stamp_at(&remains, 10_000) != 0 {
+            assert!(Instant::now() < deadline, "two blocks take no time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        work.cancel();
+        assert!(matches!(wipe.await.unwrap(), Err(DriverError::Cancelled)));
+        assert_eq!(work.progress().0, 0, "nothing of the volume is wiped yet");
+    }
+
+    #[tokio::test]
     async fn what_a_revert_replaces_is_wiped() {
         let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
         let volume = a_volume(&files, &[(0, 1)]).await;
