@@ -29,7 +29,7 @@ use super::{
 };
 use crate::model::pool::PoolReport;
 use async_trait::async_trait;
-use jobs::{Jobs, Weight};
+use jobs::{Job, Jobs, Weight};
 use layout::{Layout, Name, Place};
 use make::Origin;
 use mark::Mark;
@@ -139,6 +139,24 @@ impl FileDriver {
         Err(self.unavailable(why))
     }
 
+    /// Claims `object` for one call. Not when another directory lies at the pool's path by now: there nothing of ours
+    /// would be found, and a deletion would be taken for done.
+    async fn begin(&self, object: &str, weight: Weight, work: &Work) -> Result<Job, DriverError> {
+        let job = self.jobs.begin(object, weight, work).await?;
+        let mark = self.mark.clone();
+        if job.run(move |_| Ok(mark.is_in_place())).await? {
+            return Ok(job);
+        }
+        Err(self.replaced_directory())
+    }
+
+    fn replaced_directory(&self) -> DriverError {
+        let directory = self.config.directory.display();
+        self.unavailable(format!(
+            "{directory} is not the directory that was opened; is its file system mounted?"
+        ))
+    }
+
     fn unavailable(&self, why: String) -> DriverError {
         let backend = self.config.backend.clone();
         DriverError::Unavailable { backend, why }
@@ -200,9 +218,7 @@ impl Driver for FileDriver {
             Ok(Ok(Some(Err(error)))) => {
                 Err(self.unavailable(format!("statvfs of {directory} failed: {error}")))
             }
-            Ok(Ok(None)) => Err(self.unavailable(format!(
-                "{directory} is not the directory that was opened; is its file system mounted?"
-            ))),
+            Ok(Ok(None)) => Err(self.replaced_directory()),
             Ok(Err(error)) => Err(self.unavailable(format!("its thread ended early: {error}"))),
             Err(_) => {
                 let waited_s = STATS_MAX.as_secs();
@@ -234,7 +250,7 @@ impl Driver for FileDriver {
             Some(_) => Weight::Bulk,
             None => Weight::Light,
         };
-        let job = self.jobs.begin(&name.text, weight, work).await?;
+        let job = self.begin(&name.text, weight, work).await?;
         if self.is_in_place(&job, &name).await? {
             return Ok(Done::AlreadySo);
         }
@@ -248,7 +264,6 @@ impl Driver for FileDriver {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
@@ -281,7 +296,7 @@ impl Driver for FileDriver {
     ) -> Result<Done, DriverError> {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_snapshot(snapshot.id);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         if self.is_in_place(&job, &name).await? {
             return Ok(Done::AlreadySo);
         }
@@ -303,7 +318,7 @@ impl Driver for FileDriver {
     ) -> Result<Done, DriverError> {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         if !self.is_in_place(&job, &name).await? {
             let pool = self.config.pool.clone();
             return Err(DriverError::Absent {
@@ -313,7 +328,7 @@ impl Driver for FileDriver {
         }
         let wipes = self.config.secure_delete == SecureDelete::Zero;
         if wipes {
-            self.wipe_remains(&job, &name).await?;
+            self.wipe_remains(&job.quiet(), &name).await?;
         }
         let origin = Origin {
             name: Name::of_snapshot(snapshot.id),
@@ -336,7 +351,7 @@ impl Driver for FileDriver {
             return Ok(Done::AlreadySo);
         }
         let name = Name::of(object);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         let (layout, moved) = (self.layout.clone(), name.clone());
         job.run(move |_| {
             if layout.rename(&layout.home(&moved), &layout.trash(&moved))? {
@@ -346,7 +361,7 @@ impl Driver for FileDriver {
             Ok(())
         })
         .await?;
-        let had_remains = self.wipe_remains(&job, &name).await?;
+        let had_remains = self.wipe_remains(&job.quiet(), &name).await?;
         let was_wiped = match self
             .open_in_trash(&job, self.layout.trash(&name), &name)
             .await?
@@ -360,7 +375,6 @@ impl Driver for FileDriver {
     async fn remove(&self, object: &ObjectRef) -> Result<Done, DriverError> {
         let name = Name::of(object);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
@@ -388,7 +402,6 @@ impl Driver for FileDriver {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
@@ -401,11 +414,15 @@ impl Driver for FileDriver {
     }
 
     async fn objects(&self) -> Result<Vec<String>, DriverError> {
-        let layout = self.layout.clone();
-        let listed = tokio::task::spawn_blocking(move || layout.objects()).await;
-        listed.unwrap_or_else(|error| {
-            Err(self.unavailable(format!("its thread ended early: {error}")))
-        })
+        let (layout, mark) = (self.layout.clone(), self.mark.clone());
+        let listed = tokio::task::spawn_blocking(move || {
+            mark.is_in_place().then(|| layout.objects()).transpose()
+        });
+        match listed.await {
+            Ok(Ok(names)) => names.ok_or_else(|| self.replaced_directory()),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(self.unavailable(format!("its thread ended early: {error}"))),
+        }
     }
 }
 

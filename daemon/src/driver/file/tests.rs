@@ -261,7 +261,7 @@ async fn no_room_leaves_nothing_and_says_so() {
 
     let mut volume = a_volume(&files, &[(3, 3)]).await;
     volume.thick = true;
-    volume.size_gib = crate::model::size::Gib::new(16_000).unwrap();
+    volume.size_gib = crate::model::size::Gib::new(1_000_000).unwrap();
     let answer = files.driver.extend(&volume).await;
     assert!(
         matches!(answer, Err(DriverError::NoSpace { .. })),
@@ -295,6 +295,7 @@ async fn a_second_daemon_and_another_pool_are_refused() {
 #[tokio::test]
 async fn a_directory_that_vanished_is_not_available() {
     let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let volume = a_volume(&files, &[(0, 1)]).await;
     let pool = files.directory.path().join("pool");
     fs::rename(&pool, files.directory.path().join("away")).unwrap();
     let answer = files.driver.stats().await;
@@ -302,6 +303,20 @@ async fn a_directory_that_vanished_is_not_available() {
         matches!(answer, Err(DriverError::Unavailable { .. })),
         "{answer:?}"
     );
+    // What lies there instead, say the mount point below, knows nothing of the volume: it is not gone.
+    for place in ["volumes", "snapshots", "partial", "trash"] {
+        fs::create_dir_all(pool.join(place)).unwrap();
+    }
+    let object = contract::of(&volume);
+    let wiped = files.driver.wipe(&object, &Work::default()).await;
+    let removed = files.driver.remove(&object).await;
+    for answer in [wiped, removed] {
+        assert!(
+            matches!(answer, Err(DriverError::Unavailable { .. })),
+            "{answer:?}"
+        );
+    }
+    files.driver.objects().await.unwrap_err();
 }
 
 #[tokio::test]
