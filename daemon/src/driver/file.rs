@@ -70,6 +70,8 @@ pub struct FileConfig {
     pub pool: String,
     /// Where the files lie; made when missing.
     pub directory: PathBuf,
+    /// The file, on another file system if need be, that remembers which pool lies there.
+    pub memory: PathBuf,
     /// What deletion does to the bytes.
     pub secure_delete: SecureDelete,
     /// How fast wiping may write, all wipes of the pool together; 0 means no limit.
@@ -96,7 +98,7 @@ pub struct FileDriver {
 impl FileDriver {
     /// Takes the directory for this process, making what is missing. Blocks; called once at start.
     pub fn open(config: FileConfig) -> Result<Self, OpenError> {
-        let mark = Mark::take(&config.directory)?;
+        let mark = Mark::take(&config.directory, &config.memory)?;
         let pool: Arc<str> = Arc::from(config.pool.as_str());
         let unusable = |doing, source| OpenError::Io {
             doing,

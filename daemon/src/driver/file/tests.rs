@@ -12,6 +12,7 @@ fn config(directory: &std::path::Path) -> FileConfig {
         backend: "file".to_owned(),
         pool: "pool".to_owned(),
         directory: directory.join("pool"),
+        memory: directory.join("pool.id"),
         secure_delete: SecureDelete::Zero,
         wipe_bytes_per_s: 0,
         reserved_percentage: 0,
@@ -163,6 +164,7 @@ fn reflink_directory() -> Option<tempfile::TempDir> {
         };
         let probed = FileConfig {
             directory: directory.path().join("probe"),
+            memory: directory.path().join("probe.id"),
             reflink: Reflink::WhenPossible,
             ..config(directory.path())
         };
