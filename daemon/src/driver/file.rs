@@ -29,7 +29,7 @@ use super::{
 };
 use crate::model::pool::PoolReport;
 use async_trait::async_trait;
-use jobs::{Job, Jobs, Weight};
+use jobs::{Job, Jobs, Stop, Weight};
 use layout::{Layout, Name, Place};
 use make::Origin;
 use mark::Mark;
@@ -272,19 +272,7 @@ impl Driver for FileDriver {
         let (wanted_bytes, thick) = (volume.size_gib.bytes(), volume.thick);
         job.run(move |stop| {
             let file = PoolFile::open(&layout.home(&name), &name.text, layout.pool(), true)?;
-            let len_bytes = file.len_bytes()?;
-            if len_bytes >= wanted_bytes {
-                file.sync_whole()?;
-                return Ok(Done::AlreadySo);
-            }
-            if thick && let Err(error) = file.allocate(len_bytes..wanted_bytes, || stop.check()) {
-                // Gives back the blocks beyond the end.
-                file.set_len_bytes(len_bytes)?;
-                return Err(error);
-            }
-            file.set_len_bytes(wanted_bytes)?;
-            file.sync_whole()?;
-            Ok(Done::Changed)
+            grow(&file, wanted_bytes, thick, stop)
         })
         .await
     }
@@ -426,6 +414,23 @@ impl Driver for FileDriver {
             Err(error) => Err(self.unavailable(format!("its thread ended early: {error}"))),
         }
     }
+}
+
+/// Makes a file as long as wanted, on the disk; never shorter.
+fn grow(file: &PoolFile, wanted_bytes: u64, thick: bool, stop: &Stop) -> Result<Done, DriverError> {
+    let len_bytes = file.len_bytes()?;
+    if len_bytes >= wanted_bytes {
+        file.sync_whole()?;
+        return Ok(Done::AlreadySo);
+    }
+    if thick && let Err(error) = file.allocate(len_bytes..wanted_bytes, || stop.check()) {
+        // Gives back the blocks beyond the end.
+        file.set_len_bytes(len_bytes)?;
+        return Err(error);
+    }
+    file.set_len_bytes(wanted_bytes)?;
+    file.sync_whole()?;
+    Ok(Done::Changed)
 }
 
 fn changed(is_changed: bool) -> Done {
