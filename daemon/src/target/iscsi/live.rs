@@ -145,16 +145,16 @@ impl Live {
         timeout(limit, wait).await.map_err(|_| LiveError::Slow)
     }
 
-    /// Starts a new generation of passes and waits for the old one to end.
+    /// Starts a new generation of passes and waits for the old one to end; and first for the one before, which is
+    /// still there when an earlier call ran out of time.
     async fn turn_over(&self) -> Result<(), LiveError> {
-        let old = {
+        let idle = |state: &State| state.passes[1 - state.generation] == 0;
+        self.wait(DRAIN_TIMEOUT, idle).await?;
+        {
             let mut state = self.lock();
-            let old = state.generation;
-            state.generation = 1 - old;
-            old
-        };
-        self.wait(DRAIN_TIMEOUT, |state| state.passes[old] == 0)
-            .await
+            state.generation = 1 - state.generation;
+        }
+        self.wait(DRAIN_TIMEOUT, idle).await
     }
 
     /// Begins to note writes for `owner`; whatever it noted before is forgotten.
@@ -408,6 +408,25 @@ mod tests {
         live.release(1);
         assert!(live.try_enter().is_some());
         live.track(2).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_outlasted_one_wait_is_waited_for_by_the_next() {
+        let live = Arc::new(Live::default());
+        // Begun before anything was tracked, and stuck in a slow disk.
+        let unnoted = live.enter().await;
+        assert_eq!(live.track(1).await, Err(LiveError::Slow));
+        live.release(1);
+        assert_eq!(live.track(2).await, Err(LiveError::Slow));
+        drop(unnoted);
+        live.track(2).await.unwrap();
+        // Noted, and stuck.
+        let noted = live.enter().await;
+        noted.mark(0, 1);
+        assert_eq!(live.dirty(2).await, Err(LiveError::Slow));
+        assert_eq!(live.dirty(2).await, Err(LiveError::Slow));
+        drop(noted);
+        assert_eq!(live.dirty(2).await, Ok(vec![(0, GRANULE)]));
     }
 
     #[tokio::test]
