@@ -3,7 +3,8 @@
 //! proved is still in the table.
 //!
 //! Every change is first persisted, then in force, then (where it ends sessions) drained; a crash in
-//! between ends all sessions anyway, and the caller, unanswered, repeats.
+//! between ends all sessions anyway, and the caller, unanswered, repeats. Changes are made one after the
+//! other, but drained beside each other: a volume whose disk hangs holds up no other.
 
 mod admission;
 
@@ -150,7 +151,7 @@ impl Registry {
 
     /// Makes a volume reachable, or changes what is served for it.
     pub async fn export(&self, wanted: ExportRecord) -> Result<Done, ChangeError> {
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(wanted.volume_id);
         let (known, served, count) = {
             let state = self.lock();
@@ -209,12 +210,13 @@ impl Registry {
                 }
             }
         };
+        drop(change);
         self.drain(ended).await.map(|()| Done::Changed)
     }
 
     /// Takes a volume's export away and ends its sessions.
     pub async fn unexport(&self, volume_id: Uuid) -> Result<Done, ChangeError> {
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(volume_id);
         let known = self.record(volume_id).is_some();
         if known {
@@ -227,6 +229,7 @@ impl Registry {
             // Also those of an earlier call that ran out of time.
             state.end(|session| session.target == iqn)
         };
+        drop(change);
         self.drain(ended).await?;
         Ok(if known {
             Done::Changed
@@ -243,7 +246,7 @@ impl Registry {
     ) -> Result<Done, ChangeError> {
         access.initiator = access.initiator.to_lowercase();
         check_access(&access).map_err(ChangeError::Invalid)?;
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let record = self.record(volume_id).ok_or(ChangeError::NotExported)?;
         let place = record
             .access
@@ -266,40 +269,43 @@ impl Registry {
             .access
             .retain(|known| known.initiator != access.initiator);
         changed.access.push(access.clone());
-        self.replace(changed, |session| {
+        let ended = self.replace(changed, |session| {
             ends && session.initiator == access.initiator
-        })
-        .await
+        });
+        let ended = ended.await?;
+        drop(change);
+        self.drain(ended).await.map(|()| Done::Changed)
     }
 
     /// Shuts an initiator out and ends its sessions.
     pub async fn deny(&self, volume_id: Uuid, initiator: &str) -> Result<Done, ChangeError> {
         let initiator = initiator.to_lowercase();
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(volume_id);
         let record = self.record(volume_id);
         let has = |access: &AccessRecord| access.initiator == initiator;
-        match record {
+        let (ended, done) = match record {
             Some(mut record) if record.access.iter().any(has) => {
                 record.access.retain(|access| !has(access));
-                self.replace(record, |session| session.initiator == initiator)
-                    .await
+                let of = |session: &Session| session.initiator == initiator;
+                (self.replace(record, of).await?, Done::Changed)
             }
             _ => {
                 let of =
                     |session: &Session| session.target == iqn && session.initiator == initiator;
-                let ended = self.lock().end(of);
-                self.drain(ended).await?;
-                Ok(Done::AlreadySo)
+                (self.lock().end(of), Done::AlreadySo)
             }
-        }
+        };
+        drop(change);
+        self.drain(ended).await.map(|()| done)
     }
 
+    /// Puts another access list in force; answers the sessions that it ends.
     async fn replace(
         &self,
         record: ExportRecord,
         ends: impl Fn(&Session) -> bool,
-    ) -> Result<Done, ChangeError> {
+    ) -> Result<Vec<Arc<Session>>, ChangeError> {
         let iqn = self.iqn(record.volume_id);
         let saved = record.clone();
         self.save(move |exports| put(exports, saved)).await?;
@@ -321,7 +327,7 @@ impl Registry {
             }
             state.end(|session| session.target == iqn && ends(session))
         };
-        self.drain(ended).await.map(|()| Done::Changed)
+        Ok(ended)
     }
 
     /// Serves a volume at a greater length. Already so when it is that long, or not exported.
