@@ -4,6 +4,7 @@
 //! `qemu-utils`. Where another `qemu-utils` is installed than the archive offers (backports), a matching pair is
 //! unpacked under `target/qemu`, and what is installed is left alone.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -37,16 +38,27 @@ impl Qemu {
         self.tool("qemu-io")
     }
 
+    /// What a program that looks for qemu in its path must be started with to find these tools.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let Some(root) = &self.root else {
+            return Vec::new();
+        };
+        let mut path = root.join("usr/bin").into_os_string();
+        path.push(":");
+        path.push(cmd::search_path());
+        let mut environment = vec![("PATH", path)];
+        environment
+            .extend(modules(root).map(|modules| ("QEMU_MODULE_DIR", modules.into_os_string())));
+        environment
+    }
+
     fn tool(&self, name: &str) -> Command {
         let Some(root) = &self.root else {
             return cmd::program(name);
         };
         let mut command = cmd::program(root.join("usr/bin").join(name));
-        if let Ok(entries) = std::fs::read_dir(root.join("usr/lib")) {
-            let modules = entries.flatten().map(|entry| entry.path().join("qemu"));
-            for path in modules.filter(|path| path.is_dir()) {
-                command.env("QEMU_MODULE_DIR", path);
-            }
+        if let Some(modules) = modules(root) {
+            command.env("QEMU_MODULE_DIR", modules);
         }
         command
     }
@@ -59,6 +71,15 @@ impl Qemu {
         cmd::run(&mut command, PROBE_DEADLINE)
             .is_ok_and(|ended| ended.stderr.contains("iSCSI") && !knows_not(&ended.stderr))
     }
+}
+
+/// Where an unpacked qemu has its modules.
+fn modules(root: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(root.join("usr/lib")).ok()?;
+    entries
+        .flatten()
+        .map(|entry| entry.path().join("qemu"))
+        .find(|path| path.is_dir())
 }
 
 fn knows_not(stderr: &str) -> bool {

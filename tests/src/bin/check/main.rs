@@ -67,7 +67,15 @@ fn check() -> Result<Count> {
     let examples = [&test, ["--doc"].as_slice()].concat();
     count += run(&Part::cargo("examples in the docs", &examples))?;
     let outer = [&test, ["--test", "*"].as_slice()].concat();
-    count += run(&Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept))?;
+    let mut outer = Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept);
+    // The target's own tests take qemu from the path; a pair that was unpacked is put there.
+    for (name, value) in qemu::ready(say)
+        .map(|qemu| qemu.environment())
+        .unwrap_or_default()
+    {
+        outer = outer.env(name, value);
+    }
+    count += run(&outer)?;
     let story = Part::cargo("make try", &["run", "--bin", "try"]);
     count += run(&story.counts_as_one())?;
     say(&format!(
@@ -129,16 +137,27 @@ fn install() {
         say(&format!("{error:#}"));
     }
     let has_postgres = std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|dir| dir.count() > 0);
-    if has_postgres {
+    let wanted = [
+        ("postgresql", has_postgres),
+        ("libiscsi-bin", cmd::find("iscsi-test-cu").is_ok()),
+    ];
+    let missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|(_, is_there)| !is_there)
+        .map(|(name, _)| name)
+        .collect();
+    if missing.is_empty() {
         return;
     }
+    let names = missing.join(" ");
     if !rustix::process::geteuid().is_root() {
-        say("PostgreSQL is missing; install it with\n  sudo apt-get install postgresql");
+        say(&format!(
+            "tests will be skipped; install what they need with\n  sudo apt-get install {names}"
+        ));
         return;
     }
-    say("installing Debian's package postgresql");
-    let installed = qemu::apt_update().and_then(|()| qemu::apt_install(&["postgresql"]));
-    if let Err(error) = installed {
+    say(&format!("installing Debian's packages {names}"));
+    if let Err(error) = qemu::apt_update().and_then(|()| qemu::apt_install(&missing)) {
         say(&format!("{error:#}"));
     }
 }
