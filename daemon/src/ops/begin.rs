@@ -238,8 +238,13 @@ impl<'a> Beginning<'a> {
     }
 
     /// Keeps an object that is neither moved nor read from changing, without a look at its status.
-    pub(super) fn shares_volume(&mut self, volume: &Volume) {
-        self.claim(Noun::Volume, &volume.id, Mode::Shared);
+    pub(super) fn shares_volume(&mut self, volume: VolumeId) {
+        self.claim(Noun::Volume, &volume, Mode::Shared);
+    }
+
+    /// Lets the operation begin also while the disk under the record is full: it is what makes room again.
+    pub(super) fn frees_room(&mut self) {
+        self.batch.essential();
     }
 
     /// Takes quota; refused when the project's limit would be exceeded.

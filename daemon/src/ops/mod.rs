@@ -21,6 +21,7 @@ mod edges;
 mod faults;
 mod journal;
 mod steps;
+mod tests;
 mod wait;
 mod worker;
 
