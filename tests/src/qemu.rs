@@ -38,28 +38,30 @@ impl Qemu {
         self.tool("qemu-io")
     }
 
-    /// What a program that looks for qemu in its path must be started with to find these tools.
+    /// What makes other programs find these tools before any installed ones.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let Some(root) = &self.root else {
             return Vec::new();
         };
         let mut path = root.join("usr/bin").into_os_string();
         path.push(":");
-        path.push(cmd::search_path());
+        path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut environment = vec![("PATH", path)];
-        environment
-            .extend(modules(root).map(|modules| ("QEMU_MODULE_DIR", modules.into_os_string())));
+        if let Ok(entries) = std::fs::read_dir(root.join("usr/lib")) {
+            let modules = entries.flatten().map(|entry| entry.path().join("qemu"));
+            let modules = modules.filter(|path| path.is_dir());
+            environment.extend(modules.map(|path| ("QEMU_MODULE_DIR", path.into_os_string())));
+        }
         environment
     }
 
     fn tool(&self, name: &str) -> Command {
-        let Some(root) = &self.root else {
-            return cmd::program(name);
+        let path = match &self.root {
+            Some(root) => root.join("usr/bin").join(name),
+            None => PathBuf::from(name),
         };
-        let mut command = cmd::program(root.join("usr/bin").join(name));
-        if let Some(modules) = modules(root) {
-            command.env("QEMU_MODULE_DIR", modules);
-        }
+        let mut command = cmd::program(path);
+        command.envs(self.environment());
         command
     }
 

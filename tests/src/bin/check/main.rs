@@ -67,15 +67,14 @@ fn check() -> Result<Count> {
     let examples = [&test, ["--doc"].as_slice()].concat();
     count += run(&Part::cargo("examples in the docs", &examples))?;
     let outer = [&test, ["--test", "*"].as_slice()].concat();
-    let mut outer = Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept);
-    // The target's own tests take qemu from the path; a pair that was unpacked is put there.
+    let mut ring = Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept);
     for (name, value) in qemu::ready(say)
         .map(|qemu| qemu.environment())
         .unwrap_or_default()
     {
-        outer = outer.env(name, value);
+        ring = ring.env(name, value);
     }
-    count += run(&outer)?;
+    count += run(&ring)?;
     let story = Part::cargo("make try", &["run", "--bin", "try"]);
     count += run(&story.counts_as_one())?;
     say(&format!(
