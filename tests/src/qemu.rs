@@ -45,7 +45,7 @@ impl Qemu {
         };
         let mut path = root.join("usr/bin").into_os_string();
         path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
+        path.push(cmd::search_path());
         let mut environment = vec![("PATH", path)];
         if let Ok(entries) = std::fs::read_dir(root.join("usr/lib")) {
             let modules = entries.flatten().map(|entry| entry.path().join("qemu"));
@@ -73,15 +73,6 @@ impl Qemu {
         cmd::run(&mut command, PROBE_DEADLINE)
             .is_ok_and(|ended| ended.stderr.contains("iSCSI") && !knows_not(&ended.stderr))
     }
-}
-
-/// Where an unpacked qemu has its modules.
-fn modules(root: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(root.join("usr/lib")).ok()?;
-    entries
-        .flatten()
-        .map(|entry| entry.path().join("qemu"))
-        .find(|path| path.is_dir())
 }
 
 fn knows_not(stderr: &str) -> bool {
