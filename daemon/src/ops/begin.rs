@@ -104,6 +104,11 @@ impl<'a> Beginning<'a> {
         }
     }
 
+    /// The operation's id, for what the record says of who did it.
+    pub(super) fn id(&self) -> OperationId {
+        self.id
+    }
+
     /// Makes a volume; its row carries the table's *during*.
     pub(super) fn makes_volume(&mut self, volume: &Volume) {
         self.batch
@@ -245,6 +250,11 @@ impl<'a> Beginning<'a> {
     /// Lets the operation begin also while the disk under the record is full: it is what makes room again.
     pub(super) fn frees_room(&mut self) {
         self.batch.essential();
+    }
+
+    /// Shows of a volume at once what its attachments say, a new one included.
+    pub(super) fn shows_attachments(&mut self, volume: &Volume) {
+        statuses::from_attachments(&mut self.batch, &volume.id.to_string());
     }
 
     /// Takes quota; refused when the project's limit would be exceeded.

@@ -19,6 +19,7 @@ mod connect;
 mod doorbell;
 mod edges;
 mod faults;
+mod gate;
 mod journal;
 mod steps;
 mod tests;
@@ -54,6 +55,7 @@ pub mod volume_types;
 pub use connect::{Connected, connected};
 pub use doorbell::Doorbell;
 pub use faults::Faults;
+pub use gate::Gate;
 pub use journal::{cancel, get_operation};
 pub use steps::Plan;
 pub use worker::{Queue, run_worker};
@@ -85,6 +87,8 @@ pub struct Ctx {
     pub quota: QuotaLimits,
     /// Tells workers and waiters that the journal changed.
     pub doorbell: Doorbell,
+    /// Who changes the target.
+    pub gate: Gate,
     /// Faults that the crash harness asks for; empty in a build that people run.
     pub faults: Faults,
 }
@@ -159,6 +163,7 @@ pub const PLANS: &[&Plan] = &[
     &delete_attachment::PLAN,
     &initialize_connection::PLAN,
     &terminate_connection::PLAN,
+    &detach_volume::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.

@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod cancel;
+mod connections;
 mod fixture;
 mod quota;

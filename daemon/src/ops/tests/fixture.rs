@@ -183,6 +183,7 @@ pub(super) async fn fixture() -> Fixture {
             per_volume_gigabytes: 50,
         },
         doorbell: Doorbell::local(),
+        gate: Default::default(),
         faults: Default::default(),
     };
     Fixture {
