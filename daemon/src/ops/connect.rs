@@ -148,6 +148,7 @@ fn leave_made(job: &Job) -> Batch {
 
 fn left(volume: &str) -> Batch {
     let mut batch = Batch::new();
+    batch.essential();
     batch.add(exports::DELETE_LEFT, vec![volume.into()]);
     batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
     batch
@@ -204,8 +205,11 @@ async fn matches(ctx: &Ctx, volume: &Volume, known: &[String]) -> Result<(), Err
             allow_one(ctx, connection, &row.chap).await?;
         }
     }
-    let rest = left(&volume.id.to_string());
-    ctx.store.write(rest).await.map_err(unwritable)
+    if staying.is_empty() || !leaving.is_empty() {
+        let rest = left(&volume.id.to_string());
+        ctx.store.write(rest).await.map_err(unwritable)?;
+    }
+    Ok(())
 }
 
 /// After a volume's device was replaced: whoever is to be let in is let in again.
@@ -222,10 +226,15 @@ pub(super) async fn repair(ctx: &Ctx, id: VolumeId, known: &[String]) -> Result<
     let Some(volume) = volume else {
         return Ok(());
     };
-    match volume.status {
-        VolumeStatus::Creating | VolumeStatus::Deleting | VolumeStatus::Reverting => Ok(()),
-        _ => matches(ctx, &volume, known).await,
+    let left_to_operation = [
+        VolumeStatus::Creating,
+        VolumeStatus::Deleting,
+        VolumeStatus::Reverting,
+    ];
+    if left_to_operation.contains(&volume.status) {
+        return Ok(());
     }
+    matches(ctx, &volume, known).await
 }
 
 /// Who is to be let in, and the initiators that are leaving.
@@ -314,8 +323,7 @@ async fn take_back(job: &Job) -> Result<Outcome, Error> {
     job.ctx.store.write(leave).await.map_err(unwritable)?;
     shut_out(&job.ctx, &volume).await?;
     withdraw_unused(&job.ctx, &volume).await?;
-    let mut rest = left(&volume.id.to_string());
-    rest.essential();
+    let rest = left(&volume.id.to_string());
     job.ctx.store.write(rest).await.map_err(unwritable)?;
     Outcome::nothing()
 }

@@ -34,9 +34,15 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, &id);
     beginning.frees_room();
     beginning.moves_attachment(&attachment);
-    let row = status::row(Verb::DeleteAttachment).volume;
-    let from = row.map(|one| one.from).unwrap_or_default();
-    beginning.moves_volume_from(&volume, from, shown(volume.status, held.len()));
+    // A volume that fell into an error status since it was looked at keeps that, so `detaching` begins in none.
+    if WELL.contains(&volume.status) && held.len() <= 1 {
+        let detaching = Some(VolumeStatus::Detaching);
+        beginning.moves_volume_from(&volume, WELL, detaching);
+    } else {
+        let row = status::row(Verb::DeleteAttachment).volume;
+        let from = row.map(|one| one.from).unwrap_or_default();
+        beginning.moves_volume_from(&volume, from, None);
+    }
     let leaving = vec![
         volume.id.to_string().into(),
         beginning.id().to_string().into(),
@@ -50,15 +56,11 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
         .map_err(unreadable)
 }
 
-/// `detaching`, unless others stay attached or the volume is in an error status, which it keeps.
-fn shown(is: VolumeStatus, attachments: usize) -> Option<VolumeStatus> {
-    let is_well = matches!(
-        is,
-        VolumeStatus::Available
-            | VolumeStatus::Reserved
-            | VolumeStatus::Attaching
-            | VolumeStatus::InUse
-            | VolumeStatus::Detaching
-    );
-    (is_well && attachments <= 1).then_some(VolumeStatus::Detaching)
-}
+/// The statuses of a volume that is in no error.
+const WELL: &[VolumeStatus] = &[
+    VolumeStatus::Available,
+    VolumeStatus::Reserved,
+    VolumeStatus::Attaching,
+    VolumeStatus::InUse,
+    VolumeStatus::Detaching,
+];

@@ -21,10 +21,13 @@ pub async fn exports_match_the_record(ctx: &Ctx) -> Result<(), Error> {
     let mut known: BTreeMap<VolumeId, Vec<String>> = BTreeMap::new();
     match target.exports().await {
         Ok(found) => known.extend(found.into_iter().map(|one| (one.volume_id, one.initiators))),
-        Err(error) => tracing::error!(
-            error = chain(&error),
-            "the target does not list its exports"
-        ),
+        Err(error) => {
+            ctx.gate.doubt();
+            tracing::error!(
+                error = chain(&error),
+                "the target does not list its exports; it is asked again"
+            );
+        }
     }
     for export in &wanted {
         known.entry(export.volume_id).or_default();

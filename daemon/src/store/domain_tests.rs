@@ -171,73 +171,79 @@ async fn pages_follow_each_other_whatever_the_order() {
     .await;
 }
 
+/// A filter and what it lets through.
+type Case = (Filter, Box<dyn Fn(&Volume) -> bool>);
+
+fn cases() -> Vec<Case> {
+    vec![
+        (
+            Filter::equal("project_id", "p"),
+            Box::new(|v| v.project_id == "p"),
+        ),
+        (
+            Filter::equal("name", "b"),
+            Box::new(|v| v.name.as_deref() == Some("b")),
+        ),
+        (
+            Filter::equal("name", None::<String>),
+            Box::new(|v| v.name.is_none()),
+        ),
+        (
+            Filter {
+                column: "size_gib",
+                comparison: Comparison::Equal,
+                values: vec![Value::Int(1), Value::Int(3)],
+            },
+            Box::new(|v| [1, 3].contains(&v.size_gib.get())),
+        ),
+        (
+            contains("name", "_"),
+            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('_'))),
+        ),
+        (
+            contains("name", "%"),
+            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('%'))),
+        ),
+        (
+            contains("name", "b"),
+            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('b'))),
+        ),
+        (
+            contains("metadata", &json::pair_text("k", "v1")),
+            Box::new(|v| v.metadata.get("k").is_some_and(|value| value == "v1")),
+        ),
+        (
+            Filter {
+                column: "name",
+                comparison: Comparison::NotEqual,
+                values: vec!["b".into()],
+            },
+            Box::new(|v| v.name.as_deref() != Some("b")),
+        ),
+        (
+            Filter {
+                column: "created_at",
+                comparison: Comparison::GreaterOrEqual,
+                values: vec!["2026-11-22T00:00:03".into()],
+            },
+            Box::new(|v| v.created_at.as_str() >= "2026-11-22T00:00:03"),
+        ),
+        (
+            Filter {
+                column: "size_gib",
+                comparison: Comparison::Less,
+                values: vec![Value::Int(3)],
+            },
+            Box::new(|v| v.size_gib.get() < 3),
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_let_through_what_they_say() {
     on_both(async |store| {
         let all = seed(store, 40).await;
-        let cases: Vec<(Filter, Box<dyn Fn(&Volume) -> bool>)> = vec![
-            (
-                Filter::equal("project_id", "p"),
-                Box::new(|v| v.project_id == "p"),
-            ),
-            (
-                Filter::equal("name", "b"),
-                Box::new(|v| v.name.as_deref() == Some("b")),
-            ),
-            (
-                Filter::equal("name", None::<String>),
-                Box::new(|v| v.name.is_none()),
-            ),
-            (
-                Filter {
-                    column: "size_gib",
-                    comparison: Comparison::Equal,
-                    values: vec![Value::Int(1), Value::Int(3)],
-                },
-                Box::new(|v| [1, 3].contains(&v.size_gib.get())),
-            ),
-            (
-                contains("name", "_"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('_'))),
-            ),
-            (
-                contains("name", "%"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('%'))),
-            ),
-            (
-                contains("name", "b"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('b'))),
-            ),
-            (
-                contains("metadata", &json::pair_text("k", "v1")),
-                Box::new(|v| v.metadata.get("k").is_some_and(|value| value == "v1")),
-            ),
-            (
-                Filter {
-                    column: "name",
-                    comparison: Comparison::NotEqual,
-                    values: vec!["b".into()],
-                },
-                Box::new(|v| v.name.as_deref() != Some("b")),
-            ),
-            (
-                Filter {
-                    column: "created_at",
-                    comparison: Comparison::GreaterOrEqual,
-                    values: vec!["2026-11-22T00:00:03".into()],
-                },
-                Box::new(|v| v.created_at.as_str() >= "2026-11-22T00:00:03"),
-            ),
-            (
-                Filter {
-                    column: "size_gib",
-                    comparison: Comparison::Less,
-                    values: vec![Value::Int(3)],
-                },
-                Box::new(|v| v.size_gib.get() < 3),
-            ),
-        ];
-        for (filter, lets_through) in cases {
+        for (filter, lets_through) in cases() {
             let request = ListRequest {
                 filters: vec![filter.clone()],
                 limit: 1000,
