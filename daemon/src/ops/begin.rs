@@ -8,7 +8,7 @@
 mod explain;
 
 use super::{Ctx, unwritable};
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
