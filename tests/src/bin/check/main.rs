@@ -5,6 +5,7 @@
 
 mod count;
 mod part;
+mod reflink;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use ashlar_tests::{Result, binary, cmd, qemu};
 
 use crate::count::Count;
 use crate::part::{Part, run, say};
+use crate::reflink::Reflink;
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
@@ -59,11 +61,16 @@ fn check() -> Result<Count> {
         "--features",
         binary::FAULTS,
     ];
+    let reflink = Reflink::mount(&binary::workspace().join("target/check"));
+    if let Err(error) = &reflink {
+        say(&format!("no file system that shares blocks: {error:#}"));
+    }
     let inner = [&test, ["--lib", "--bins"].as_slice()].concat();
     count += run(&Part::cargo(
         "rings 1 and 2: units, edges, PostgreSQL",
         &inner,
     ))?;
+    drop(reflink);
     let examples = [&test, ["--doc"].as_slice()].concat();
     count += run(&Part::cargo("examples in the docs", &examples))?;
     let outer = [&test, ["--test", "*"].as_slice()].concat();
