@@ -8,7 +8,7 @@
 mod explain;
 
 use super::{Ctx, unwritable};
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
@@ -270,6 +270,16 @@ impl<'a> Beginning<'a> {
     pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
         self.batch.guard(sql.name, sql, values);
         self.rules.push((sql.name, Some(refusal)));
+    }
+
+    /// The rule that the volume still has the size that was looked at: what is recorded and counted is reckoned from it.
+    pub(super) fn keeps_size(&mut self, volume: &Volume) {
+        let values = vec![volume.id.to_string().into(), volume.size_gib.get().into()];
+        let changed = Conflict::Changed {
+            noun: "Volume",
+            id: volume.id.to_string(),
+        };
+        self.rule(volumes::HAS_SIZE, values, Error::Conflict(changed));
     }
 
     /// A further statement of the same transaction.

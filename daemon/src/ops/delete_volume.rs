@@ -73,6 +73,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
     beginning.frees_room();
     beginning.moves_volume(&volume);
+    beginning.keeps_size(&volume);
     beginning.rule(
         volumes::IS_NOT_ATTACHED,
         vec![id.to_string().into()],
