@@ -235,7 +235,7 @@ fn iscsi_target(config: &Config) -> IscsiTarget {
 fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, RunError> {
     let mut drivers: BTreeMap<String, Arc<dyn Driver>> = BTreeMap::new();
     for backend in &config.backends {
-        let opened = open_driver(backend);
+        let opened = open_driver(backend, &config.state_dir);
         let driver = opened.map_err(|source| RunError::Backend {
             backend: backend.name.clone(),
             source,
@@ -245,7 +245,7 @@ fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, Ru
     Ok(drivers)
 }
 
-fn open_driver(backend: &Backend) -> Result<Arc<dyn Driver>, BackendError> {
+fn open_driver(backend: &Backend, state_dir: &Path) -> Result<Arc<dyn Driver>, BackendError> {
     match &backend.driver {
         DriverConfig::File {
             secure_delete,
@@ -255,6 +255,7 @@ fn open_driver(backend: &Backend) -> Result<Arc<dyn Driver>, BackendError> {
                 backend: backend.name.clone(),
                 pool: backend.pool.clone(),
                 directory: backend.directory.clone(),
+                memory: state_dir.join(format!("pool-{}.id", backend.name)),
                 secure_delete: match secure_delete {
                     SecureDelete::Zero => file::SecureDelete::Zero,
                     SecureDelete::None => file::SecureDelete::None,

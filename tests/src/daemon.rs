@@ -88,8 +88,13 @@ impl Daemon {
 
     /// The same with another configuration.
     pub fn start_with(&mut self, config: Config) -> Result<()> {
-        self.config = config;
+        self.set(config);
         self.start_again()
+    }
+
+    /// The configuration of the next start.
+    pub fn set(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// Spawns it without waiting for anything.

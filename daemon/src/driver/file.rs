@@ -29,7 +29,7 @@ use super::{
 };
 use crate::model::pool::PoolReport;
 use async_trait::async_trait;
-use jobs::{Jobs, Weight};
+use jobs::{Job, Jobs, Stop, Weight};
 use layout::{Layout, Name, Place};
 use make::Origin;
 use mark::Mark;
@@ -70,6 +70,8 @@ pub struct FileConfig {
     pub pool: String,
     /// Where the files lie; made when missing.
     pub directory: PathBuf,
+    /// The file, on another file system if need be, that remembers which pool lies there.
+    pub memory: PathBuf,
     /// What deletion does to the bytes.
     pub secure_delete: SecureDelete,
     /// How fast wiping may write, all wipes of the pool together; 0 means no limit.
@@ -96,7 +98,7 @@ pub struct FileDriver {
 impl FileDriver {
     /// Takes the directory for this process, making what is missing. Blocks; called once at start.
     pub fn open(config: FileConfig) -> Result<Self, OpenError> {
-        let mark = Mark::take(&config.directory)?;
+        let mark = Mark::take(&config.directory, &config.memory)?;
         let pool: Arc<str> = Arc::from(config.pool.as_str());
         let unusable = |doing, source| OpenError::Io {
             doing,
@@ -137,6 +139,24 @@ impl FileDriver {
         }
         let why = format!("it has the pool {}, but not {pool}", self.config.pool);
         Err(self.unavailable(why))
+    }
+
+    /// Claims `object` for one call. Not when another directory lies at the pool's path by now: there nothing of ours
+    /// would be found, and a deletion would be taken for done.
+    async fn begin(&self, object: &str, weight: Weight, work: &Work) -> Result<Job, DriverError> {
+        let job = self.jobs.begin(object, weight, work).await?;
+        let mark = self.mark.clone();
+        if job.run(move |_| Ok(mark.is_in_place())).await? {
+            return Ok(job);
+        }
+        Err(self.replaced_directory())
+    }
+
+    fn replaced_directory(&self) -> DriverError {
+        let directory = self.config.directory.display();
+        self.unavailable(format!(
+            "{directory} is not the directory that was opened; is its file system mounted?"
+        ))
     }
 
     fn unavailable(&self, why: String) -> DriverError {
@@ -200,9 +220,7 @@ impl Driver for FileDriver {
             Ok(Ok(Some(Err(error)))) => {
                 Err(self.unavailable(format!("statvfs of {directory} failed: {error}")))
             }
-            Ok(Ok(None)) => Err(self.unavailable(format!(
-                "{directory} is not the directory that was opened; is its file system mounted?"
-            ))),
+            Ok(Ok(None)) => Err(self.replaced_directory()),
             Ok(Err(error)) => Err(self.unavailable(format!("its thread ended early: {error}"))),
             Err(_) => {
                 let waited_s = STATS_MAX.as_secs();
@@ -234,7 +252,7 @@ impl Driver for FileDriver {
             Some(_) => Weight::Bulk,
             None => Weight::Light,
         };
-        let job = self.jobs.begin(&name.text, weight, work).await?;
+        let job = self.begin(&name.text, weight, work).await?;
         if self.is_in_place(&job, &name).await? {
             return Ok(Done::AlreadySo);
         }
@@ -248,26 +266,13 @@ impl Driver for FileDriver {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
         let (wanted_bytes, thick) = (volume.size_gib.bytes(), volume.thick);
         job.run(move |stop| {
             let file = PoolFile::open(&layout.home(&name), &name.text, layout.pool(), true)?;
-            let len_bytes = file.len_bytes()?;
-            if len_bytes >= wanted_bytes {
-                file.sync_whole()?;
-                return Ok(Done::AlreadySo);
-            }
-            if thick && let Err(error) = file.allocate(len_bytes..wanted_bytes, || stop.check()) {
-                // Gives back the blocks beyond the end.
-                file.set_len_bytes(len_bytes)?;
-                return Err(error);
-            }
-            file.set_len_bytes(wanted_bytes)?;
-            file.sync_whole()?;
-            Ok(Done::Changed)
+            grow(&file, wanted_bytes, thick, stop)
         })
         .await
     }
@@ -281,7 +286,7 @@ impl Driver for FileDriver {
     ) -> Result<Done, DriverError> {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_snapshot(snapshot.id);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         if self.is_in_place(&job, &name).await? {
             return Ok(Done::AlreadySo);
         }
@@ -303,7 +308,7 @@ impl Driver for FileDriver {
     ) -> Result<Done, DriverError> {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         if !self.is_in_place(&job, &name).await? {
             let pool = self.config.pool.clone();
             return Err(DriverError::Absent {
@@ -313,7 +318,7 @@ impl Driver for FileDriver {
         }
         let wipes = self.config.secure_delete == SecureDelete::Zero;
         if wipes {
-            self.wipe_remains(&job, &name).await?;
+            self.wipe_remains(&job.quiet(), &name).await?;
         }
         let origin = Origin {
             name: Name::of_snapshot(snapshot.id),
@@ -336,7 +341,7 @@ impl Driver for FileDriver {
             return Ok(Done::AlreadySo);
         }
         let name = Name::of(object);
-        let job = self.jobs.begin(&name.text, Weight::Bulk, work).await?;
+        let job = self.begin(&name.text, Weight::Bulk, work).await?;
         let (layout, moved) = (self.layout.clone(), name.clone());
         job.run(move |_| {
             if layout.rename(&layout.home(&moved), &layout.trash(&moved))? {
@@ -346,7 +351,7 @@ impl Driver for FileDriver {
             Ok(())
         })
         .await?;
-        let had_remains = self.wipe_remains(&job, &name).await?;
+        let had_remains = self.wipe_remains(&job.quiet(), &name).await?;
         let was_wiped = match self
             .open_in_trash(&job, self.layout.trash(&name), &name)
             .await?
@@ -360,7 +365,6 @@ impl Driver for FileDriver {
     async fn remove(&self, object: &ObjectRef) -> Result<Done, DriverError> {
         let name = Name::of(object);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
@@ -388,7 +392,6 @@ impl Driver for FileDriver {
         self.must_be_here(&volume.pool)?;
         let name = Name::of_volume(volume.id);
         let job = self
-            .jobs
             .begin(&name.text, Weight::Light, &Work::default())
             .await?;
         let layout = self.layout.clone();
@@ -401,12 +404,33 @@ impl Driver for FileDriver {
     }
 
     async fn objects(&self) -> Result<Vec<String>, DriverError> {
-        let layout = self.layout.clone();
-        let listed = tokio::task::spawn_blocking(move || layout.objects()).await;
-        listed.unwrap_or_else(|error| {
-            Err(self.unavailable(format!("its thread ended early: {error}")))
-        })
+        let (layout, mark) = (self.layout.clone(), self.mark.clone());
+        let listed = tokio::task::spawn_blocking(move || {
+            mark.is_in_place().then(|| layout.objects()).transpose()
+        });
+        match listed.await {
+            Ok(Ok(names)) => names.ok_or_else(|| self.replaced_directory()),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(self.unavailable(format!("its thread ended early: {error}"))),
+        }
     }
+}
+
+/// Makes a file as long as wanted, on the disk; never shorter.
+fn grow(file: &PoolFile, wanted_bytes: u64, thick: bool, stop: &Stop) -> Result<Done, DriverError> {
+    let len_bytes = file.len_bytes()?;
+    if len_bytes >= wanted_bytes {
+        file.sync_whole()?;
+        return Ok(Done::AlreadySo);
+    }
+    if thick && let Err(error) = file.allocate(len_bytes..wanted_bytes, || stop.check()) {
+        // Gives back the blocks beyond the end.
+        file.set_len_bytes(len_bytes)?;
+        return Err(error);
+    }
+    file.set_len_bytes(wanted_bytes)?;
+    file.sync_whole()?;
+    Ok(Done::Changed)
 }
 
 fn changed(is_changed: bool) -> Done {

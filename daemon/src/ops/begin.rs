@@ -201,9 +201,18 @@ impl<'a> Beginning<'a> {
         during: Option<S>,
     ) -> Subject {
         let id = id.to_string();
+        // The journal keeps the status that was read, and an operation may end there again: so it must be what the
+        // guard finds, too, and not one that went by in between. What ends as its attachments say needs no memory.
+        let ends_by_attachments = noun == Noun::Volume
+            && (self.row.volume).is_some_and(|one| one.done == End::FromAttachments);
+        let met: Vec<S> = from
+            .iter()
+            .copied()
+            .filter(|status| ends_by_attachments || *status == was)
+            .collect();
         match during {
-            Some(during) => statuses::change(&mut self.batch, noun, &id, from, during),
-            None => statuses::hold(&mut self.batch, noun, &id, from),
+            Some(during) => statuses::change(&mut self.batch, noun, &id, &met, during),
+            None => statuses::hold(&mut self.batch, noun, &id, &met),
         }
         self.want(noun, &id, from);
         self.claim(noun, &id, Mode::Exclusive);
@@ -272,8 +281,9 @@ impl<'a> Beginning<'a> {
         self.rules.push((sql.name, Some(refusal)));
     }
 
-    /// The rule that the volume still has the size that was looked at: what is recorded and counted is reckoned from it.
-    pub(super) fn keeps_size(&mut self, volume: &Volume) {
+    /// Demands that the volume still has the size that was read: what was reckoned from it (quota, the length of a
+    /// copy) is false if an extend ended in between.
+    pub(super) fn needs_size_as_read(&mut self, volume: &Volume) {
         let values = vec![volume.id.to_string().into(), volume.size_gib.get().into()];
         let changed = Conflict::Changed {
             noun: "Volume",

@@ -108,7 +108,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
         Origin::Snapshot(snapshot) => beginning.reads_snapshot(snapshot),
         Origin::Volume(source) => {
             beginning.reads_volume(source);
-            beginning.keeps_size(source);
+            beginning.needs_size_as_read(source);
         }
     }
     beginning.takes(&caller.project_id, Resource::Volumes, 1);

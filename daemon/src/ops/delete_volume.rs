@@ -73,12 +73,12 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
     beginning.frees_room();
     beginning.moves_volume(&volume);
-    beginning.keeps_size(&volume);
     beginning.rule(
         volumes::IS_NOT_ATTACHED,
         vec![id.to_string().into()],
         Error::Refused(Refusal::Attached { id: id.to_string() }),
     );
+    beginning.needs_size_as_read(&volume);
     let removed: &[Snapshot] = if cascade { &dependants } else { &[] };
     if cascade {
         takes_snapshots(&mut beginning, &volume, removed);

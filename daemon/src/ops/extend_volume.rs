@@ -94,7 +94,7 @@ pub async fn begin(
             Some(VolumeStatus::Extending),
         );
     }
-    beginning.keeps_size(&volume);
+    beginning.needs_size_as_read(&volume);
     let growth = new_size_gib.get() - volume.size_gib.get();
     beginning.takes(&volume.project_id, Resource::Gigabytes, growth);
     let asked = Asked {

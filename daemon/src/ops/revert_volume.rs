@@ -77,13 +77,13 @@ pub async fn begin(
     let mut beginning = Beginning::new(ctx, caller, Verb::RevertVolume, &id);
     beginning.moves_volume(&volume);
     beginning.moves_snapshot(&snapshot);
-    let changed = Conflict::Changed {
+    let changed = Error::Conflict(Conflict::Changed {
         noun: "Volume",
         id: id.to_string(),
-    };
+    });
     let is_newest = vec![snapshot_id.to_string().into(), id.to_string().into()];
-    beginning.rule(snapshots::IS_NEWEST, is_newest, Error::Conflict(changed));
-    beginning.keeps_size(&volume);
+    beginning.rule(snapshots::IS_NEWEST, is_newest, changed);
+    beginning.needs_size_as_read(&volume);
     beginning
         .commit(volume_queue(&snapshot.host, Lane::Copy))
         .await?;

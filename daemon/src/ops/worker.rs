@@ -113,6 +113,10 @@ impl Worker {
         while let Some(from) = after
             && places.available_permits() > 0
         {
+            // Asked before the queue is read: an operation that ends between the two is in what was read, as it was
+            // before its end, and must not be taken up from there a second time. Only this loop takes, so what was
+            // not under way is as it was read. Whoever ends rings, and the queue is read again.
+            let under_way = self.taken().clone();
             let found = operations::live(&self.ctx.store, &queue.name, &from, PART).await;
             let part = match found {
                 Ok(part) => part,
@@ -127,23 +131,23 @@ impl Worker {
                     tracing::error!(operation = %id, queue = queue.name, "this version cannot read the operation; it is left as it is");
                 }
             }
-            for operation in part.operations {
+            let free = part
+                .operations
+                .into_iter()
+                .filter(|one| !under_way.contains(&one.id));
+            for operation in free {
                 self.take_up(operation, places);
             }
             after = part.next;
         }
     }
 
-    /// Takes up an operation, unless it is already or there is no place for it.
+    /// Takes up an operation, unless there is no place for it.
     fn take_up(self: &Arc<Self>, operation: Operation, places: &Arc<Semaphore>) {
-        let id = operation.id;
-        if self.taken().contains(&id) {
-            return;
-        }
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             return;
         };
-        self.taken().insert(id);
+        self.taken().insert(operation.id);
         let worker = Arc::clone(self);
         self.tasks
             .spawn(async move { worker.carry_out(operation, place).await });

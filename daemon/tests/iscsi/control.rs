@@ -155,6 +155,36 @@ fn another_device_for_a_volume_is_served_to_new_sessions_only() {
 }
 
 #[test]
+fn a_file_that_took_the_place_of_the_one_served_is_served_from_then_on() {
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    let mut host = rig.host(&volume);
+    // As a revert does it: the same name, another file.
+    let beside = rig.dir.path().join("beside");
+    std::fs::write(&beside, vec![7; 1 << 20]).unwrap();
+    std::fs::rename(&beside, &volume.path).unwrap();
+    let done = rig.wait(rig.client.export(&volume.export(MIB))).unwrap();
+    assert_eq!(done, Done::Changed);
+    assert!(host.is_closed());
+    assert_eq!(rig.host(&volume).read(0, 1).data, [7; 512]);
+    let done = rig.wait(rig.client.export(&volume.export(MIB))).unwrap();
+    assert_eq!(done, Done::AlreadySo);
+}
+
+#[test]
+fn a_volume_never_shrinks() {
+    let rig = Rig::start();
+    let volume = rig.volume(2 * MIB);
+    let mut host = rig.host(&volume);
+    let done = rig.wait(rig.client.resize(volume.id, MIB)).unwrap();
+    assert_eq!(done, Done::AlreadySo);
+    let shrunk = rig.wait(rig.client.export(&volume.export(MIB)));
+    assert!(matches!(shrunk, Err(TargetError::Refused { .. })));
+    let end = 2 * MIB / 512 - 1;
+    assert_eq!(host.write(end, &[1; 512]).status, 0);
+}
+
+#[test]
 fn writes_are_noted_and_held_and_let_go() {
     let rig = Rig::start();
     let volume = rig.volume(4 * MIB);

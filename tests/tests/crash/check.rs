@@ -144,14 +144,21 @@ fn pool_holds_what_rows_say(
 
 /// A target is shown for each volume that somebody is connected to, and for no other.
 fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()> {
-    let is_connected = |item: &&Value| {
-        let status = item["status"].as_str().unwrap_or_default();
-        // A detach that failed may have left the host connected: that is what its status says.
-        ["attached", "attaching", "error_detaching"].contains(&status)
-    };
+    let mut needed = BTreeSet::new();
     let mut allowed = BTreeSet::new();
-    for attachment in world.attachments.iter().filter(is_connected) {
-        allowed.extend(attachment["volume_id"].as_str().map(str::to_owned));
+    for attachment in &world.attachments {
+        let status = attachment["status"].as_str().unwrap_or_default();
+        let volume = attachment["volume_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if status == "attached" && attachment["connection_info"]["target_iqn"].is_string() {
+            needed.insert(volume.clone());
+        }
+        // A detach that failed may have left the host connected: that is what its status says.
+        if ["attached", "attaching", "error_detaching"].contains(&status) {
+            allowed.insert(volume);
+        }
     }
     // Connected the old way, where there is no attachment yet or no longer.
     for volume in &world.volumes {
@@ -164,9 +171,25 @@ fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()
     let settled = wait_for("the exports to be what the attachments say", SOON, || {
         shown = discovery::targets(daemon.portal(), INITIATOR)?;
         let ids: BTreeSet<String> = shown.iter().filter_map(|iqn| pool::id_in(iqn)).collect();
-        Ok(ids.is_subset(&allowed).then_some(()))
+        Ok((ids.is_subset(&allowed) && needed.is_subset(&ids)).then_some(()))
     });
-    settled.with_context(|| format!("may be exported: {allowed:?}\nis exported: {shown:?}"))
+    settled.with_context(|| {
+        format!("must be exported: {needed:?}\nmay be: {allowed:?}\nis: {shown:?}")
+    })
+}
+
+/// What could not be made has no bytes.
+pub(crate) fn what_was_not_made_has_no_bytes(daemon: &Daemon, client: &Client) -> Result<()> {
+    let world = World::of(client)?;
+    let in_pool = pool::ids(&daemon.pool_dir())?;
+    for item in world.volumes.iter().chain(&world.snapshots) {
+        let is_left_over = item["status"] == "error" && in_pool.contains(&id(item)?);
+        ensure!(
+            !is_left_over,
+            "it could not be made, yet it is in the pool: {item}"
+        );
+    }
+    Ok(())
 }
 
 /// What counts against the quota is what there is.

@@ -38,7 +38,7 @@ impl Making {
         let mut at = 0;
         let mut synced = 0;
         let mut unsynced_bytes = 0;
-        stop.work().report(0, len);
+        stop.report(0, len);
         while let Some(data) = source.data_in(at..len)? {
             at = data.start;
             while at < data.end {
@@ -51,14 +51,14 @@ impl Making {
                     self.target.sync()?;
                     self.target.forget(synced..at);
                     (synced, unsynced_bytes) = (at, 0);
-                    stop.work().report(at, len);
+                    stop.report(at, len);
                 }
             }
         }
         stop.check()?;
         self.target.sync()?;
         self.target.forget(synced..len);
-        stop.work().report(len, len);
+        stop.report(len, len);
         Ok(())
     }
 

@@ -55,6 +55,8 @@ struct Hold {
 pub(super) struct Stop {
     work: Work,
     is_abandoned: Arc<AtomicBool>,
+    /// Whether what is done now is what the work's cursor counts.
+    reports: bool,
 }
 
 impl Stop {
@@ -66,8 +68,11 @@ impl Stop {
         Ok(())
     }
 
-    pub(super) fn work(&self) -> &Work {
-        &self.work
+    /// Tells how far the work is, unless this is only a preliminary of it.
+    pub(super) fn report(&self, done_bytes: u64, total_bytes: u64) {
+        if self.reports {
+            self.work.report(done_bytes, total_bytes);
+        }
     }
 }
 
@@ -102,6 +107,7 @@ impl Jobs {
         let stop = Stop {
             work: work.clone(),
             is_abandoned: Arc::default(),
+            reports: true,
         };
         stop.check()?;
         let hold = Hold {
@@ -173,6 +179,19 @@ impl Job {
         let stop = Stop {
             work: Work::default(),
             is_abandoned: Arc::default(),
+            reports: false,
+        };
+        let hold = self.hold.clone();
+        Self { hold, stop }
+    }
+
+    /// The same job at something that comes before its work: it heeds a cancel, but its progress is not the work's,
+    /// which a later run would take for it and resume in the wrong place.
+    pub(super) fn quiet(&self) -> Self {
+        let stop = Stop {
+            work: self.stop.work.clone(),
+            is_abandoned: Arc::default(),
+            reports: false,
         };
         let hold = self.hold.clone();
         Self { hold, stop }

@@ -134,7 +134,13 @@ impl FileDriver {
         let layout = self.layout.clone();
         job.run(move |stop| {
             stop.check()?;
-            layout.rename(making.partial.path(), &layout.home(&name))?;
+            if !layout.rename(making.partial.path(), &layout.home(&name))? {
+                // Somebody cleared it away; the name must not be taken for made.
+                return Err(DriverError::Absent {
+                    object: name.text,
+                    pool: layout.pool().to_string(),
+                });
+            }
             making.partial.placed();
             layout.sync(name.home)?;
             layout.sync(Place::Partial)

@@ -2,7 +2,8 @@
 //!
 //! The mark is written once and names the pool by a random id; the lock (flock) is the kernel's and ends with the
 //! process, however it ends. A directory without a mark is taken only while it is empty, so that nobody's files ever
-//! lie between ours.
+//! lie between ours. The id is remembered outside of the directory too: where a pool was, an empty directory is the
+//! mount point of a file system that was not mounted, and must not be taken for a new pool whose volumes are all gone.
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -44,6 +45,21 @@ pub enum OpenError {
         /// The mark.
         path: PathBuf,
     },
+    /// Another pool, or none, lies where one was.
+    #[error(
+        "{} is not the pool {pool_id} that was here before; is its file system mounted? To begin anew, without the \
+         volumes of that pool, remove {}",
+        directory.display(),
+        memory.display()
+    )]
+    AnotherPool {
+        /// The pool's directory.
+        directory: PathBuf,
+        /// The pool that was here.
+        pool_id: Uuid,
+        /// Where that is remembered.
+        memory: PathBuf,
+    },
     /// The system refused.
     #[error("{doing} failed on {}", path.display())]
     Io {
@@ -65,8 +81,9 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Makes `directory` where it is missing, and takes it for this process.
-    pub(super) fn take(directory: &Path) -> Result<Self, OpenError> {
+    /// Makes `directory` where it is missing, and takes it for this process. `memory` is the file in which the pool's
+    /// id is remembered.
+    pub(super) fn take(directory: &Path, memory: &Path) -> Result<Self, OpenError> {
         let io = |doing, path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Io {
@@ -75,13 +92,22 @@ impl Mark {
                 source,
             }
         };
+        let path = directory.join(MARK);
+        let remembered = recall(memory)?;
+        let is_marked = path.try_exists().map_err(io("looking", &path))?;
+        let another = |pool_id| OpenError::AnotherPool {
+            directory: directory.to_owned(),
+            pool_id,
+            memory: memory.to_owned(),
+        };
+        if let Some(pool_id) = remembered.filter(|_| !is_marked) {
+            return Err(another(pool_id));
+        }
         DirBuilder::new()
             .mode(0o700)
             .recursive(true)
             .create(directory)
             .map_err(io("making the directory", directory))?;
-        let path = directory.join(MARK);
-        let is_marked = path.try_exists().map_err(io("looking", &path))?;
         if !is_marked && !is_empty(directory).map_err(io("listing", directory))? {
             let directory = directory.to_owned();
             return Err(OpenError::Foreign { directory });
@@ -106,12 +132,20 @@ impl Mark {
             Found::Id(id) => id,
             // New, or a crash came between its creation and its first line; we hold the lock, so it is ours to write.
             Found::Nothing => {
+                if let Some(pool_id) = remembered {
+                    return Err(another(pool_id));
+                }
                 let id = Uuid::new_v4();
                 write_mark(&mut file, id, directory).map_err(io("writing", &path))?;
                 id
             }
             Found::Other => return Err(OpenError::BadMark { path }),
         };
+        match remembered {
+            Some(remembered) if remembered != pool_id => return Err(another(remembered)),
+            Some(_) => {}
+            None => remember(memory, pool_id).map_err(io("writing", memory))?,
+        }
         Ok(Self {
             file,
             path,
@@ -176,6 +210,37 @@ fn write_mark(file: &mut File, id: Uuid, directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// The pool that was here when it was last opened.
+fn recall(memory: &Path) -> Result<Option<Uuid>, OpenError> {
+    match fs::read_to_string(memory) {
+        Ok(text) => match Uuid::try_parse(text.trim_end()) {
+            Ok(id) => Ok(Some(id)),
+            Err(_) => Err(OpenError::BadMark {
+                path: memory.to_owned(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io {
+            doing: "reading",
+            path: memory.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Written beside and renamed: there is a whole id or none.
+fn remember(memory: &Path, id: Uuid) -> io::Result<()> {
+    let beside = memory.with_added_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(format!("{}\n", id.hyphenated()).as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, memory)?;
+    match memory.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,12 +249,16 @@ mod tests {
     fn the_second_is_refused_and_the_id_stays() {
         let directory = tempfile::tempdir().unwrap();
         let pool = directory.path().join("a/b");
-        let first = Mark::take(&pool).unwrap();
-        assert!(matches!(Mark::take(&pool), Err(OpenError::InUse { .. })));
+        let memory = directory.path().join("memory");
+        let first = Mark::take(&pool, &memory).unwrap();
+        assert!(matches!(
+            Mark::take(&pool, &memory),
+            Err(OpenError::InUse { .. })
+        ));
         assert!(first.is_in_place());
         let id = first.pool_id();
         drop(first);
-        let again = Mark::take(&pool).unwrap();
+        let again = Mark::take(&pool, &memory).unwrap();
         assert_eq!(again.pool_id(), id);
         fs::remove_file(pool.join(MARK)).unwrap();
         assert!(!again.is_in_place());
@@ -198,20 +267,60 @@ mod tests {
     #[test]
     fn foreign_directories_and_marks_are_refused() {
         let directory = tempfile::tempdir().unwrap();
+        let beside = tempfile::tempdir().unwrap();
+        let memory = beside.path().join("memory");
         fs::create_dir(directory.path().join("lost+found")).unwrap();
         fs::write(directory.path().join("thesis.tex"), "x").unwrap();
         assert!(matches!(
-            Mark::take(directory.path()),
+            Mark::take(directory.path(), &memory),
             Err(OpenError::Foreign { .. })
         ));
         fs::remove_file(directory.path().join("thesis.tex")).unwrap();
-        drop(Mark::take(directory.path()).unwrap());
+        drop(Mark::take(directory.path(), &memory).unwrap());
         fs::write(directory.path().join(MARK), "ashlar file pool 2\nid x\n").unwrap();
         assert!(matches!(
-            Mark::take(directory.path()),
+            Mark::take(directory.path(), &memory),
             Err(OpenError::BadMark { .. })
         ));
         fs::write(directory.path().join(MARK), "").unwrap();
-        assert!(Mark::take(directory.path()).is_ok(), "a half-made mark");
+        assert!(matches!(
+            Mark::take(directory.path(), &memory),
+            Err(OpenError::AnotherPool { .. })
+        ));
+        fs::remove_file(&memory).unwrap();
+        assert!(
+            Mark::take(directory.path(), &memory).is_ok(),
+            "a half-made mark"
+        );
+    }
+
+    #[test]
+    fn an_empty_mount_point_is_not_a_new_pool() {
+        let directory = tempfile::tempdir().unwrap();
+        let (pool, memory) = (
+            directory.path().join("pool"),
+            directory.path().join("memory"),
+        );
+        let id = Mark::take(&pool, &memory).unwrap().pool_id();
+        let mounted_elsewhere = directory.path().join("elsewhere");
+        fs::rename(&pool, &mounted_elsewhere).unwrap();
+        // Neither when it is missing, nor empty, nor another pool's.
+        let refused = Mark::take(&pool, &memory);
+        assert!(matches!(refused, Err(OpenError::AnotherPool { pool_id, .. }) if pool_id == id));
+        assert!(!pool.exists(), "nothing was made");
+        fs::create_dir(&pool).unwrap();
+        let refused = Mark::take(&pool, &memory);
+        assert!(matches!(refused, Err(OpenError::AnotherPool { .. })));
+        assert!(is_empty(&pool).unwrap(), "nothing was made");
+        drop(Mark::take(&pool, &directory.path().join("other memory")).unwrap());
+        let refused = Mark::take(&pool, &memory);
+        assert!(matches!(refused, Err(OpenError::AnotherPool { .. })));
+        // Mounted again, or given up on purpose.
+        assert_eq!(
+            Mark::take(&mounted_elsewhere, &memory).unwrap().pool_id(),
+            id
+        );
+        fs::remove_file(&memory).unwrap();
+        assert!(Mark::take(&pool, &memory).is_ok());
     }
 }

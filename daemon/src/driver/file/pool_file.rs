@@ -4,7 +4,7 @@
 
 use crate::driver::DriverError;
 use crate::sys::fiemap;
-use rustix::fs::{Advice, FallocateFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -56,14 +56,19 @@ pub(super) struct PoolFile {
 }
 
 impl PoolFile {
-    /// Opens what must be there; [`DriverError::Absent`] otherwise.
+    /// Opens what must be there; [`DriverError::Absent`] otherwise. Follows no link: what it leads to is not ours.
     pub(super) fn open(
         path: &Path,
         name: &str,
         pool: &Arc<str>,
         writable: bool,
     ) -> Result<Self, DriverError> {
-        match OpenOptions::new().read(true).write(writable).open(path) {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(writable)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path);
+        match opened {
             Ok(file) => Ok(Self::of(file, name, pool)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DriverError::Absent {
                 object: name.to_owned(),

@@ -7,11 +7,14 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
+mod wiping;
+
 fn config(directory: &std::path::Path) -> FileConfig {
     FileConfig {
         backend: "file".to_owned(),
         pool: "pool".to_owned(),
         directory: directory.join("pool"),
+        memory: directory.join("pool.id"),
         secure_delete: SecureDelete::Zero,
         wipe_bytes_per_s: 0,
         reserved_percentage: 0,
@@ -163,6 +166,7 @@ fn reflink_directory() -> Option<tempfile::TempDir> {
         };
         let probed = FileConfig {
             directory: directory.path().join("probe"),
+            memory: directory.path().join("probe.id"),
             reflink: Reflink::WhenPossible,
             ..config(directory.path())
         };
@@ -224,22 +228,68 @@ async fn files_are_sparse_private_and_free_of_copied_zeros() {
     }
 }
 
+/// Below the driver's methods, which know whole GiB only: a test must not take as much of a real disk.
 #[tokio::test]
 async fn thick_volumes_take_their_space_at_once_and_again_when_extended() {
+    const LEN: u64 = 16 << 20;
     let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
-    let mut volume = contract::volume(1);
-    volume.thick = true;
+    let volume = contract::volume(1);
+    let name = Name::of_volume(volume.id);
+    let work = Work::default();
+    let job = files.driver.begin("x", Weight::Light, &work).await.unwrap();
+    let making = files.driver.make(&job, &name, (LEN, true), None);
+    let making = making.await.unwrap();
     files
         .driver
-        .create(&volume, &Source::Empty, &Work::default())
+        .place(&job, making, name.clone())
         .await
         .unwrap();
+    let path = files.layout().home(&name);
+    assert!(allocated_bytes(&path) >= LEN);
+    let grown = job.run(move |stop| {
+        let file = PoolFile::open(&path, "x", &Arc::from("pool"), true)?;
+        let done = grow(&file, 2 * LEN, true, stop)?;
+        assert_eq!(grow(&file, LEN, true, stop)?, Done::AlreadySo, "never less");
+        Ok((done, allocated_bytes(&path)))
+    });
+    let (done, allocated) = grown.await.unwrap();
+    assert_eq!(done, Done::Changed);
+    assert!((2 * LEN..3 * LEN).contains(&allocated));
+    assert_eq!(files.read(&contract::of(&volume)), (2 * LEN, Stamps::new()));
+}
+
+#[tokio::test]
+async fn what_vanished_before_it_was_placed_is_not_called_made() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let name = Name::of_volume(contract::volume(1).id);
+    let work = Work::default();
+    let job = files.driver.begin("x", Weight::Light, &work).await.unwrap();
+    let making = files.driver.make(&job, &name, (1 << 20, false), None);
+    let making = making.await.unwrap();
+    fs::remove_file(files.layout().partial(&name)).unwrap();
+    let placed = files.driver.place(&job, making, name).await;
+    assert!(
+        matches!(placed, Err(DriverError::Absent { .. })),
+        "{placed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_link_in_a_volumes_place_leads_nowhere() {
+    let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let volume = a_volume(&files, &[]).await;
+    let theirs = files.directory.path().join("theirs");
+    fs::write(&theirs, "their bytes").unwrap();
     let path = files.layout().home(&Name::of_volume(volume.id));
-    assert!(allocated_bytes(&path) >= 1 << 30);
-    volume.size_gib = crate::model::size::Gib::new(2).unwrap();
-    assert_eq!(files.driver.extend(&volume).await.unwrap(), Done::Changed);
-    assert!(allocated_bytes(&path) >= 2 << 30);
-    assert_eq!(files.read(&contract::of(&volume)), (2 << 30, Stamps::new()));
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&theirs, &path).unwrap();
+    let object = contract::of(&volume);
+    let device = files.driver.device(&volume).await;
+    assert!(matches!(device, Err(DriverError::Io { .. })), "{device:?}");
+    let wiped = files.driver.wipe(&object, &Work::default()).await;
+    assert!(matches!(wiped, Err(DriverError::Io { .. })), "{wiped:?}");
+    assert_eq!(files.driver.remove(&object).await.unwrap(), Done::Changed);
+    assert_eq!(fs::read(&theirs).unwrap(), b"their bytes");
 }
 
 #[tokio::test]
@@ -261,7 +311,7 @@ async fn no_room_leaves_nothing_and_says_so() {
 
     let mut volume = a_volume(&files, &[(3, 3)]).await;
     volume.thick = true;
-    volume.size_gib = crate::model::size::Gib::new(16_000).unwrap();
+    volume.size_gib = crate::model::size::Gib::new(1_000_000).unwrap();
     let answer = files.driver.extend(&volume).await;
     assert!(
         matches!(answer, Err(DriverError::NoSpace { .. })),
@@ -295,6 +345,7 @@ async fn a_second_daemon_and_another_pool_are_refused() {
 #[tokio::test]
 async fn a_directory_that_vanished_is_not_available() {
     let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
+    let volume = a_volume(&files, &[(0, 1)]).await;
     let pool = files.directory.path().join("pool");
     fs::rename(&pool, files.directory.path().join("away")).unwrap();
     let answer = files.driver.stats().await;
@@ -302,6 +353,20 @@ async fn a_directory_that_vanished_is_not_available() {
         matches!(answer, Err(DriverError::Unavailable { .. })),
         "{answer:?}"
     );
+    // What lies there instead, say the mount point below, knows nothing of the volume: it is not gone.
+    for place in ["volumes", "snapshots", "partial", "trash"] {
+        fs::create_dir_all(pool.join(place)).unwrap();
+    }
+    let object = contract::of(&volume);
+    let wiped = files.driver.wipe(&object, &Work::default()).await;
+    let removed = files.driver.remove(&object).await;
+    for answer in [wiped, removed] {
+        assert!(
+            matches!(answer, Err(DriverError::Unavailable { .. })),
+            "{answer:?}"
+        );
+    }
+    files.driver.objects().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -320,168 +385,4 @@ async fn foreign_files_are_neither_listed_nor_touched() {
     )
     .await;
     assert_eq!(fs::read(&foreign).unwrap(), b"theirs");
-}
-
-mod wiping {
-    use super::*;
-    use tokio::time::{Duration, Instant};
-
-    /// Overwriting is visible through a second name of the same file.
-    fn kept_name(files: &Files, volume: &VolumeRef) -> PathBuf {
-        let other = files.directory.path().join("kept");
-        fs::hard_link(files.layout().home(&Name::of_volume(volume.id)), &other).unwrap();
-        other
-    }
-
-    fn stamp_at(path: &std::path::Path, block: u64) -> u64 {
-        let mut bytes = [0; 8];
-        fs::File::open(path)
-            .unwrap()
-            .read_exact_at(&mut bytes, block * 4096)
-            .unwrap();
-        u64::from_le_bytes(bytes)
-    }
-
-    #[tokio::test]
-    async fn overwrites_slice_by_slice_and_resumes_where_it_was() {
-        let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
-        let stamps = [(0, 1), (10_000, 2), (20_000, 3)];
-        let volume = a_volume(&files, &stamps).await;
-        let object = contract::of(&volume);
-        let other = kept_name(&files, &volume);
-        // An earlier run got beyond the first block, then the daemon was killed: nothing before is written again.
-        let work = Work::resuming(8 << 20);
-        let path = files.layout().home(&Name::of_volume(volume.id));
-        let file = PoolFile::open(&path, "x", files.layout().pool(), true).unwrap();
-        let job = files
-            .driver
-            .jobs
-            .begin("x", Weight::Bulk, &work)
-            .await
-            .unwrap();
-        let before = fs::metadata(&other).unwrap().len();
-        assert!(
-            files
-                .driver
-                .wiper
-                .wipe(&job, file, work.resume_at())
-                .await
-                .unwrap()
-        );
-        assert_eq!((before, fs::metadata(&other).unwrap().len()), (1 << 30, 0));
-        drop(job);
-        assert_eq!(work.progress(), (1 << 30, 1 << 30));
-        // What is cut to nothing is wiped.
-        files.driver.wipe(&object, &Work::default()).await.unwrap();
-        assert_eq!(
-            files.driver.objects().await.unwrap(),
-            [format!("trash/volume-{}", volume.id)]
-        );
-        assert_eq!(files.driver.remove(&object).await.unwrap(), Done::Changed);
-    }
-
-    #[tokio::test]
-    async fn the_bytes_are_zeros_before_the_blocks_are_given_back() {
-        let files = Files::open(tempfile::tempdir().unwrap(), |config| {
-            // Each block costs a long wait, so that the cancel comes between two of them.
-            config.wipe_bytes_per_s = 1;
-        });
-        let volume = a_volume(&files, &[(0, 1), (10_000, 2), (20_000, 3)]).await;
-        let other = kept_name(&files, &volume);
-        let (driver, work) = (files.driver.clone(), Work::default());
-        let (wiped, object) = (work.clone(), contract::of(&volume));
-        let wipe = tokio::spawn(async move { driver.wipe(&object, &wiped).await });
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while work.progress().0 <= 10_000 * 4096 {
-            assert!(Instant::now() < deadline, "two blocks take no time");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        work.cancel();
-        assert!(matches!(wipe.await.unwrap(), Err(DriverError::Cancelled)));
-        assert_eq!(work.progress().0, 10_001 * 4096, "durable up to there");
-        assert_eq!(stamp_at(&other, 0), 0, "overwritten");
-        assert_eq!(stamp_at(&other, 10_000), 0, "overwritten");
-        assert_eq!(stamp_at(&other, 20_000), 3, "not yet");
-        assert_eq!(
-            files.driver.objects().await.unwrap(),
-            [format!("trash/volume-{}", volume.id)]
-        );
-        let gone = files.driver.device(&volume).await;
-        assert!(
-            matches!(gone, Err(DriverError::Absent { .. })),
-            "out of sight first"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_a_revert_replaces_is_wiped() {
-        let files = Files::open(tempfile::tempdir().unwrap(), |_| {});
-        let volume = a_volume(&files, &[(0, 1)]).await;
-        let snapshot = contract::snapshot_of(&volume);
-        files
-            .driver
-            .snapshot(&volume, &snapshot, None, &Work::default())
-            .await
-            .unwrap();
-        files.write(&volume, &[(0, 2), (5, 5)]);
-        let other = kept_name(&files, &volume);
-        files
-            .driver
-            .revert(&volume, &snapshot, &Work::default())
-            .await
-            .unwrap();
-        assert_eq!(
-            fs::metadata(&other).unwrap().len(),
-            0,
-            "wiped, then cut to nothing"
-        );
-        assert_eq!(
-            files.read(&contract::of(&volume)).1,
-            BTreeMap::from([(0, 1)])
-        );
-    }
-
-    #[tokio::test]
-    async fn shared_blocks_are_let_go_by_all_but_the_last() {
-        let Some(directory) = reflink_directory() else {
-            return;
-        };
-        let files = Files::open(directory, |config| {
-            config.reflink = Reflink::WhenPossible;
-        });
-        let volume = a_volume(&files, &[(0, 1), (1, 2)]).await;
-        let snapshot = contract::snapshot_of(&volume);
-        files
-            .driver
-            .snapshot(&volume, &snapshot, None, &Work::default())
-            .await
-            .unwrap();
-        files.write(&volume, &[(1, 3)]);
-        let path = files.layout().home(&Name::of_volume(volume.id));
-        let of_volume = PoolFile::open(&path, "v", files.layout().pool(), false).unwrap();
-        of_volume.sync().unwrap();
-        let shared_block = vec![std::ops::Range {
-            start: 0,
-            end: 4096,
-        }];
-        assert_eq!(of_volume.shared_in(0..1 << 30).unwrap(), shared_block);
-        let path = files.layout().home(&Name::of_snapshot(snapshot.id));
-        let of_snapshot = PoolFile::open(&path, "s", files.layout().pool(), false).unwrap();
-        let driver = files.driver.clone() as Arc<dyn Driver>;
-        driver
-            .wipe(&contract::of(&volume), &Work::default())
-            .await
-            .unwrap();
-        assert_eq!(
-            of_snapshot.shared_in(0..1 << 30).unwrap(),
-            [],
-            "the last holder"
-        );
-        let held = files.read(&contract::of_snapshot(&snapshot)).1;
-        assert_eq!(held, BTreeMap::from([(0, 1), (1, 2)]));
-        driver
-            .wipe(&contract::of_snapshot(&snapshot), &Work::default())
-            .await
-            .unwrap();
-    }
 }

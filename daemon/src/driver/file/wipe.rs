@@ -71,7 +71,7 @@ impl Wiper {
                 break;
             };
             at = wiped.end;
-            job.stop().work().report(at, len);
+            job.stop().report(at, len);
             self.wait(wiped.end - wiped.start, job.stop()).await?;
         }
         job.run(move |_| {
@@ -79,7 +79,7 @@ impl Wiper {
             file.sync_whole()
         })
         .await?;
-        job.stop().work().report(len, len);
+        job.stop().report(len, len);
         Ok(true)
     }
 

@@ -60,7 +60,7 @@ async fn nothing_is_reckoned_from_a_size_that_is_no_more() {
     at.ctx.store.write(grown).await.unwrap();
     let mut beginning = Beginning::new(&at.ctx, &at.caller, Verb::DeleteVolume, &volume.id);
     beginning.moves_volume(&volume);
-    beginning.keeps_size(&volume);
+    beginning.needs_size_as_read(&volume);
     let begun = beginning.commit(SCHEDULER_QUEUE.to_owned()).await;
     refused(begun, "changed meanwhile");
     assert_eq!(at.status(volume.id).await, Some("available"));

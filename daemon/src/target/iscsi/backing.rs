@@ -5,8 +5,10 @@ use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSliceMut};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Zeros are written in pieces of this size where the file system cannot make holes.
 const ZEROS_LEN: usize = 256 * 1024;
@@ -16,6 +18,7 @@ const ZEROS_LEN: usize = 256 * 1024;
 pub struct Backing {
     file: File,
     thin: bool,
+    flushes: Flushes,
 }
 
 /// A run of bytes that is either stored or a hole.
@@ -27,6 +30,44 @@ pub struct Extent {
     pub len: u64,
     /// Whether it is a hole, which reads as zeros.
     pub hole: bool,
+}
+
+/// The flushes of one open file. Those that wait share the next one.
+///
+/// The kernel tells a failed write-back once, and forgets the data: the flush after it succeeds, though what a host
+/// wrote before is lost. So a failure stands, for every host, until the file is opened anew.
+#[derive(Debug, Default)]
+struct Flushes {
+    asked: AtomicU64,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    /// Askers up to this one are answered.
+    up_to: u64,
+    failed: bool,
+}
+
+impl Flushes {
+    fn flush(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.failed {
+            return Err(io::Error::other("an earlier flush of the file failed"));
+        }
+        if made.up_to >= mine {
+            return Ok(());
+        }
+        // Whoever asked by now had written before.
+        let up_to = self.asked.load(Ordering::SeqCst);
+        let outcome = sync();
+        match &outcome {
+            Ok(()) => made.up_to = up_to,
+            Err(_) => made.failed = true,
+        }
+        outcome
+    }
 }
 
 impl Backing {
@@ -46,7 +87,17 @@ impl Backing {
         let regular = file.metadata()?.is_file();
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let thin = regular && fallocate(&file, flags, end, 4096).is_ok();
-        Ok(Self { file, thin })
+        Ok(Self {
+            file,
+            thin,
+            flushes: Flushes::default(),
+        })
+    }
+
+    /// Whether both are one file, whatever its name is by now.
+    pub fn is_same_file(&self, other: &Self) -> io::Result<bool> {
+        let (one, other) = (self.file.metadata()?, other.file.metadata()?);
+        Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
     }
 
     /// Whether unmapped ranges give their space back.
@@ -79,9 +130,9 @@ impl Backing {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Puts everything written on stable storage.
+    /// Puts everything written on stable storage; see [`Flushes`].
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.flushes.flush(|| self.file.sync_data())
     }
 
     /// Makes a hole: the range reads as zeros and gives its space back.
@@ -145,8 +196,55 @@ impl Backing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backing, Extent};
+    use super::{Backing, Extent, Flushes};
     use std::io::ErrorKind;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_failed_flush_is_never_followed_by_a_good_one() {
+        let flushes = Flushes::default();
+        flushes.flush(|| Ok(())).unwrap();
+        let lost = flushes.flush(|| Err(ErrorKind::StorageFull.into()));
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::StorageFull);
+        flushes.flush(|| Ok(())).unwrap_err();
+    }
+
+    #[test]
+    fn a_flush_counts_only_for_those_who_asked_before_it_began() {
+        let (flushes, count) = (Flushes::default(), AtomicU64::new(0));
+        let (entered, has_entered) = mpsc::channel();
+        let (leave, may_leave) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                flushes.flush(move || {
+                    entered.send(()).unwrap();
+                    may_leave.recv().unwrap();
+                    Ok(())
+                })
+            });
+            has_entered.recv().unwrap();
+            let another = || {
+                flushes.flush(|| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                })
+            };
+            let others = [scope.spawn(another), scope.spawn(another)];
+            while flushes.asked.load(Ordering::SeqCst) < 3 {
+                std::thread::yield_now();
+            }
+            leave.send(()).unwrap();
+            for other in others {
+                other.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(
+            count.load(Ordering::SeqCst),
+            1,
+            "one for both, after the first"
+        );
+    }
 
     #[test]
     fn holes_zeros_and_data_are_told_apart() {

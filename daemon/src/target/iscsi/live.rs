@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// Names the control connection that tracks or pauses.
 pub type Owner = u64;
@@ -130,7 +130,11 @@ impl Live {
         }
     }
 
-    async fn wait(&self, limit: Duration, over: impl Fn(&State) -> bool) -> Result<(), LiveError> {
+    async fn wait(
+        &self,
+        deadline: Instant,
+        over: impl Fn(&State) -> bool,
+    ) -> Result<(), LiveError> {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
@@ -142,19 +146,22 @@ impl Live {
                 changed.await;
             }
         };
-        timeout(limit, wait).await.map_err(|_| LiveError::Slow)
+        timeout_at(deadline, wait)
+            .await
+            .map_err(|_| LiveError::Slow)
     }
 
-    /// Starts a new generation of passes and waits for the old one to end.
+    /// Starts a new generation of passes and waits for the old one to end; and first for the one before, which is
+    /// still there when an earlier call ran out of time.
     async fn turn_over(&self) -> Result<(), LiveError> {
-        let old = {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        let idle = |state: &State| state.passes[1 - state.generation] == 0;
+        self.wait(deadline, idle).await?;
+        {
             let mut state = self.lock();
-            let old = state.generation;
-            state.generation = 1 - old;
-            old
-        };
-        self.wait(DRAIN_TIMEOUT, |state| state.passes[old] == 0)
-            .await
+            state.generation = 1 - state.generation;
+        }
+        self.wait(deadline, idle).await
     }
 
     /// Begins to note writes for `owner`; whatever it noted before is forgotten.
@@ -205,7 +212,7 @@ impl Live {
     /// Holds new writes and returns once none is under way.
     pub async fn pause(&self, owner: Owner, limit: Duration) -> Result<(), LiveError> {
         let _turn = self.turn.lock().await;
-        let limit = limit.min(PAUSE_MAX);
+        let deadline = Instant::now() + limit.min(PAUSE_MAX);
         {
             let mut state = self.lock();
             if state
@@ -215,12 +222,9 @@ impl Live {
             {
                 return Err(LiveError::NotTracked);
             }
-            state.pause = Some(Pause {
-                owner,
-                deadline: Instant::now() + limit,
-            });
+            state.pause = Some(Pause { owner, deadline });
         }
-        let quiet = self.wait(limit, |state| state.passes == [0, 0]).await;
+        let quiet = self.wait(deadline, |state| state.passes == [0, 0]).await;
         if quiet.is_err() {
             self.lock().pause = None;
             self.changed.notify_waiters();
@@ -408,6 +412,22 @@ mod tests {
         live.release(1);
         assert!(live.try_enter().is_some());
         live.track(2).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_write_that_outlasted_one_wait_is_waited_for_by_the_next() {
+        let live = Arc::new(Live::default());
+        // Begun before anything was tracked, and stuck in a slow disk.
+        let unnoted = live.enter().await;
+        let given_up = |owner| tokio::time::timeout(Duration::from_millis(10), live.track(owner));
+        assert!(given_up(1).await.is_err());
+        live.release(1);
+        assert!(
+            given_up(2).await.is_err(),
+            "it is still under way, and unnoted"
+        );
+        drop(unnoted);
+        assert!(given_up(2).await.is_ok());
     }
 
     #[tokio::test]

@@ -3,7 +3,8 @@
 //! proved is still in the table.
 //!
 //! Every change is first persisted, then in force, then (where it ends sessions) drained; a crash in
-//! between ends all sessions anyway, and the caller, unanswered, repeats.
+//! between ends all sessions anyway, and the caller, unanswered, repeats. Changes are made one after the
+//! other, but drained beside each other: a volume whose disk hangs holds up no other.
 
 mod admission;
 
@@ -150,80 +151,72 @@ impl Registry {
 
     /// Makes a volume reachable, or changes what is served for it.
     pub async fn export(&self, wanted: ExportRecord) -> Result<Done, ChangeError> {
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(wanted.volume_id);
-        let (known, broken, count) = {
+        let (known, served, count) = {
             let state = self.lock();
             let known = state.exports.get(&iqn);
-            let broken = known.is_some_and(|export| export.lun.is_err());
-            (
-                known.map(|export| export.record.clone()),
-                broken,
-                state.exports.len(),
-            )
+            let served = known.and_then(|export| export.lun.as_ref().ok().cloned());
+            let known = known.map(|export| export.record.clone());
+            (known, served, state.exports.len())
         };
-        let record = match &known {
-            Some(known) => ExportRecord {
-                access: known.access.clone(),
-                ..wanted
-            },
-            None if count >= EXPORTS_MAX => {
-                return Err(ChangeError::Full {
-                    what: "exports",
-                    max: EXPORTS_MAX,
-                });
-            }
-            None => ExportRecord {
-                access: Vec::new(),
-                ..wanted
-            },
-        };
-        if known.as_ref() == Some(&record) && !broken {
-            return Ok(Done::AlreadySo);
+        if known.is_none() && count >= EXPORTS_MAX {
+            return Err(ChangeError::Full {
+                what: "exports",
+                max: EXPORTS_MAX,
+            });
         }
+        let record = ExportRecord {
+            access: known
+                .as_ref()
+                .map_or_else(Vec::new, |known| known.access.clone()),
+            ..wanted
+        };
         let opening = record.clone();
-        let lun = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let lun = lun
+        let opened = tokio::task::spawn_blocking(move || open_beside(&opening, served)).await;
+        let (lun, is_same_file) = opened
             .map_err(io::Error::other)
             .flatten()
             .map_err(ChangeError::NotOpened)?;
+        if let Some(known) = known.filter(|_| is_same_file) {
+            if known == record {
+                return Ok(Done::AlreadySo);
+            }
+            if record.len_bytes < known.len_bytes {
+                return Err(ChangeError::Invalid(
+                    "a volume that is served never shrinks",
+                ));
+            }
+        }
         let saved = record.clone();
         self.save(move |exports| put(exports, saved)).await?;
-        let same_file = known.is_some_and(|known| known.path == record.path) && !broken;
         let ended = {
             let mut state = self.lock();
-            let export = state.exports.get_mut(&iqn);
-            match export {
+            match state.exports.get_mut(&iqn).filter(|_| is_same_file) {
                 // Another length of the same file: those who are logged in stay.
-                Some(Export {
-                    record: kept,
-                    lun: Ok(lun),
-                    ..
-                }) if same_file => {
+                Some(export) => {
                     lun.resize(record.len_bytes);
-                    *kept = record;
+                    export.record = record;
                     Vec::new()
                 }
-                _ => {
-                    let grants = record.access.iter().map(grant).collect();
-                    state.exports.insert(
-                        iqn.clone(),
-                        Export {
-                            record,
-                            grants,
-                            lun: Ok(lun),
-                        },
-                    );
+                None => {
+                    let export = Export {
+                        grants: record.access.iter().map(grant).collect(),
+                        record,
+                        lun: Ok(lun),
+                    };
+                    state.exports.insert(iqn.clone(), export);
                     state.end(|session| session.target == iqn)
                 }
             }
         };
+        drop(change);
         self.drain(ended).await.map(|()| Done::Changed)
     }
 
     /// Takes a volume's export away and ends its sessions.
     pub async fn unexport(&self, volume_id: Uuid) -> Result<Done, ChangeError> {
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(volume_id);
         let known = self.record(volume_id).is_some();
         if known {
@@ -236,6 +229,7 @@ impl Registry {
             // Also those of an earlier call that ran out of time.
             state.end(|session| session.target == iqn)
         };
+        drop(change);
         self.drain(ended).await?;
         Ok(if known {
             Done::Changed
@@ -252,7 +246,7 @@ impl Registry {
     ) -> Result<Done, ChangeError> {
         access.initiator = access.initiator.to_lowercase();
         check_access(&access).map_err(ChangeError::Invalid)?;
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let record = self.record(volume_id).ok_or(ChangeError::NotExported)?;
         let place = record
             .access
@@ -275,40 +269,43 @@ impl Registry {
             .access
             .retain(|known| known.initiator != access.initiator);
         changed.access.push(access.clone());
-        self.replace(changed, |session| {
+        let ended = self.replace(changed, |session| {
             ends && session.initiator == access.initiator
-        })
-        .await
+        });
+        let ended = ended.await?;
+        drop(change);
+        self.drain(ended).await.map(|()| Done::Changed)
     }
 
     /// Shuts an initiator out and ends its sessions.
     pub async fn deny(&self, volume_id: Uuid, initiator: &str) -> Result<Done, ChangeError> {
         let initiator = initiator.to_lowercase();
-        let _change = self.change.lock().await;
+        let change = self.change.lock().await;
         let iqn = self.iqn(volume_id);
         let record = self.record(volume_id);
         let has = |access: &AccessRecord| access.initiator == initiator;
-        match record {
+        let (ended, done) = match record {
             Some(mut record) if record.access.iter().any(has) => {
                 record.access.retain(|access| !has(access));
-                self.replace(record, |session| session.initiator == initiator)
-                    .await
+                let of = |session: &Session| session.initiator == initiator;
+                (self.replace(record, of).await?, Done::Changed)
             }
             _ => {
                 let of =
                     |session: &Session| session.target == iqn && session.initiator == initiator;
-                let ended = self.lock().end(of);
-                self.drain(ended).await?;
-                Ok(Done::AlreadySo)
+                (self.lock().end(of), Done::AlreadySo)
             }
-        }
+        };
+        drop(change);
+        self.drain(ended).await.map(|()| done)
     }
 
+    /// Puts another access list in force; answers the sessions that it ends.
     async fn replace(
         &self,
         record: ExportRecord,
         ends: impl Fn(&Session) -> bool,
-    ) -> Result<Done, ChangeError> {
+    ) -> Result<Vec<Arc<Session>>, ChangeError> {
         let iqn = self.iqn(record.volume_id);
         let saved = record.clone();
         self.save(move |exports| put(exports, saved)).await?;
@@ -330,20 +327,20 @@ impl Registry {
             }
             state.end(|session| session.target == iqn && ends(session))
         };
-        self.drain(ended).await.map(|()| Done::Changed)
+        Ok(ended)
     }
 
-    /// Serves a volume at another length. Already so when it is not exported.
+    /// Serves a volume at a greater length. Already so when it is that long, or not exported.
     pub async fn resize(&self, volume_id: Uuid, len_bytes: u64) -> Result<Done, ChangeError> {
         match self.record(volume_id) {
-            Some(record) => {
+            Some(record) if record.len_bytes < len_bytes => {
                 self.export(ExportRecord {
                     len_bytes,
                     ..record
                 })
                 .await
             }
-            None => Ok(Done::AlreadySo),
+            Some(_) | None => Ok(Done::AlreadySo),
         }
     }
 
@@ -398,6 +395,16 @@ fn open(record: &ExportRecord) -> io::Result<Arc<Lun>> {
         backing,
         record.len_bytes,
     )))
+}
+
+/// Opens what is to be served. When that is the very file that `served` has open, `served` goes on, with whoever
+/// uses it; the same name may lead to another file by now (a revert puts one in its place).
+fn open_beside(record: &ExportRecord, served: Option<Arc<Lun>>) -> io::Result<(Arc<Lun>, bool)> {
+    let lun = open(record)?;
+    match served {
+        Some(served) if served.backing.is_same_file(&lun.backing)? => Ok((served, true)),
+        Some(_) | None => Ok((lun, false)),
+    }
 }
 
 fn grant(access: &AccessRecord) -> Arc<Grant> {

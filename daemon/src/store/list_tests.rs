@@ -1,11 +1,12 @@
-//! Lists: pages in every order, and what filters let through.
+//! Lists on both engines: pages that follow each other, filters that let through what they say.
+#![cfg(test)]
 
-use super::{on_both, seed};
+use super::batch::Value;
+use super::domain_tests::{on_both, seed};
+use super::list::{self, Comparison, Direction, Filter, ListError, ListRequest};
+use super::{Store, json, volumes};
 use crate::model::id::VolumeId;
 use crate::model::volume::Volume;
-use crate::store::batch::Value;
-use crate::store::list::{self, Comparison, Direction, Filter, ListError, ListRequest};
-use crate::store::{json, volumes};
 
 /// A volume's value of a column, as the record compares it.
 fn key(volume: &Volume, column: &str) -> Option<Vec<u8>> {
@@ -77,79 +78,75 @@ async fn pages_follow_each_other_whatever_the_order() {
     .await;
 }
 
-/// A filter and what it lets through.
-type Case = (Filter, Box<dyn Fn(&Volume) -> bool>);
+/// A filter, and what it is to let through.
+struct Case {
+    column: &'static str,
+    comparison: Comparison,
+    values: Vec<Value>,
+    lets_through: fn(&Volume) -> bool,
+}
+
+fn case(
+    column: &'static str,
+    comparison: Comparison,
+    value: impl Into<Value>,
+    lets_through: fn(&Volume) -> bool,
+) -> Case {
+    Case {
+        column,
+        comparison,
+        values: vec![value.into()],
+        lets_through,
+    }
+}
+
+fn name_has(volume: &Volume, text: &str) -> bool {
+    volume.name.as_ref().is_some_and(|name| name.contains(text))
+}
 
 fn cases() -> Vec<Case> {
-    vec![
-        (
-            Filter::equal("project_id", "p"),
-            Box::new(|v| v.project_id == "p"),
-        ),
-        (
-            Filter::equal("name", "b"),
-            Box::new(|v| v.name.as_deref() == Some("b")),
-        ),
-        (
-            Filter::equal("name", None::<String>),
-            Box::new(|v| v.name.is_none()),
-        ),
-        (
-            Filter {
-                column: "size_gib",
-                comparison: Comparison::Equal,
-                values: vec![Value::Int(1), Value::Int(3)],
-            },
-            Box::new(|v| [1, 3].contains(&v.size_gib.get())),
-        ),
-        (
-            contains("name", "_"),
-            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('_'))),
-        ),
-        (
-            contains("name", "%"),
-            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('%'))),
-        ),
-        (
-            contains("name", "b"),
-            Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('b'))),
-        ),
-        (
-            contains("metadata", &json::pair_text("k", "v1")),
-            Box::new(|v| v.metadata.get("k").is_some_and(|value| value == "v1")),
-        ),
-        (
-            Filter {
-                column: "name",
-                comparison: Comparison::NotEqual,
-                values: vec!["b".into()],
-            },
-            Box::new(|v| v.name.as_deref() != Some("b")),
-        ),
-        (
-            Filter {
-                column: "created_at",
-                comparison: Comparison::GreaterOrEqual,
-                values: vec!["2026-11-22T00:00:03".into()],
-            },
-            Box::new(|v| v.created_at.as_str() >= "2026-11-22T00:00:03"),
-        ),
-        (
-            Filter {
-                column: "size_gib",
-                comparison: Comparison::Less,
-                values: vec![Value::Int(3)],
-            },
-            Box::new(|v| v.size_gib.get() < 3),
-        ),
-    ]
+    use Comparison::{Contains, Equal, GreaterOrEqual, Less, NotEqual};
+    let pair = json::pair_text("k", "v1");
+    let mut cases = vec![
+        case("project_id", Equal, "p", |v| v.project_id == "p"),
+        case("name", Equal, "b", |v| v.name.as_deref() == Some("b")),
+        case("name", Equal, None::<String>, |v| v.name.is_none()),
+        case("name", Contains, "_", |v| name_has(v, "_")),
+        case("name", Contains, "%", |v| name_has(v, "%")),
+        case("name", Contains, "b", |v| name_has(v, "b")),
+        case("metadata", Contains, pair, |v| {
+            v.metadata.get("k").is_some_and(|value| value == "v1")
+        }),
+        case("name", NotEqual, "b", |v| v.name.as_deref() != Some("b")),
+        case("created_at", GreaterOrEqual, "2026-11-22T00:00:03", |v| {
+            v.created_at.as_str() >= "2026-11-22T00:00:03"
+        }),
+        case("size_gib", Less, 3, |v| v.size_gib.get() < 3),
+        case("size_gib", Equal, 1, |v| [1, 3].contains(&v.size_gib.get())),
+    ];
+    // Several values mean any of them.
+    if let Some(last) = cases.last_mut() {
+        last.values.push(Value::Int(3));
+    }
+    cases
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_let_through_what_they_say() {
     on_both(async |store| {
         let all = seed(store, 40).await;
-        for (filter, lets_through) in cases() {
+        for Case {
+            column,
+            comparison,
+            values,
+            lets_through,
+        } in cases()
+        {
+            let filter = Filter {
+                column,
+                comparison,
+                values,
+            };
             let request = ListRequest {
                 filters: vec![filter.clone()],
                 limit: 1000,
@@ -158,31 +155,27 @@ async fn filters_let_through_what_they_say() {
             let found = volumes::list(store, &request).await.unwrap();
             let wanted = all.iter().filter(|volume| lets_through(volume)).count();
             assert_eq!(found.len(), wanted, "{filter:?}");
-            assert!(found.iter().all(&lets_through), "{filter:?}");
+            assert!(found.iter().all(lets_through), "{filter:?}");
             let count = list::count(store, &volumes::SHAPE, &request).await.unwrap();
             assert_eq!(usize::try_from(count).unwrap(), wanted, "{filter:?}");
         }
-        let foreign = ListRequest {
-            filters: vec![Filter::equal("project_id", "p")],
-            marker: all
-                .iter()
-                .find(|volume| volume.project_id == "q")
-                .map(|volume| volume.id.to_string()),
-            limit: 10,
-            ..ListRequest::default()
-        };
-        assert!(matches!(
-            volumes::list(store, &foreign).await,
-            Err(ListError::NoSuchMarker { .. })
-        ));
     })
     .await;
 }
 
-fn contains(column: &'static str, text: &str) -> Filter {
-    Filter {
-        column,
-        comparison: Comparison::Contains,
-        values: vec![text.into()],
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_marker_does_not_exist() {
+    on_both(async |store: &Store| {
+        let all = seed(store, 40).await;
+        let foreign = all.iter().find(|volume| volume.project_id == "q");
+        let request = ListRequest {
+            filters: vec![Filter::equal("project_id", "p")],
+            marker: foreign.map(|volume| volume.id.to_string()),
+            limit: 10,
+            ..ListRequest::default()
+        };
+        let found = volumes::list(store, &request).await;
+        assert!(matches!(found, Err(ListError::NoSuchMarker { .. })));
+    })
+    .await;
 }
