@@ -1,10 +1,13 @@
 //! What was taken from a project's quota comes back to that project.
 
-use super::fixture::{caller, fixture};
+use super::fixture::{caller, fixture, refused};
 use crate::model::caller::Role;
-use crate::model::operation::Phase;
-use crate::ops::{delete_snapshot, delete_volume};
+use crate::model::operation::{Phase, Verb};
+use crate::model::time::Time;
+use crate::ops::begin::Beginning;
+use crate::ops::{SCHEDULER_QUEUE, delete_snapshot, delete_volume};
 use crate::store::quotas::Resource;
+use crate::store::{Batch, volumes};
 
 #[tokio::test]
 async fn a_cascade_gives_everybody_back_what_is_theirs() {
@@ -44,4 +47,21 @@ async fn a_snapshot_is_deleted_by_who_owns_it_whoever_owns_its_volume() {
     at.over(&snapshot).await;
     assert_eq!(at.used("q", Resource::Gigabytes).await, 0);
     assert_eq!(at.snapshot_status(snapshot).await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_reckoned_from_a_size_that_is_no_more() {
+    let at = fixture().await;
+    let volume = at.volume(|_| {}).await;
+    let mut grown = Batch::new();
+    let id = volume.id.to_string();
+    let values = vec![id.into(), 2.into(), Time::now().as_str().into()];
+    grown.add(volumes::SET_SIZE, values);
+    at.ctx.store.write(grown).await.unwrap();
+    let mut beginning = Beginning::new(&at.ctx, &at.caller, Verb::DeleteVolume, &volume.id);
+    beginning.moves_volume(&volume);
+    beginning.needs_size_as_read(&volume);
+    let begun = beginning.commit(SCHEDULER_QUEUE.to_owned()).await;
+    refused(begun, "changed meanwhile");
+    assert_eq!(at.status(volume.id).await, Some("available"));
 }
