@@ -245,6 +245,12 @@ impl Initiator {
         let _closed = self.stream.write_all(&bytes);
     }
 
+    /// Whether the target takes `bytes` in time.
+    pub(crate) fn send_within(&mut self, bytes: &[u8], limit: Duration) -> bool {
+        self.stream.set_write_timeout(Some(limit)).unwrap();
+        self.stream.write_all(bytes).is_ok()
+    }
+
     pub(crate) fn receive(&mut self) -> io::Result<Pdu> {
         let mut head = [0; 48];
         self.stream.read_exact(&mut head)?;
