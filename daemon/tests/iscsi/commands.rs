@@ -396,3 +396,27 @@ fn a_verification_of_everything_at_once_is_refused() {
     assert_eq!(refused.sense, Some((5, 0x24, 0)));
     assert_eq!(host.run(&rw16(0x8f, 0, 2048), 0, &[]).status, 0);
 }
+
+/// PERSISTENT RESERVE OUT of one action and type, with its two keys.
+fn reserve(host: &mut Initiator, action: u8, kind: u8, keys: (u64, u64)) -> u8 {
+    let cdb = [0x5f, action, kind, 0, 0, 0, 0, 0, 24, 0];
+    let mut list = [0; 24];
+    list[..8].copy_from_slice(&keys.0.to_be_bytes());
+    list[8..16].copy_from_slice(&keys.1.to_be_bytes());
+    host.run(&cdb, 0, &list).status
+}
+
+#[test]
+fn a_write_that_waits_for_its_data_does_not_land_behind_a_reservation() {
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    rig.allow(&volume, OTHER_HOST, SECRET, false);
+    let mut fenced = rig.host(&volume);
+    let mut fencing = Initiator::logged_in(rig.portal, OTHER_HOST, &volume.iqn, SECRET).unwrap();
+    let data = pattern(32 << 10);
+    fenced.start(&rw16(0x8a, 0, data.len() / 512), 0, &data);
+    assert_eq!(reserve(&mut fencing, 0, 0, (0, 7)), 0);
+    assert_eq!(reserve(&mut fencing, 1, 1, (7, 0)), 0);
+    assert_eq!(fenced.finish(&data).status, 0x18, "reservation conflict");
+    assert_eq!(fencing.read(0, 1).data, [0; 512]);
+}
