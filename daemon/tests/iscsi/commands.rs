@@ -415,8 +415,11 @@ fn a_write_that_waits_for_its_data_does_not_land_behind_a_reservation() {
     let mut fencing = Initiator::logged_in(rig.portal, OTHER_HOST, &volume.iqn, SECRET).unwrap();
     let data = pattern(32 << 10);
     fenced.start(&rw16(0x8a, 0, data.len() / 512), 0, &data);
+    let r2t = fenced.receive().unwrap();
+    assert_eq!(r2t.opcode(), 0x31, "it was let in, and waits");
     assert_eq!(reserve(&mut fencing, 0, 0, (0, 7)), 0);
     assert_eq!(reserve(&mut fencing, 1, 1, (7, 0)), 0);
+    fenced.answer_r2t(&r2t, &data);
     assert_eq!(fenced.finish(&data).status, 0x18, "reservation conflict");
     assert_eq!(fencing.read(0, 1).data, [0; 512]);
 }
