@@ -86,7 +86,7 @@ fn logins(volume: &Volume) -> Vec<Vec<u8>> {
 /// Commands of a logged-in host, each kind of PDU among them.
 fn commands(host: &mut Initiator) -> Vec<Vec<u8>> {
     let mut unmap = [0; 24];
-    (unmap[1], unmap[3], unmap[23]) = (22, 16, 8);
+    (unmap[1], unmap[3], unmap[19]) = (22, 16, 8);
     let block = [0x42; 512];
     let mut stream = Vec::new();
     for (cdb, read_len, data) in [
