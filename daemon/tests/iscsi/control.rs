@@ -321,6 +321,10 @@ fn a_target_that_listens_and_does_not_answer_is_given_up_soon() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process of its own is what is tested"
+)]
 fn a_target_whose_log_nobody_reads_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("ashlar.toml");

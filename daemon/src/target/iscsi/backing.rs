@@ -235,7 +235,9 @@ mod tests {
                 std::thread::yield_now();
             }
             leave.send(()).unwrap();
-            others.map(|other| other.join().unwrap().unwrap());
+            for other in others {
+                other.join().unwrap().unwrap();
+            }
         });
         assert_eq!(
             count.load(Ordering::SeqCst),

@@ -104,10 +104,12 @@ fn check_lengths(lun: &Lun, command: &Command) -> Result<(), Sense> {
     } else {
         TRANSFER_BLOCKS_MAX.into()
     };
-    let swept = match command {
-        Command::WriteSame(same) => thin::same_blocks(lun, same),
-        Command::Verify(span, _) => span.blocks,
-        _ => 0,
+    let swept = if let Command::WriteSame(same) = command {
+        thin::same_blocks(lun, same)
+    } else if let Command::Verify(span, _) = command {
+        span.blocks
+    } else {
+        0
     };
     let too_many = blocks > max || swept > SWEEP_BLOCKS_MAX;
     if too_many {
