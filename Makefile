@@ -11,14 +11,14 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 try: ## the main job on real data, step by step: build, private daemon, iSCSI, ext4, sha256
-	@$(CARGO) build -p ashlar-daemon -p ashlar -p ashlar-tests --bins
-	@$(CARGO) run -q -p ashlar-tests --bin try
+	@$(CARGO) build --workspace --bins
+	@$(CARGO) run -q --bin try
 
 check: ## everything that CI checks, each part with its time
-	@$(CARGO) run -p ashlar-tests --bin check
+	@$(CARGO) run --bin check
 
 soak: ## the random and the killing tests over and over, with new seeds; HOURS=1
-	@$(CARGO) run -p ashlar-tests --bin check -- soak $(HOURS)
+	@$(CARGO) run --bin check -- soak $(HOURS)
 
 lab: ## a real kernel in QEMU
 	@echo "skipped: comes with the LVM issue"

@@ -1,5 +1,5 @@
 //! Keeps the target's process running: starts it, notices when it died, starts it again and makes its exports match
-//! the record. The target outlives this process; a new one finds it and goes on with it.
+//! the record; also when a step could not tell the target what it had to. The target outlives this process; a new one finds it and goes on with it.
 
 use crate::cmd;
 use crate::driver::Done;
@@ -60,13 +60,16 @@ impl TargetKeeper {
                     continue;
                 }
             };
-            if self.known.load(Ordering::Relaxed) == pid {
+            let is_new = self.known.load(Ordering::Relaxed) != pid;
+            if is_new {
+                tracing::warn!(pid, "the target was started again");
+            } else if !ctx.gate.take_doubt() {
                 continue;
             }
-            tracing::warn!(pid, "the target was started again");
             match recover::exports_match_the_record(&ctx).await {
                 Ok(()) => self.known.store(pid, Ordering::Relaxed),
                 Err(error) => {
+                    self.known.store(0, Ordering::Relaxed);
                     tracing::error!(%error, "the exports were not compared with the record; trying again")
                 }
             }

@@ -144,6 +144,7 @@ pub async fn run(
         availability_zone: config.availability_zone.clone(),
         quota: config.quota,
         doorbell,
+        gate: Default::default(),
         faults: faults(&config)?,
     });
     let tasks = TaskTracker::new();

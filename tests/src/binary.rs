@@ -25,23 +25,14 @@ pub fn ashlard() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("ASHLAR_TEST_BIN") {
         return Ok(PathBuf::from(given));
     }
-    let build = || {
-        build(&[
-            "-p",
-            "ashlar-daemon",
-            "--features",
-            "faults",
-            "--bin",
-            "ashlard",
-        ])
-    };
+    let build = || build("ashlard", &["--features", FAULTS]);
     once(&BUILT, build)
 }
 
 /// The command line.
 pub fn ashlar() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    once(&BUILT, || build(&["-p", "ashlar", "--bin", "ashlar"]))
+    once(&BUILT, || build("ashlar", &[]))
 }
 
 /// cargo: the one that runs us, if one does.
@@ -49,12 +40,16 @@ pub fn cargo() -> std::process::Command {
     cmd::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Builds with cargo and returns the executable that it names.
-pub fn build(args: &[&str]) -> Result<PathBuf> {
+/// The feature with which the tests build the daemon.
+pub const FAULTS: &str = "ashlar-daemon/faults";
+
+/// Builds a program of the workspace with cargo and returns the file that cargo names. The whole workspace is named,
+/// here and in the Makefile, so that dependencies have the same features each time and are compiled once.
+pub fn build(program: &str, args: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = cmd::program(cargo);
     command
-        .arg("build")
+        .args(["build", "--workspace", "--bin", program])
         .args(args)
         .arg("--message-format=json-render-diagnostics");
     command.current_dir(workspace());
@@ -65,7 +60,7 @@ pub fn build(args: &[&str]) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from));
     let executable = executables.next_back();
-    executable.with_context(|| format!("cargo build {} made no program", args.join(" ")))
+    executable.with_context(|| format!("cargo made no program {program}"))
 }
 
 fn once(

@@ -1,6 +1,6 @@
 //! The only place where the harness starts programs, each under a deadline.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -16,6 +16,11 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
     command.env("LC_ALL", "C").stdin(Stdio::null());
     command
+}
+
+/// Where programs are looked for.
+pub fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// How a program ended and what it printed.
@@ -81,7 +86,7 @@ pub fn end_of(child: &mut Child, what: &str, deadline: Duration) -> Result<ExitS
 
 /// A program by its name in PATH or in the system directories that a plain user's PATH leaves out.
 pub fn find(name: &str) -> Result<std::path::PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = search_path();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     for dir in dirs {
         let candidate = dir.join(name);

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -29,6 +29,7 @@ pub struct Daemon {
     portal: String,
     child: Option<Child>,
     beside: Option<Child>,
+    state_disk_mib: Option<u32>,
     starts: u32,
 }
 
@@ -58,8 +59,25 @@ impl Daemon {
             portal,
             child: None,
             beside: None,
+            state_disk_mib: None,
             starts: 0,
         })
+    }
+
+    /// The same on a state disk of its own, of this size: a tmpfs that only the daemon sees, in a mount namespace that
+    /// any user may make. It is gone when the daemon is.
+    pub fn on_small_disk(config: Config, len_mib: u32) -> Result<Self> {
+        let mut daemon = Self::prepared(config)?;
+        daemon.state_disk_mib = Some(len_mib);
+        daemon.start_again()?;
+        Ok(daemon)
+    }
+
+    /// A path of the state directory, also where only the daemon sees it.
+    pub fn inside(&self, name: &str) -> Result<PathBuf> {
+        let pid = self.child.as_ref().context("ashlard is not running")?.id();
+        let state = self.state_dir();
+        Ok(PathBuf::from(format!("/proc/{pid}/root{}", state.display())).join(name))
     }
 
     /// Starts the daemon on the directory it had and waits until it answers.
@@ -70,8 +88,13 @@ impl Daemon {
 
     /// The same with another configuration.
     pub fn start_with(&mut self, config: Config) -> Result<()> {
-        self.config = config;
+        self.set(config);
         self.start_again()
+    }
+
+    /// The configuration of the next start.
+    pub fn set(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// Spawns it without waiting for anything.
@@ -83,7 +106,7 @@ impl Daemon {
             .to_toml(self.dir.path(), &self.socket(), &self.portal);
         std::fs::write(&file, text)?;
         let log = File::create(self.log_path(self.starts))?;
-        let mut command = cmd::program(&self.program);
+        let mut command = self.command();
         command
             .arg("--config")
             .arg(&file)
@@ -196,7 +219,32 @@ impl Daemon {
 
     /// Its unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.state_dir().join("api.sock")
+        match self.state_disk_mib {
+            Some(_) => self.dir().join("api.sock"),
+            None => self.state_dir().join("api.sock"),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let Some(len_mib) = self.state_disk_mib else {
+            return cmd::program(&self.program);
+        };
+        let mut command = cmd::program("unshare");
+        let mount = "mount -t tmpfs -o mode=700,size=$1m none \"$2\" && shift 2 && exec \"$@\"";
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            mount,
+            "sh",
+        ]);
+        command
+            .arg(len_mib.to_string())
+            .arg(self.state_dir())
+            .arg(&self.program);
+        command
     }
 
     /// What it owns.

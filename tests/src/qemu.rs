@@ -4,6 +4,7 @@
 //! `qemu-utils`. Where another `qemu-utils` is installed than the archive offers (backports), a matching pair is
 //! unpacked under `target/qemu`, and what is installed is left alone.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -37,17 +38,30 @@ impl Qemu {
         self.tool("qemu-io")
     }
 
-    fn tool(&self, name: &str) -> Command {
+    /// What makes other programs find these tools before any installed ones.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let Some(root) = &self.root else {
-            return cmd::program(name);
+            return Vec::new();
         };
-        let mut command = cmd::program(root.join("usr/bin").join(name));
+        let mut path = root.join("usr/bin").into_os_string();
+        path.push(":");
+        path.push(cmd::search_path());
+        let mut environment = vec![("PATH", path)];
         if let Ok(entries) = std::fs::read_dir(root.join("usr/lib")) {
             let modules = entries.flatten().map(|entry| entry.path().join("qemu"));
-            for path in modules.filter(|path| path.is_dir()) {
-                command.env("QEMU_MODULE_DIR", path);
-            }
+            let modules = modules.filter(|path| path.is_dir());
+            environment.extend(modules.map(|path| ("QEMU_MODULE_DIR", path.into_os_string())));
         }
+        environment
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let path = match &self.root {
+            Some(root) => root.join("usr/bin").join(name),
+            None => PathBuf::from(name),
+        };
+        let mut command = cmd::program(path);
+        command.envs(self.environment());
         command
     }
 

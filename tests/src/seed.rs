@@ -66,3 +66,12 @@ pub fn skipped(test: &str, why: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
+
+/// `sample` of something, or ten times as much when `ASHLAR_FULL` asks for the full matrix.
+pub fn sample_or_full(sample: u64) -> u64 {
+    if std::env::var_os("ASHLAR_FULL").is_some() {
+        sample * 10
+    } else {
+        sample
+    }
+}

@@ -217,7 +217,7 @@ fn snapshots_keep_their_volume_and_are_refused_where_they_must_be() -> Result<()
 fn types_with_extra_specs_come_and_go() -> Result<()> {
     with_daemon(fake(), |daemon| {
         let client = daemon.client()?;
-        let body = json!({"volume_type": {"name": "gold", "extra_specs": {"a": "b"}}});
+        let body = json!({"volume_type": {"name": "gold", "extra_specs": {"x:a": "b"}}});
         let made = client.post("/types", &body)?.expect(200)?.body["volume_type"].clone();
         let kind = id(&made)?;
         client.post("/types", &body)?.expect_fault(409)?;
@@ -229,7 +229,7 @@ fn types_with_extra_specs_come_and_go() -> Result<()> {
             .get(&format!("/types/{kind}/extra_specs"))?
             .expect(200)?;
         ensure!(
-            all.body["extra_specs"] == json!({"a": "b", "c": "d"}),
+            all.body["extra_specs"] == json!({"x:a": "b", "c": "d"}),
             "{}",
             all.text
         );

@@ -8,7 +8,7 @@ use ashlar_tests::config::Config;
 use ashlar_tests::daemon::Daemon;
 use ashlar_tests::initiator::Disk;
 use ashlar_tests::qemu::{self, Qemu};
-use ashlar_tests::seed::{Seed, say, skipped};
+use ashlar_tests::seed::{Seed, sample_or_full, say, skipped};
 use ashlar_tests::stamp::{self, BLOCK_LEN, Expected, Stamp};
 use ashlar_tests::wait::{SOON, wait_for};
 use ashlar_tests::{Result, cmd, target, with_daemon};
@@ -77,7 +77,7 @@ fn stamped_blocks_survive_snapshot_clone_revert_extend_and_crash() -> Result<()>
             made: 0,
         };
         oracle.make(json!({"size": 1}), 1, Expected::default())?;
-        for step in 0..STEPS {
+        for step in 0..sample_or_full(STEPS) {
             oracle.step().with_context(|| format!("step {step}"))?;
         }
         oracle.verify_everything()

@@ -97,6 +97,7 @@ fn offenders(place: &str, words: &[&str], except: &[&str]) -> Result<Vec<String>
 /// Files that are compiled for tests only, by their names.
 fn is_test_code(path: &str) -> bool {
     path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
         || path.ends_with("/testing.rs")
         || path.contains("/tests/")
         || path.contains("/contract/")

@@ -171,7 +171,7 @@ pub const TABLE: &[Row] = &[
     Row {
         volume: Some(Move {
             from: &[V::Available, V::Downloading],
-            during: Some(V::Attaching),
+            during: None,
             done: End::FromAttachments,
             failed: End::FromAttachments,
         }),
@@ -183,7 +183,7 @@ pub const TABLE: &[Row] = &[
         }),
         ..Row::of(
             Verb::CreateAttachment,
-            "also from reserved and in-use when multiattach or for the same instance; without a connector it ends reserved at once",
+            "shows at once what its attachments say; also from reserved, attaching and in-use when multiattach or for the same instance; without a connector it ends reserved at once",
         )
     },
     Row {
@@ -356,7 +356,7 @@ pub const TABLE: &[Row] = &[
             from: &[V::InUse, V::Detaching, V::Attaching, V::Error],
             during: None,
             done: End::FromAttachments,
-            failed: End::Previous,
+            failed: End::FromAttachments,
         }),
         attachment: Some(Move {
             from: &[
@@ -368,11 +368,11 @@ pub const TABLE: &[Row] = &[
             ],
             during: None,
             done: End::Gone,
-            failed: End::Previous,
+            failed: End::Is(A::ErrorDetaching),
         }),
         ..Row::of(
             Verb::DetachVolume,
-            "at once; needs the attachment's id when there are several",
+            "needs the attachment's id when there are several; a host that is still let in is shut out",
         )
     },
 ];

@@ -2,14 +2,14 @@
 
 use super::begin::Beginning;
 use super::{Ctx, visible_volume};
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::model::attachment::{AttachMode, Attachment};
 use crate::model::caller::Caller;
 use crate::model::id::{AttachmentId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::status::{self, AttachmentStatus, VolumeStatus};
 use crate::model::time::Time;
-use crate::store::Batch;
+use crate::store::{Batch, attachments};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -48,12 +48,27 @@ pub async fn begin(
         updated_at: None,
     };
     let mut beginning = Beginning::new(ctx, caller, Verb::AttachVolume, &id);
-    beginning.makes_attachment(&attachment);
     let row = status::row(Verb::AttachVolume).volume;
     let mut from = row.map(|one| one.from.to_vec()).unwrap_or_default();
     if volume.multiattach {
         from.push(VolumeStatus::InUse);
     }
     beginning.moves_volume_from(&volume, &from, Some(VolumeStatus::InUse));
+    beginning.makes_attachment(&attachment);
+    if !volume.multiattach {
+        // `attaching` may be another attachment's doing.
+        beginning.rule(
+            attachments::IS_ONLY_HOLDER,
+            vec![
+                id.to_string().into(),
+                attachment.id.to_string().into(),
+                attachment.instance_uuid.clone().into(),
+            ],
+            Error::Conflict(Conflict::Changed {
+                noun: "Volume",
+                id: id.to_string(),
+            }),
+        );
+    }
     beginning.commit_at_once(Batch::new()).await
 }

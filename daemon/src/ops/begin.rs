@@ -5,11 +5,13 @@
 //! decision is made by the statements' guards, never by what was read before. When a guard stops the batch, the
 //! objects are looked at once more, only to say why.
 
-use super::{Ctx, unreadable, unwritable};
-use crate::error::{Conflict, Error, OverQuota, Refusal};
+mod explain;
+
+use super::{Ctx, unwritable};
+use crate::error::{Conflict, Error};
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
-use crate::model::id::{AttachmentId, OperationId, SnapshotId, VolumeId};
+use crate::model::id::{OperationId, VolumeId};
 use crate::model::operation::{Operation, Phase, Verb};
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, End, Move, Row, Word};
@@ -104,6 +106,11 @@ impl<'a> Beginning<'a> {
         }
     }
 
+    /// The operation's id, for what the record says of who did it.
+    pub(super) fn id(&self) -> OperationId {
+        self.id
+    }
+
     /// Makes a volume; its row carries the table's *during*.
     pub(super) fn makes_volume(&mut self, volume: &Volume) {
         self.batch
@@ -194,9 +201,18 @@ impl<'a> Beginning<'a> {
         during: Option<S>,
     ) -> Subject {
         let id = id.to_string();
+        // The journal keeps the status that was read, and an operation may end there again: so it must be what the
+        // guard finds, too, and not one that went by in between. What ends as its attachments say needs no memory.
+        let ends_by_attachments = noun == Noun::Volume
+            && (self.row.volume).is_some_and(|one| one.done == End::FromAttachments);
+        let met: Vec<S> = from
+            .iter()
+            .copied()
+            .filter(|status| ends_by_attachments || *status == was)
+            .collect();
         match during {
-            Some(during) => statuses::change(&mut self.batch, noun, &id, from, during),
-            None => statuses::hold(&mut self.batch, noun, &id, from),
+            Some(during) => statuses::change(&mut self.batch, noun, &id, &met, during),
+            None => statuses::hold(&mut self.batch, noun, &id, &met),
         }
         self.want(noun, &id, from);
         self.claim(noun, &id, Mode::Exclusive);
@@ -229,8 +245,18 @@ impl<'a> Beginning<'a> {
     }
 
     /// Keeps an object that is neither moved nor read from changing, without a look at its status.
-    pub(super) fn shares_volume(&mut self, volume: &Volume) {
-        self.claim(Noun::Volume, &volume.id, Mode::Shared);
+    pub(super) fn shares_volume(&mut self, volume: VolumeId) {
+        self.claim(Noun::Volume, &volume, Mode::Shared);
+    }
+
+    /// Lets the operation begin also while the disk under the record is full: it is what makes room again.
+    pub(super) fn frees_room(&mut self) {
+        self.batch.essential();
+    }
+
+    /// Shows of a volume at once what its attachments say, a new one included.
+    pub(super) fn shows_attachments(&mut self, volume: &Volume) {
+        statuses::from_attachments(&mut self.batch, &volume.id.to_string());
     }
 
     /// Takes quota; refused when the project's limit would be exceeded.
@@ -253,6 +279,17 @@ impl<'a> Beginning<'a> {
     pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
         self.batch.guard(sql.name, sql, values);
         self.rules.push((sql.name, Some(refusal)));
+    }
+
+    /// Demands that the volume still has the size that was read: what was reckoned from it (quota, the length of a
+    /// copy) is false if an extend ended in between.
+    pub(super) fn needs_size_as_read(&mut self, volume: &Volume) {
+        let values = vec![volume.id.to_string().into(), volume.size_gib.get().into()];
+        let changed = Conflict::Changed {
+            noun: "Volume",
+            id: volume.id.to_string(),
+        };
+        self.rule(volumes::HAS_SIZE, values, Error::Conflict(changed));
     }
 
     /// A further statement of the same transaction.
@@ -372,138 +409,6 @@ impl<'a> Beginning<'a> {
             }
         }
     }
-
-    /// Why a guard was not met, in words for the caller.
-    async fn explain(&mut self, guard: &'static str) -> Result<Error, Error> {
-        if let Some((_, refusal)) = self.rules.iter_mut().find(|(name, _)| *name == guard)
-            && let Some(refusal) = refusal.take()
-        {
-            return Ok(refusal);
-        }
-        if let Some(taken) = self
-            .taken
-            .iter()
-            .find(|taken| taken.resource.as_str() == guard)
-        {
-            return self.over_quota(taken).await;
-        }
-        match guard {
-            "room" => Ok(Error::Unavailable {
-                what: "the journal",
-                why: format!(
-                    "{} operations are under way already; try again when some have ended",
-                    operations::LIVE_MAX
-                ),
-            }),
-            "claim" => self.held().await,
-            _ => self.status_refused(guard).await,
-        }
-    }
-
-    async fn over_quota(&self, taken: &Taken) -> Result<Error, Error> {
-        let usage = quotas::usage(&self.ctx.store, &taken.project_id)
-            .await
-            .map_err(unreadable)?;
-        let (requested, limit) = (taken.amount, taken.limit);
-        Ok(Error::OverQuota(match taken.resource {
-            Resource::Volumes => OverQuota::Volumes { limit },
-            Resource::Snapshots => OverQuota::Snapshots { limit },
-            Resource::Gigabytes => {
-                let used = usage.get(taken.resource.as_str()).copied().unwrap_or(0);
-                OverQuota::Gigabytes {
-                    requested,
-                    limit,
-                    used,
-                }
-            }
-        }))
-    }
-
-    async fn held(&self) -> Result<Error, Error> {
-        let input = self
-            .input
-            .volume
-            .iter()
-            .map(|subject| (subject.id.clone(), Noun::Volume));
-        let claimed = self.claims.iter().map(|(id, noun, _)| (id.clone(), *noun));
-        for (id, noun) in claimed.chain(input) {
-            let holder = operations::holder(&self.ctx.store, &id)
-                .await
-                .map_err(unreadable)?;
-            if let Some((operation, verb)) = holder {
-                return Ok(Error::Conflict(Conflict::Held {
-                    noun: title(noun),
-                    id,
-                    operation,
-                    verb,
-                }));
-            }
-        }
-        Ok(self.changed())
-    }
-
-    /// The first object whose status is not what was wanted; if all are by now, somebody else was faster.
-    async fn status_refused(&self, guard: &str) -> Result<Error, Error> {
-        for wanted in self
-            .wanted
-            .iter()
-            .filter(|wanted| wanted.noun.as_str() == guard)
-        {
-            let Some(is) = self.status_of(wanted.noun, &wanted.id).await? else {
-                return Ok(Error::NotFound {
-                    noun: title(wanted.noun),
-                    id: wanted.id.clone(),
-                });
-            };
-            if !wanted.statuses.iter().any(|status| *status == is) {
-                return Ok(Error::Refused(Refusal::Status {
-                    noun: wanted.noun.as_str(),
-                    id: wanted.id.clone(),
-                    is,
-                    wants: wanted.statuses.clone(),
-                }));
-            }
-        }
-        Ok(self.changed())
-    }
-
-    async fn status_of(&self, noun: Noun, id: &str) -> Result<Option<String>, Error> {
-        let store = &self.ctx.store;
-        Ok(match noun {
-            Noun::Volume => match id.parse::<VolumeId>() {
-                Ok(id) => volumes::get(store, id)
-                    .await
-                    .map_err(unreadable)?
-                    .map(|v| v.status.as_str()),
-                Err(_) => None,
-            },
-            Noun::Snapshot => match id.parse::<SnapshotId>() {
-                Ok(id) => snapshots::get(store, id)
-                    .await
-                    .map_err(unreadable)?
-                    .map(|s| s.status.as_str()),
-                Err(_) => None,
-            },
-            Noun::Attachment => match id.parse::<AttachmentId>() {
-                Ok(id) => attachments::get(store, id)
-                    .await
-                    .map_err(unreadable)?
-                    .map(|a| a.status.as_str()),
-                Err(_) => None,
-            },
-        }
-        .map(str::to_owned))
-    }
-
-    fn changed(&self) -> Error {
-        let (noun, id) = self
-            .wanted
-            .first()
-            .map_or(("Volume", self.object_id.clone()), |wanted| {
-                (title(wanted.noun), wanted.id.clone())
-            });
-        Error::Conflict(Conflict::Changed { noun, id })
-    }
 }
 
 fn made<S: Word>(id: &impl ToString, status: S) -> Subject {
@@ -520,13 +425,5 @@ fn at_once<S: Word>(batch: &mut Batch, noun: Noun, subject: &Subject, one: Move<
         End::Gone => super::journal::remove(batch, noun, &subject.id),
         // Shown since the begin of the same transaction.
         End::Is(_) | End::Previous => {}
-    }
-}
-
-fn title(noun: Noun) -> &'static str {
-    match noun {
-        Noun::Volume => "Volume",
-        Noun::Snapshot => "Snapshot",
-        Noun::Attachment => "Volume attachment",
     }
 }

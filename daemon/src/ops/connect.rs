@@ -1,35 +1,27 @@
 //! Connecting a host to a volume and disconnecting it: what attachments and Cinder's legacy calls share.
 //!
 //! The intent is in the record before anything is done: an `exports` row (this volume is to be reachable, with these
-//! credentials) and a `connections` row an initiator and attachment (this one is to be let in). The steps make the
-//! target match; `recover` makes it match again after a crash of either side.
+//! credentials) and a `connections` row an initiator and attachment (this one is to be let in, or is leaving). The
+//! steps make the target match, each in the volume's turn at the gate; `recover` makes it match again after a crash
+//! of either side. A row that is leaving goes only when the target has shut its initiator out.
 
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, target_failed, target_of, volume_ref};
 use super::steps::{Job, Outcome, Step};
-use super::{Ctx, unreadable};
-use crate::error::Error;
-use crate::model::attachment::{AttachMode, Connector};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable, unwritable, volume_queue};
+use crate::error::{Conflict, Error};
+use crate::model::attachment::{AttachMode, Attachment, Connector};
 use crate::model::id::VolumeId;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::store::exports::{self, ConnectionRow, ExportRow};
-use crate::store::{Batch, Value};
+use crate::store::{Batch, Value, volumes};
 use crate::target::{Access, Address, Chap, Export};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long connecting or disconnecting may take before it is undone.
 pub(super) const DEADLINE: Duration = Duration::from_secs(45);
-
-/// What is asked of the steps below.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Asked {
-    /// Whom it is about; absent for an attachment that never had a connector.
-    pub(super) initiator: Option<String>,
-    /// The attachment it is for; empty for the legacy calls.
-    pub(super) attachment_id: String,
-}
 
 /// How a host reaches a volume: what a `connection_info` is made of.
 #[derive(Debug, Clone)]
@@ -44,11 +36,12 @@ pub struct Connected {
     pub mode: AttachMode,
 }
 
-/// Makes the volume reachable.
+/// Makes the volume reachable. Its undo also takes back [`ALLOW`]: shuts out whom this operation let in, and nobody
+/// who was let in before.
 pub(super) const EXPORT: Step = Step {
     name: "export",
     run: |job| Box::pin(export(job)),
-    undo: Some(|job| Box::pin(unexport(job))),
+    undo: Some(|job| Box::pin(take_back(job))),
     can_cancel: true,
 };
 
@@ -56,17 +49,17 @@ pub(super) const EXPORT: Step = Step {
 pub(super) const ALLOW: Step = Step {
     name: "allow",
     run: |job| Box::pin(allow(job)),
-    undo: Some(|job| Box::pin(deny(job))),
+    undo: None,
     can_cancel: true,
 };
 
-/// Shuts the initiator out, unless another attachment lets it in too. Not undone: a host that was told to leave may
+/// Shuts out who is leaving, unless another attachment lets it in too. Not undone: a host that was told to leave may
 /// have left.
 pub(super) const DENY: Step = Step {
     name: "deny",
     run: |job| Box::pin(deny(job)),
     undo: None,
-    can_cancel: true,
+    can_cancel: false,
 };
 
 /// Takes the export away, unless somebody else is let in.
@@ -77,59 +70,93 @@ pub(super) const UNEXPORT: Step = Step {
     can_cancel: false,
 };
 
-/// Adds the intent that `connector` is let in to `volume`.
-pub(super) fn intends(
+/// The queue for what a host waits for. A volume that was never placed has no host either: the scheduler, which every
+/// system has, finds nothing to do.
+pub(super) fn queue(volume: &Volume) -> String {
+    match placed(volume) {
+        Some(host) => volume_queue(host, Lane::Quick),
+        None => SCHEDULER_QUEUE.to_owned(),
+    }
+}
+
+/// Adds the intent that `connector` is let in to `volume`: for an attachment, which must be its only host, or for
+/// Cinder's legacy calls, which connect a second host before they disconnect the first (a live migration).
+pub(super) async fn intends(
+    ctx: &Ctx,
     beginning: &mut Beginning<'_>,
-    volume: VolumeId,
+    volume: &Volume,
     connector: &Connector,
-    attachment_id: &str,
-    mode: AttachMode,
+    attachment: Option<&Attachment>,
 ) -> Result<(), Error> {
-    beginning.also(
-        exports::INSERT,
-        exports::insert_values(volume, &fresh_chap()?),
-    );
-    let read_only = i64::from(mode == AttachMode::ReadOnly);
+    let (volume_id, initiator) = (volume.id.to_string(), connector.initiator.as_str());
+    let attachment_id = attachment.map(|one| one.id.to_string()).unwrap_or_default();
+    if let Some(attachment) = attachment {
+        let values: Vec<Value> = vec![
+            volume_id.as_str().into(),
+            initiator.into(),
+            attachment_id.as_str().into(),
+            attachment.instance_uuid.clone().into(),
+        ];
+        let refusal = other_host(ctx, volume, initiator).await?;
+        beginning.rule(exports::IS_ONLY_HOST, values, refusal);
+    }
+    let credentials = exports::insert_values(volume.id, &fresh_chap()?);
+    beginning.also(exports::INSERT, credentials);
+    let mode = attachment.map_or(AttachMode::ReadWrite, |one| one.mode);
     let values: Vec<Value> = vec![
-        volume.to_string().into(),
-        connector.initiator.as_str().into(),
+        volume_id.into(),
+        initiator.into(),
         attachment_id.into(),
-        read_only.into(),
+        i64::from(mode == AttachMode::ReadOnly).into(),
+        beginning.id().to_string().into(),
     ];
     beginning.also(exports::CONNECT, values);
-    beginning.asks(asked(Some(connector.initiator.clone()), attachment_id));
     Ok(())
 }
 
-/// What the steps are asked.
-pub(super) fn asked(initiator: Option<String>, attachment_id: &str) -> serde_json::Value {
-    serde_json::to_value(Asked {
-        initiator,
-        attachment_id: attachment_id.to_owned(),
-    })
-    .unwrap_or_default()
+/// The refusal of a second host, with the name of the first.
+async fn other_host(ctx: &Ctx, volume: &Volume, initiator: &str) -> Result<Error, Error> {
+    let known = exports::connections(&ctx.store, volume.id)
+        .await
+        .map_err(unreadable)?;
+    let other = known.into_iter().find(|one| one.initiator != initiator);
+    Ok(Error::Conflict(Conflict::OtherHost {
+        volume: volume.id.to_string(),
+        host: other.map_or_else(|| "that just came".to_owned(), |one| one.initiator),
+    }))
 }
 
-/// The end of a disconnect, and of a connect that failed: the intent is gone.
-pub(super) fn forget(job: &Job) -> Result<Batch, Error> {
-    let asked: Asked = job.asked()?;
-    let volume = job
-        .input
-        .volume
-        .as_ref()
-        .map(|subject| subject.id.clone())
-        .unwrap_or_default();
-    let mut batch = Batch::new();
-    if let Some(initiator) = asked.initiator {
-        let values: Vec<Value> = vec![
-            volume.as_str().into(),
-            initiator.into(),
-            asked.attachment_id.as_str().into(),
-        ];
-        batch.add(exports::DISCONNECT, values);
-    }
-    batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
+/// The end of a connect that failed: what it made is to go. If the target could not be told, the rows stay as leaving
+/// until it can.
+pub(super) fn forget_made(job: &Job) -> Result<Batch, Error> {
+    let mut batch = leave_made(job);
+    batch.add(exports::DELETE_UNUSED, vec![volume_of(job).into()]);
     Ok(batch)
+}
+
+/// The end of a disconnect: those who were leaving have left.
+pub(super) fn forget_left(job: &Job) -> Result<Batch, Error> {
+    Ok(left(volume_of(job)))
+}
+
+fn leave_made(job: &Job) -> Batch {
+    let mut batch = Batch::new();
+    let values = vec![volume_of(job).into(), job.operation.id.to_string().into()];
+    batch.add(exports::LEAVE_MADE, values);
+    batch
+}
+
+fn left(volume: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.essential();
+    batch.add(exports::DELETE_LEFT, vec![volume.into()]);
+    batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
+    batch
+}
+
+fn volume_of(job: &Job) -> &str {
+    let subject = job.input.volume.as_ref();
+    subject.map_or("", |subject| subject.id.as_str())
 }
 
 /// What a connected host is told; `None` while the target has no export for it.
@@ -155,23 +182,72 @@ pub async fn connected(
     ))
 }
 
-/// Makes the target match the record for one volume: exported, and everybody let in who is to be. For the time after
-/// a crash or a restart of the target, and after a volume's device was replaced.
-pub(super) async fn publish(ctx: &Ctx, volume: &Volume) -> Result<(), Error> {
+/// Makes the target match the record for one volume: exported while somebody is to be let in, and nobody else let in.
+/// `known` are those whom the target lets in as far as was seen. In the volume's turn.
+async fn matches(ctx: &Ctx, volume: &Volume, known: &[String]) -> Result<(), Error> {
     let Some(row) = exports::get(&ctx.store, volume.id)
         .await
         .map_err(unreadable)?
     else {
-        return Ok(());
+        return unexport_volume(ctx, volume.id).await;
     };
-    export_volume(ctx, volume).await?;
-    for connection in exports::connections(&ctx.store, volume.id)
-        .await
-        .map_err(unreadable)?
-    {
-        allow_one(ctx, &connection, &row.chap).await?;
+    let (staying, leaving) = connections(ctx, volume.id).await?;
+    if staying.is_empty() {
+        unexport_volume(ctx, volume.id).await?;
+    } else {
+        export_volume(ctx, volume).await?;
+        for initiator in leaving.iter().chain(known) {
+            if !staying.iter().any(|one| one.initiator == *initiator) {
+                deny_one(ctx, volume.id, initiator).await?;
+            }
+        }
+        for connection in &staying {
+            allow_one(ctx, connection, &row.chap).await?;
+        }
+    }
+    if staying.is_empty() || !leaving.is_empty() {
+        let rest = left(&volume.id.to_string());
+        ctx.store.write(rest).await.map_err(unwritable)?;
     }
     Ok(())
+}
+
+/// After a volume's device was replaced: whoever is to be let in is let in again.
+pub(super) async fn publish(ctx: &Ctx, volume: &Volume) -> Result<(), Error> {
+    let _turn = ctx.gate.turn(volume.id).await;
+    matches(ctx, volume, &[]).await
+}
+
+/// After a crash or a restart of the target; `known` are those whom it lets in. A volume whose bytes an operation is
+/// making, replacing or destroying is left to that operation.
+pub(super) async fn repair(ctx: &Ctx, id: VolumeId, known: &[String]) -> Result<(), Error> {
+    let _turn = ctx.gate.turn(id).await;
+    let volume = volumes::get(&ctx.store, id).await.map_err(unreadable)?;
+    let Some(volume) = volume else {
+        return Ok(());
+    };
+    let left_to_operation = [
+        VolumeStatus::Creating,
+        VolumeStatus::Deleting,
+        VolumeStatus::Reverting,
+    ];
+    if left_to_operation.contains(&volume.status) {
+        return Ok(());
+    }
+    matches(ctx, &volume, known).await
+}
+
+/// Who is to be let in, and the initiators that are leaving.
+async fn connections(
+    ctx: &Ctx,
+    volume: VolumeId,
+) -> Result<(Vec<ConnectionRow>, Vec<String>), Error> {
+    let found = exports::connections(&ctx.store, volume)
+        .await
+        .map_err(unreadable)?;
+    let (leaving, staying): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.is_leaving);
+    let leaving = leaving.into_iter().map(|one| one.initiator).collect();
+    Ok((staying, leaving))
 }
 
 async fn export_volume(ctx: &Ctx, volume: &Volume) -> Result<Address, Error> {
@@ -212,6 +288,7 @@ async fn allow_one(ctx: &Ctx, connection: &ConnectionRow, chap: &Chap) -> Result
 
 async fn export(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
+    let _turn = job.ctx.gate.turn(volume.id).await;
     let address = export_volume(&job.ctx, &volume).await?;
     let mut also = Batch::new();
     also.add(
@@ -226,68 +303,88 @@ async fn export(job: &Job) -> Result<Outcome, Error> {
 
 async fn allow(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
+    let _turn = job.ctx.gate.turn(volume.id).await;
     let row = exports::get(&job.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
     let row = row.ok_or_else(|| Error::Internal {
         what: format!("volume {} has no export row", volume.id),
     })?;
-    for connection in exports::connections(&job.ctx.store, volume.id)
-        .await
-        .map_err(unreadable)?
-    {
-        allow_one(&job.ctx, &connection, &row.chap).await?;
+    for connection in &connections(&job.ctx, volume.id).await?.0 {
+        allow_one(&job.ctx, connection, &row.chap).await?;
     }
+    Outcome::nothing()
+}
+
+async fn take_back(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    let mut leave = leave_made(job);
+    leave.essential();
+    job.ctx.store.write(leave).await.map_err(unwritable)?;
+    shut_out(&job.ctx, &volume).await?;
+    withdraw_unused(&job.ctx, &volume).await?;
+    let rest = left(&volume.id.to_string());
+    job.ctx.store.write(rest).await.map_err(unwritable)?;
     Outcome::nothing()
 }
 
 async fn deny(job: &Job) -> Result<Outcome, Error> {
-    let asked: Asked = job.asked()?;
-    let volume = job.volume().await?;
-    let Some(initiator) = asked.initiator else {
-        return Outcome::nothing();
-    };
-    let others = others(&job.ctx, volume.id, &asked.attachment_id, &initiator).await?;
-    if others.iter().any(|other| other.initiator == initiator) {
-        return Outcome::nothing();
-    }
-    let denied = target_of(&job.ctx)?.deny(volume.id, &initiator).await;
-    denied.map_err(|error| target_failed("shutting the host out", &volume.id, error))?;
+    shut_out(&job.ctx, &job.volume().await?).await?;
     Outcome::nothing()
 }
 
 async fn unexport(job: &Job) -> Result<Outcome, Error> {
-    let asked: Asked = job.asked()?;
-    let volume = job.volume().await?;
-    let initiator = asked.initiator.unwrap_or_default();
-    if others(&job.ctx, volume.id, &asked.attachment_id, &initiator)
-        .await?
-        .is_empty()
-    {
-        withdraw(&job.ctx, volume.id).await?;
-    }
+    withdraw_unused(&job.ctx, &job.volume().await?).await?;
     Outcome::nothing()
 }
 
-/// Takes a volume's export away; already so is fine.
-pub(super) async fn withdraw(ctx: &Ctx, volume: VolumeId) -> Result<(), Error> {
-    let gone = target_of(ctx)?.unexport(volume).await;
-    gone.map_err(|error| target_failed("taking the export away", &volume, error))?;
+async fn shut_out(ctx: &Ctx, volume: &Volume) -> Result<(), Error> {
+    if placed(volume).is_none() {
+        return Ok(());
+    }
+    let _turn = ctx.gate.turn(volume.id).await;
+    let (staying, leaving) = connections(ctx, volume.id).await?;
+    for initiator in &leaving {
+        if !staying.iter().any(|one| one.initiator == *initiator) {
+            deny_one(ctx, volume.id, initiator).await?;
+        }
+    }
     Ok(())
 }
 
-/// The connections of a volume other than the one in question.
-async fn others(
-    ctx: &Ctx,
-    volume: VolumeId,
-    attachment_id: &str,
-    initiator: &str,
-) -> Result<Vec<ConnectionRow>, Error> {
-    let mut found = exports::connections(&ctx.store, volume)
-        .await
-        .map_err(unreadable)?;
-    found.retain(|one| one.attachment_id != attachment_id || one.initiator != initiator);
-    Ok(found)
+async fn withdraw_unused(ctx: &Ctx, volume: &Volume) -> Result<(), Error> {
+    if placed(volume).is_none() {
+        return Ok(());
+    }
+    let _turn = ctx.gate.turn(volume.id).await;
+    if connections(ctx, volume.id).await?.0.is_empty() {
+        unexport_volume(ctx, volume.id).await?;
+    }
+    Ok(())
+}
+
+/// Takes a volume's export away, whoever is let in; already so is fine.
+pub(super) async fn withdraw(ctx: &Ctx, volume: VolumeId) -> Result<(), Error> {
+    let _turn = ctx.gate.turn(volume).await;
+    unexport_volume(ctx, volume).await
+}
+
+async fn unexport_volume(ctx: &Ctx, volume: VolumeId) -> Result<(), Error> {
+    let gone = target_of(ctx)?.unexport(volume).await;
+    gone.map_err(|error| {
+        ctx.gate.doubt();
+        target_failed("taking the export away", &volume, error)
+    })?;
+    Ok(())
+}
+
+async fn deny_one(ctx: &Ctx, volume: VolumeId, initiator: &str) -> Result<(), Error> {
+    let denied = target_of(ctx)?.deny(volume, initiator).await;
+    denied.map_err(|error| {
+        ctx.gate.doubt();
+        target_failed("shutting the host out", &volume, error)
+    })?;
+    Ok(())
 }
 
 /// Fresh credentials with Cinder's lengths: user 20 characters, secret 16 (96 bits from 64 letters).

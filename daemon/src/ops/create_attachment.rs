@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, Lane, connect, visible_attachment, visible_volume, volume_queue};
+use super::{Ctx, connect, visible_attachment, visible_volume};
 use crate::error::{Conflict, Error};
 use crate::model::attachment::{AttachMode, Attachment, Connector};
 use crate::model::caller::Caller;
@@ -23,7 +23,7 @@ pub const PLAN: Plan = Plan {
     steps: &[connect::EXPORT, connect::ALLOW],
     deadline: connect::DEADLINE,
     done: |_| Ok(Batch::new()),
-    failed: connect::forget,
+    failed: connect::forget_made,
 };
 
 /// What is asked.
@@ -45,17 +45,19 @@ pub struct Request {
 pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attachment, Error> {
     let volume = visible_volume(ctx, caller, request.volume_id).await?;
     let connector = request.connector.clone();
-    let mode = request.mode;
     let shares = may_share(ctx, &volume, &request).await?;
     let attachment = new_attachment(&volume, request);
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateAttachment, &attachment.id);
+    // The volume first: the rules below look at other rows, which its lock keeps as they are.
+    beginning.moves_volume_from(&volume, &from(shares), None);
     beginning.makes_attachment(&attachment);
-    if !shares {
+    if !volume.multiattach {
         beginning.rule(
             attachments::IS_ONLY_HOLDER,
             vec![
                 volume.id.to_string().into(),
                 attachment.id.to_string().into(),
+                attachment.instance_uuid.clone().into(),
             ],
             Error::Conflict(Conflict::Changed {
                 noun: "Volume",
@@ -63,38 +65,14 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
             }),
         );
     }
-    let from = from(shares);
+    beginning.shows_attachments(&volume);
     match connector {
         None => {
-            // A volume that others have in use stays so.
-            let shown = if shares {
-                None
-            } else {
-                Some(VolumeStatus::Reserved)
-            };
-            beginning.moves_volume_from(&volume, &from, shown);
             beginning.commit_at_once(Batch::new()).await?;
         }
         Some(connector) => {
-            let shown = if shares {
-                None
-            } else {
-                Some(VolumeStatus::Attaching)
-            };
-            beginning.moves_volume_from(&volume, &from, shown);
-            connect::intends(
-                &mut beginning,
-                volume.id,
-                &connector,
-                &attachment.id.to_string(),
-                mode,
-            )?;
-            let operation = beginning
-                .commit(volume_queue(
-                    volume.host.as_deref().unwrap_or_default(),
-                    Lane::Quick,
-                ))
-                .await?;
+            connect::intends(ctx, &mut beginning, &volume, &connector, Some(&attachment)).await?;
+            let operation = beginning.commit(connect::queue(&volume)).await?;
             until_done(ctx, operation, CONNECT_WAIT).await?;
         }
     }
@@ -102,13 +80,14 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
 }
 
 /// Whether the volume may have further attachments: it is multiattach, or they are for the same instance (a live
-/// migration; cinder/volume/api.py `_attachment_reserve`).
+/// migration; cinder/volume/api.py `_attachment_reserve`). Only chooses the statuses; the rule decides.
 async fn may_share(ctx: &Ctx, volume: &Volume, request: &Request) -> Result<bool, Error> {
-    if volume.multiattach {
-        return Ok(volume.status != VolumeStatus::Available);
-    }
-    let Some(instance) = &request.instance_uuid else {
-        return Ok(false);
+    let Some(instance) = request
+        .instance_uuid
+        .as_ref()
+        .filter(|_| !volume.multiattach)
+    else {
+        return Ok(volume.multiattach);
     };
     let held = attachments::of_volume(&ctx.store, volume.id)
         .await

@@ -106,7 +106,10 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
     match &origin {
         Origin::Nothing => {}
         Origin::Snapshot(snapshot) => beginning.reads_snapshot(snapshot),
-        Origin::Volume(source) => beginning.reads_volume(source),
+        Origin::Volume(source) => {
+            beginning.reads_volume(source);
+            beginning.needs_size_as_read(source);
+        }
     }
     beginning.takes(&caller.project_id, Resource::Volumes, 1);
     beginning.takes(&caller.project_id, Resource::Gigabytes, size_gib.get());

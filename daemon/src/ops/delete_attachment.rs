@@ -6,21 +6,21 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, Lane, connect, unreadable, visible_attachment, visible_volume, volume_queue};
+use super::{Ctx, connect, unreadable, visible_attachment, visible_volume};
 use crate::error::Error;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::AttachmentId;
 use crate::model::operation::Verb;
 use crate::model::status::{self, VolumeStatus};
-use crate::store::{Batch, attachments};
+use crate::store::{Batch, attachments, exports};
 
 /// What the steps do.
 pub const PLAN: Plan = Plan {
     verb: Verb::DeleteAttachment,
     steps: &[connect::DENY, connect::UNEXPORT],
     deadline: connect::DEADLINE,
-    done: connect::forget,
+    done: connect::forget_left,
     failed: |_| Ok(Batch::new()),
 };
 
@@ -32,33 +32,35 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
         .await
         .map_err(unreadable)?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, &id);
+    beginning.frees_room();
     beginning.moves_attachment(&attachment);
-    let row = status::row(Verb::DeleteAttachment).volume;
-    let from = row.map(|one| one.from).unwrap_or_default();
-    beginning.moves_volume_from(&volume, from, shown(volume.status, held.len()));
-    let initiator = attachment.connector.map(|connector| connector.initiator);
-    beginning.asks(connect::asked(initiator, &id.to_string()));
-    let operation = beginning
-        .commit(volume_queue(
-            volume.host.as_deref().unwrap_or_default(),
-            Lane::Quick,
-        ))
-        .await?;
+    // A volume that fell into an error status since it was looked at keeps that, so `detaching` begins in none.
+    if WELL.contains(&volume.status) && held.len() <= 1 {
+        let detaching = Some(VolumeStatus::Detaching);
+        beginning.moves_volume_from(&volume, WELL, detaching);
+    } else {
+        let row = status::row(Verb::DeleteAttachment).volume;
+        let from = row.map(|one| one.from).unwrap_or_default();
+        beginning.moves_volume_from(&volume, from, None);
+    }
+    let leaving = vec![
+        volume.id.to_string().into(),
+        beginning.id().to_string().into(),
+        id.to_string().into(),
+    ];
+    beginning.also(exports::LEAVE_ATTACHMENT, leaving);
+    let operation = beginning.commit(connect::queue(&volume)).await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
     attachments::of_volume(&ctx.store, volume.id)
         .await
         .map_err(unreadable)
 }
 
-/// `detaching`, unless others stay attached or the volume is in an error status, which it keeps.
-fn shown(is: VolumeStatus, attachments: usize) -> Option<VolumeStatus> {
-    let is_well = matches!(
-        is,
-        VolumeStatus::Available
-            | VolumeStatus::Reserved
-            | VolumeStatus::Attaching
-            | VolumeStatus::InUse
-            | VolumeStatus::Detaching
-    );
-    (is_well && attachments <= 1).then_some(VolumeStatus::Detaching)
-}
+/// The statuses of a volume that is in no error.
+const WELL: &[VolumeStatus] = &[
+    VolumeStatus::Available,
+    VolumeStatus::Reserved,
+    VolumeStatus::Attaching,
+    VolumeStatus::InUse,
+    VolumeStatus::Detaching,
+];

@@ -3,7 +3,7 @@
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, snapshot_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, Lane, visible_snapshot, visible_volume, volume_queue};
+use super::{Ctx, Lane, visible_snapshot, volume_queue};
 use crate::driver::ObjectRef;
 use crate::error::Error;
 use crate::model::caller::Caller;
@@ -22,7 +22,7 @@ pub const PLAN: Plan = Plan {
             name: "wipe",
             run: |job| Box::pin(wipe(job)),
             undo: None,
-            can_cancel: true,
+            can_cancel: false, // What is overwritten in part is no snapshot any more.
         },
         Step {
             name: "remove",
@@ -45,10 +45,10 @@ struct Asked {
 /// Accepts the request.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Error> {
     let snapshot = visible_snapshot(ctx, caller, id).await?;
-    let volume = visible_volume(ctx, caller, snapshot.volume_id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteSnapshot, &id);
     beginning.moves_snapshot(&snapshot);
-    beginning.shares_volume(&volume);
+    beginning.frees_room();
+    beginning.shares_volume(snapshot.volume_id);
     let asked = Asked {
         project_id: snapshot.project_id.clone(),
         gigabytes: snapshot.size_gib.get(),

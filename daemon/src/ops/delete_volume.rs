@@ -18,6 +18,7 @@ use crate::model::volume::Volume;
 use crate::store::quotas::{self, Resource};
 use crate::store::{Batch, Value, attachments, exports, snapshots, volumes};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the steps do.
@@ -48,12 +49,19 @@ pub const PLAN: Plan = Plan {
     failed: |_| Ok(Batch::new()),
 };
 
+/// What the quotas get back.
 #[derive(Debug, Serialize, Deserialize)]
 struct Asked {
     project_id: String,
-    /// What the quota gets back.
     gigabytes: i64,
-    snapshots: i64,
+    /// By project: an administrator's snapshot of somebody's volume counts as the administrator's.
+    snapshots: BTreeMap<String, Snapshots>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Snapshots {
+    count: i64,
+    gigabytes: i64,
 }
 
 /// Accepts the request.
@@ -63,12 +71,14 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
         .await
         .map_err(unreadable)?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
+    beginning.frees_room();
     beginning.moves_volume(&volume);
     beginning.rule(
         volumes::IS_NOT_ATTACHED,
         vec![id.to_string().into()],
         Error::Refused(Refusal::Attached { id: id.to_string() }),
     );
+    beginning.needs_size_as_read(&volume);
     let removed: &[Snapshot] = if cascade { &dependants } else { &[] };
     if cascade {
         takes_snapshots(&mut beginning, &volume, removed);
@@ -84,11 +94,16 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
             Error::Refused(refusal),
         );
     }
+    let mut snapshots: BTreeMap<String, Snapshots> = BTreeMap::new();
+    for snapshot in removed {
+        let theirs = snapshots.entry(snapshot.project_id.clone()).or_default();
+        theirs.count += 1;
+        theirs.gigabytes += snapshot.size_gib.get();
+    }
     let asked = Asked {
         project_id: volume.project_id.clone(),
-        gigabytes: volume.size_gib.get()
-            + removed.iter().map(|one| one.size_gib.get()).sum::<i64>(),
-        snapshots: i64::try_from(removed.len()).unwrap_or(i64::MAX),
+        gigabytes: volume.size_gib.get(),
+        snapshots,
     };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
     beginning.commit(queue(&volume)).await?;
@@ -166,18 +181,14 @@ fn done(job: &Job) -> Result<Batch, Error> {
     batch.add(exports::DISCONNECT_ALL, vec![volume.into()]);
     batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
     batch.add(attachments::DELETE_OF_VOLUME, vec![volume.into()]);
-    quotas::give_back(&mut batch, &asked.project_id, Resource::Volumes, 1);
-    quotas::give_back(
-        &mut batch,
-        &asked.project_id,
-        Resource::Gigabytes,
-        asked.gigabytes,
-    );
-    quotas::give_back(
-        &mut batch,
-        &asked.project_id,
-        Resource::Snapshots,
-        asked.snapshots,
-    );
+    let mut returns = |project: &str, resource, amount| {
+        quotas::give_back(&mut batch, project, resource, amount);
+    };
+    returns(&asked.project_id, Resource::Volumes, 1);
+    returns(&asked.project_id, Resource::Gigabytes, asked.gigabytes);
+    for (project, theirs) in &asked.snapshots {
+        returns(project, Resource::Snapshots, theirs.count);
+        returns(project, Resource::Gigabytes, theirs.gigabytes);
+    }
     Ok(batch)
 }

@@ -1,15 +1,29 @@
-//! Legacy `os-detach`: note that the host has let go; the attachment goes. One transaction.
+//! Legacy `os-detach`: the host has let go; the attachment goes. The caller waits.
+//!
+//! By Cinder's rules `os-terminate_connection` came before. If it did not, the host is shut out here: a volume that
+//! looks free must not have a host that may still write.
 
 use super::begin::Beginning;
-use super::{Ctx, unreadable, visible_volume};
+use super::steps::Plan;
+use super::wait::{CONNECT_WAIT, until_done};
+use super::{Ctx, connect, unreadable, visible_volume};
 use crate::error::{Error, Refusal};
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{AttachmentId, VolumeId};
 use crate::model::operation::Verb;
-use crate::store::{Batch, attachments};
+use crate::store::{Batch, Value, attachments, exports};
 
-/// Notes it. Without an id there must be one attachment only; with none, the volume becomes available again.
+/// What the steps do.
+pub const PLAN: Plan = Plan {
+    verb: Verb::DetachVolume,
+    steps: &[connect::DENY, connect::UNEXPORT],
+    deadline: connect::DEADLINE,
+    done: connect::forget_left,
+    failed: |_| Ok(Batch::new()),
+};
+
+/// Detaches. Without an id there must be one attachment only; with none, the volume becomes available again.
 pub async fn begin(
     ctx: &Ctx,
     caller: &Caller,
@@ -22,11 +36,23 @@ pub async fn begin(
         .map_err(unreadable)?;
     let attachment = choose(id, held, attachment_id)?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DetachVolume, &id);
+    beginning.frees_room();
+    beginning.moves_volume(&volume);
+    let gone = attachment.as_ref().map(|one| one.id.to_string());
     if let Some(attachment) = &attachment {
         beginning.moves_attachment(attachment);
     }
-    beginning.moves_volume(&volume);
-    beginning.commit_at_once(Batch::new()).await
+    let leaving: Vec<Value> = vec![
+        id.to_string().into(),
+        beginning.id().to_string().into(),
+        gone.unwrap_or_default().into(),
+    ];
+    if attachment.is_some() {
+        beginning.also(exports::LEAVE_ATTACHMENT, leaving.clone());
+    }
+    beginning.also(exports::LEAVE_WITH_LAST, leaving);
+    let operation = beginning.commit(connect::queue(&volume)).await?;
+    until_done(ctx, operation, CONNECT_WAIT).await
 }
 
 fn choose(

@@ -7,7 +7,7 @@ use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, target_failed, target_of, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, unreadable, visible_volume, volume_queue};
-use crate::error::{Conflict, Error, OverQuota};
+use crate::error::{Error, OverQuota};
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::operation::Verb;
@@ -94,12 +94,7 @@ pub async fn begin(
             Some(VolumeStatus::Extending),
         );
     }
-    let changed = Conflict::Changed {
-        noun: "Volume",
-        id: id.to_string(),
-    };
-    let size_is = vec![id.to_string().into(), volume.size_gib.get().into()];
-    beginning.rule(volumes::HAS_SIZE, size_is, Error::Conflict(changed));
+    beginning.needs_size_as_read(&volume);
     let growth = new_size_gib.get() - volume.size_gib.get();
     beginning.takes(&volume.project_id, Resource::Gigabytes, growth);
     let asked = Asked {

@@ -4,7 +4,7 @@ use super::begin::Beginning;
 use super::connect::{self, Connected};
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, Lane, visible_volume, volume_queue};
+use super::{Ctx, visible_volume};
 use crate::error::Error;
 use crate::model::attachment::{AttachMode, Connector};
 use crate::model::caller::Caller;
@@ -18,7 +18,7 @@ pub const PLAN: Plan = Plan {
     steps: &[connect::EXPORT, connect::ALLOW],
     deadline: connect::DEADLINE,
     done: |_| Ok(Batch::new()),
-    failed: connect::forget,
+    failed: connect::forget_made,
 };
 
 /// Connects; the answer is how.
@@ -31,13 +31,8 @@ pub async fn begin(
     let volume = visible_volume(ctx, caller, id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::InitializeConnection, &id);
     beginning.moves_volume(&volume);
-    connect::intends(&mut beginning, id, &connector, "", AttachMode::ReadWrite)?;
-    let operation = beginning
-        .commit(volume_queue(
-            volume.host.as_deref().unwrap_or_default(),
-            Lane::Quick,
-        ))
-        .await?;
+    connect::intends(ctx, &mut beginning, &volume, &connector, None).await?;
+    let operation = beginning.commit(connect::queue(&volume)).await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
     let connected = connect::connected(ctx, id, AttachMode::ReadWrite).await?;
     connected.ok_or_else(|| Error::Internal {

@@ -19,8 +19,10 @@ mod connect;
 mod doorbell;
 mod edges;
 mod faults;
+mod gate;
 mod journal;
 mod steps;
+mod tests;
 mod wait;
 mod worker;
 
@@ -53,6 +55,7 @@ pub mod volume_types;
 pub use connect::{Connected, connected};
 pub use doorbell::Doorbell;
 pub use faults::Faults;
+pub use gate::Gate;
 pub use journal::{cancel, get_operation};
 pub use steps::Plan;
 pub use worker::{Queue, run_worker};
@@ -84,6 +87,8 @@ pub struct Ctx {
     pub quota: QuotaLimits,
     /// Tells workers and waiters that the journal changed.
     pub doorbell: Doorbell,
+    /// Who changes the target.
+    pub gate: Gate,
     /// Faults that the crash harness asks for; empty in a build that people run.
     pub faults: Faults,
 }
@@ -158,6 +163,7 @@ pub const PLANS: &[&Plan] = &[
     &delete_attachment::PLAN,
     &initialize_connection::PLAN,
     &terminate_connection::PLAN,
+    &detach_volume::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.

@@ -11,7 +11,7 @@ use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::operation::Verb;
-use crate::store::{Batch, snapshots, volumes};
+use crate::store::{Batch, snapshots};
 use std::time::Duration;
 
 /// What the steps do.
@@ -77,16 +77,13 @@ pub async fn begin(
     let mut beginning = Beginning::new(ctx, caller, Verb::RevertVolume, &id);
     beginning.moves_volume(&volume);
     beginning.moves_snapshot(&snapshot);
-    let changed = || {
-        Error::Conflict(Conflict::Changed {
-            noun: "Volume",
-            id: id.to_string(),
-        })
-    };
+    let changed = Error::Conflict(Conflict::Changed {
+        noun: "Volume",
+        id: id.to_string(),
+    });
     let is_newest = vec![snapshot_id.to_string().into(), id.to_string().into()];
-    beginning.rule(snapshots::IS_NEWEST, is_newest, changed());
-    let size_is = vec![id.to_string().into(), volume.size_gib.get().into()];
-    beginning.rule(volumes::HAS_SIZE, size_is, changed());
+    beginning.rule(snapshots::IS_NEWEST, is_newest, changed);
+    beginning.needs_size_as_read(&volume);
     beginning
         .commit(volume_queue(&snapshot.host, Lane::Copy))
         .await?;

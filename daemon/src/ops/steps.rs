@@ -44,7 +44,7 @@ pub struct Step {
     pub run: StepFn,
     /// Takes it back, wholly or half done; `None` when nothing is to be taken back, or nothing can be.
     pub undo: Option<StepFn>,
-    /// Whether a cancel may still stop the operation before this step.
+    /// Whether a cancel may still stop the operation before this step, or in its midst.
     pub can_cancel: bool,
 }
 
@@ -106,19 +106,9 @@ pub(super) enum Left {
 /// queue other than those in `quick`.
 pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[String]) -> Left {
     let id = operation.id;
-    let (Some(plan), Ok(input)) = (
-        super::plan(operation.verb),
-        serde_json::from_str::<Input>(&operation.input),
-    ) else {
-        tracing::error!(operation = %id, verb = operation.verb.as_str(), "this version cannot read the operation; it is left as it is");
+    let Some((mut job, plan)) = read(ctx, operation) else {
+        tracing::error!(operation = %id, "this version cannot read the operation; it is left as it is");
         return Left::Unread;
-    };
-    let cursor = u64::try_from(operation.bytes_done).unwrap_or(0);
-    let mut job = Job {
-        ctx,
-        operation,
-        input,
-        work: Work::resuming(cursor),
     };
     let stopped = if job.operation.phase == Phase::Undoing {
         undo(&mut job, plan).await
@@ -132,6 +122,22 @@ pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[Stri
             Left::Unrecorded
         }
     }
+}
+
+/// The operation's job and plan; `None` unless both of its possible ends can be made of its row, so that none is
+/// begun that could never be recorded as over.
+fn read(ctx: Arc<Ctx>, operation: Operation) -> Option<(Job, &'static Plan)> {
+    let plan = super::plan(operation.verb)?;
+    let input = serde_json::from_str::<Input>(&operation.input).ok()?;
+    let cursor = u64::try_from(operation.bytes_done).unwrap_or(0);
+    let job = Job {
+        ctx,
+        operation,
+        input,
+        work: Work::resuming(cursor),
+    };
+    let is_whole = (plan.done)(&job).is_ok() && (plan.failed)(&job).is_ok();
+    is_whole.then_some((job, plan))
 }
 
 async fn run(job: &mut Job, plan: &Plan, quick: &[String]) -> Result<(), Unrecorded> {
@@ -167,25 +173,25 @@ async fn attempt(job: &mut Job, plan: &Plan, step: &Step) -> Result<Outcome, Err
     if before == Order::Fail {
         return Err(injected());
     }
-    let mut outcome = looked_after(job, (step.run)(job)).await?;
+    let mut outcome = looked_after(job, step).await?;
     let after = job.ctx.faults.at(plan.verb, step.name, Point::AfterEffect);
     if after == Order::Fail {
         return Err(injected());
     }
     if before == Order::Repeat || after == Order::Repeat {
-        outcome = looked_after(job, (step.run)(job)).await?;
+        outcome = looked_after(job, step).await?;
     }
     Ok(outcome)
 }
 
-/// Waits for a step while writing its progress and passing on a wish to cancel. The step itself is always awaited to
-/// its end: what it started must have stopped before anything is undone.
-async fn looked_after(job: &Job, step: StepFuture<'_>) -> Result<Outcome, Error> {
-    let mut step = step;
+/// Waits for a step while writing its progress and passing on a wish to cancel, if the step may be stopped. The step
+/// itself is always awaited to its end: what it started must have stopped before anything is undone.
+async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
+    let mut running = (step.run)(job);
     let mut written = job.work.progress();
     let mut late = false;
     loop {
-        match tokio::time::timeout(LOOK_AFTER, &mut step).await {
+        match tokio::time::timeout(LOOK_AFTER, &mut running).await {
             Ok(outcome) if late && outcome.is_err() => {
                 return Err(Error::TimedOut {
                     operation: job.operation.id.to_string(),
@@ -205,7 +211,7 @@ async fn looked_after(job: &Job, step: StepFuture<'_>) -> Result<Outcome, Error>
                     tracing::warn!(operation = %job.operation.id, "past its deadline; the step was asked to stop");
                     job.work.cancel();
                 }
-                if is_cancel_requested(job).await {
+                if step.can_cancel && is_cancel_requested(job).await {
                     job.work.cancel();
                 }
             }
@@ -262,14 +268,14 @@ async fn record(
     Ok(())
 }
 
-/// From doing to undoing: the failed step first, since it may be half done.
+/// From doing to undoing: the present step first, since it may be half done. One that was never begun is undone too:
+/// that finds nothing to do, and a cancel that comes after a crash cannot tell it from one that was.
 async fn turn_back(job: &mut Job, plan: &Plan, error: Error) -> Result<(), Unrecorded> {
-    let cancelled = matches!(error, Error::Cancelled);
     tracing::warn!(
         operation = %job.operation.id, verb = plan.verb.as_str(), object = %job.operation.object_id,
         request_id = %job.operation.request_id, error = chain(&error), "failed; undoing"
     );
-    let steps = (job.operation.steps_done + usize::from(!cancelled)).min(plan.steps.len());
+    let steps = (job.operation.steps_done + 1).min(plan.steps.len());
     job.operation.error = Some(error.to_string());
     let batch = operations::turn(job.operation.id, steps, &error.to_string());
     write(job, batch).await?;

@@ -4,20 +4,20 @@ use super::begin::Beginning;
 use super::connect;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, Lane, visible_volume, volume_queue};
+use super::{Ctx, visible_volume};
 use crate::error::Error;
 use crate::model::attachment::Connector;
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::operation::Verb;
-use crate::store::Batch;
+use crate::store::{Batch, exports};
 
 /// What the steps do.
 pub const PLAN: Plan = Plan {
     verb: Verb::TerminateConnection,
     steps: &[connect::DENY, connect::UNEXPORT],
     deadline: connect::DEADLINE,
-    done: connect::forget,
+    done: connect::forget_left,
     failed: |_| Ok(Batch::new()),
 };
 
@@ -31,12 +31,12 @@ pub async fn begin(
     let volume = visible_volume(ctx, caller, id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::TerminateConnection, &id);
     beginning.moves_volume(&volume);
-    beginning.asks(connect::asked(Some(connector.initiator), ""));
-    let operation = beginning
-        .commit(volume_queue(
-            volume.host.as_deref().unwrap_or_default(),
-            Lane::Quick,
-        ))
-        .await?;
+    let leaving = vec![
+        id.to_string().into(),
+        beginning.id().to_string().into(),
+        connector.initiator.into(),
+    ];
+    beginning.also(exports::LEAVE_LEGACY, leaving);
+    let operation = beginning.commit(connect::queue(&volume)).await?;
     until_done(ctx, operation, CONNECT_WAIT).await
 }

@@ -3,14 +3,13 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, Lane, connect, unreadable, visible_attachment, visible_volume, volume_queue};
-use crate::error::{Conflict, Error};
+use super::{Ctx, connect, visible_attachment, visible_volume};
+use crate::error::Error;
 use crate::model::attachment::{Attachment, Connector};
 use crate::model::caller::Caller;
 use crate::model::id::AttachmentId;
 use crate::model::operation::Verb;
 use crate::model::time::Time;
-use crate::model::volume::Volume;
 use crate::store::{Batch, attachments};
 
 /// What the steps do.
@@ -19,7 +18,7 @@ pub const PLAN: Plan = Plan {
     steps: &[connect::EXPORT, connect::ALLOW],
     deadline: connect::DEADLINE,
     done: |_| Ok(Batch::new()),
-    failed: connect::forget,
+    failed: connect::forget_made,
 };
 
 /// Connects; the answer is the attachment as it then is.
@@ -32,17 +31,10 @@ pub async fn begin(
 ) -> Result<Attachment, Error> {
     let attachment = visible_attachment(ctx, caller, id).await?;
     let volume = visible_volume(ctx, caller, attachment.volume_id).await?;
-    refuse_other_host(ctx, &volume, &attachment, &connector).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::UpdateAttachment, &id);
     beginning.moves_attachment(&attachment);
     beginning.moves_volume(&volume);
-    connect::intends(
-        &mut beginning,
-        volume.id,
-        &connector,
-        &id.to_string(),
-        attachment.mode,
-    )?;
+    connect::intends(ctx, &mut beginning, &volume, &connector, Some(&attachment)).await?;
     beginning.also(
         attachments::SET_CONNECTOR,
         vec![
@@ -54,50 +46,7 @@ pub async fn begin(
             Time::now().as_str().into(),
         ],
     );
-    let operation = beginning
-        .commit(volume_queue(
-            volume.host.as_deref().unwrap_or_default(),
-            Lane::Quick,
-        ))
-        .await?;
+    let operation = beginning.commit(connect::queue(&volume)).await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
     visible_attachment(ctx, caller, id).await
-}
-
-/// On a volume that is not multiattach a second host could write at the same time (cinder/volume/manager.py
-/// `_connection_create`, duplicate connectors).
-async fn refuse_other_host(
-    ctx: &Ctx,
-    volume: &Volume,
-    attachment: &Attachment,
-    connector: &Connector,
-) -> Result<(), Error> {
-    if volume.multiattach {
-        return Ok(());
-    }
-    let held = attachments::of_volume(&ctx.store, volume.id)
-        .await
-        .map_err(unreadable)?;
-    let same_instance = |other: &Attachment| {
-        other.instance_uuid.is_some() && other.instance_uuid == attachment.instance_uuid
-    };
-    let other = held
-        .iter()
-        .filter(|other| other.id != attachment.id && !same_instance(other))
-        .find_map(|other| {
-            let theirs = other.connector.as_ref()?;
-            (theirs.initiator != connector.initiator).then(|| {
-                theirs
-                    .host
-                    .clone()
-                    .unwrap_or_else(|| theirs.initiator.clone())
-            })
-        });
-    match other {
-        None => Ok(()),
-        Some(host) => Err(Error::Conflict(Conflict::OtherHost {
-            volume: volume.id.to_string(),
-            host,
-        })),
-    }
 }

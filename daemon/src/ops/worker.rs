@@ -7,13 +7,16 @@ use super::steps::{self, Left};
 use super::{Ctx, Lane, SCHEDULER_QUEUE, volume_queue};
 use crate::model::id::OperationId;
 use crate::model::operation::Operation;
-use crate::store::operations;
+use crate::store::operations::{self, Place};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How many operations of a queue are looked at together.
+const PART: usize = 128;
 
 /// How long an operation rests when the record could not be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -56,6 +59,8 @@ struct Worker {
     ctx: Arc<Ctx>,
     quick: Vec<String>,
     taken: Mutex<HashSet<OperationId>>,
+    /// What was found and cannot be read, so that it is said once.
+    unread: Mutex<HashSet<String>>,
     tasks: TaskTracker,
 }
 
@@ -71,6 +76,7 @@ pub async fn run_worker(ctx: Arc<Ctx>, queues: Vec<Queue>, shutdown: Cancellatio
         ctx,
         quick: quick.collect(),
         taken: Mutex::default(),
+        unread: Mutex::default(),
         tasks: TaskTracker::new(),
     });
     let places: Vec<_> = queues
@@ -100,33 +106,51 @@ pub async fn run_worker(ctx: Arc<Ctx>, queues: Vec<Queue>, shutdown: Cancellatio
 }
 
 impl Worker {
-    /// Takes up what a queue holds, as far as there are places.
+    /// Takes up what a queue holds, as far as there are places. What is under way, rests or cannot be read stands
+    /// before the rest, so it goes on part by part until a place is filled or the queue ends.
     async fn take(self: &Arc<Self>, queue: &Queue, places: &Arc<Semaphore>) {
-        if places.available_permits() == 0 {
-            return;
-        }
-        // Those under way are among the oldest, so as many again are enough to fill every place.
-        let room = i64::try_from(2 * queue.at_once).unwrap_or(i64::MAX);
-        let found = match operations::live(&self.ctx.store, &queue.name, room).await {
-            Ok(found) => found,
-            Err(error) => {
-                let error = steps::chain(&error);
-                tracing::error!(queue = queue.name, error, "the queue cannot be read");
-                return;
-            }
-        };
-        for operation in found {
-            if self.taken().contains(&operation.id) {
-                continue;
-            }
-            let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                return;
+        let mut after = Some(Place::default());
+        while let Some(from) = after
+            && places.available_permits() > 0
+        {
+            // Asked before the queue is read: an operation that ends between the two is in what was read, as it was
+            // before its end, and must not be taken up from there a second time. Only this loop takes, so what was
+            // not under way is as it was read. Whoever ends rings, and the queue is read again.
+            let under_way = self.taken().clone();
+            let found = operations::live(&self.ctx.store, &queue.name, &from, PART).await;
+            let part = match found {
+                Ok(part) => part,
+                Err(error) => {
+                    let error = steps::chain(&error);
+                    tracing::error!(queue = queue.name, error, "the queue cannot be read");
+                    return;
+                }
             };
-            self.taken().insert(operation.id);
-            let worker = Arc::clone(self);
-            self.tasks
-                .spawn(async move { worker.carry_out(operation, place).await });
+            for id in part.unreadable {
+                if self.unread().insert(id.clone()) {
+                    tracing::error!(operation = %id, queue = queue.name, "this version cannot read the operation; it is left as it is");
+                }
+            }
+            let free = part
+                .operations
+                .into_iter()
+                .filter(|one| !under_way.contains(&one.id));
+            for operation in free {
+                self.take_up(operation, places);
+            }
+            after = part.next;
         }
+    }
+
+    /// Takes up an operation, unless there is no place for it.
+    fn take_up(self: &Arc<Self>, operation: Operation, places: &Arc<Semaphore>) {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            return;
+        };
+        self.taken().insert(operation.id);
+        let worker = Arc::clone(self);
+        self.tasks
+            .spawn(async move { worker.carry_out(operation, place).await });
     }
 
     async fn carry_out(&self, operation: Operation, place: OwnedSemaphorePermit) {
@@ -145,6 +169,10 @@ impl Worker {
             }
             Left::Unread => {} // Stays taken: looking again would find the same.
         }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn taken(&self) -> MutexGuard<'_, HashSet<OperationId>> {

@@ -75,11 +75,13 @@ pub const DELETE_OF_VOLUME: Sql = Sql {
     text: "DELETE FROM attachments WHERE volume_id = $1",
 };
 
-/// Parameters: volume_id, attachment id. A guard: no other attachment holds the volume.
+/// Parameters: volume_id, attachment id, instance. A guard: no attachment for another instance, or for none, holds
+/// the volume.
 pub const IS_ONLY_HOLDER: Sql = Sql {
     name: "attachments.is_only_holder",
     text: "UPDATE volumes SET id = id WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM attachments a \
-           WHERE a.volume_id = volumes.id AND a.id <> $2 AND a.status IN ('reserved', 'attaching', 'attached', 'error_detaching'))",
+           WHERE a.volume_id = volumes.id AND a.id <> $2 AND a.status IN ('reserved', 'attaching', 'attached', 'error_detaching') \
+           AND COALESCE(a.instance_uuid, '') <> COALESCE(CAST($3 AS TEXT), 'none'))",
 };
 
 pub(super) const ALL: &[Sql] = &[

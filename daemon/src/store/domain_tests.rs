@@ -1,10 +1,9 @@
 //! The nouns' statements on both engines, held against oracles written in Rust.
 #![cfg(test)]
 
-use super::batch::{Batch, StoreError, Value};
+use super::batch::{Batch, Sql, StoreError};
 use super::contract::{options, postgres_database};
-use super::list::{self, Comparison, Direction, Filter, ListError, ListRequest};
-use super::{PostgresOptions, SqliteOptions, Store, json, migrations};
+use super::{PostgresOptions, SqliteOptions, Store, migrations};
 use super::{attachments, exports, operations, quotas, snapshots, statuses, volume_types, volumes};
 use crate::model::attachment::{AttachMode, Attachment};
 use crate::model::id::{AttachmentId, OperationId, SnapshotId, VolumeId, VolumeTypeId};
@@ -15,12 +14,12 @@ use crate::model::status::{AttachmentStatus, SnapshotStatus, VolumeStatus, volum
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::model::volume_type::VolumeType;
-use operations::Mode;
+use operations::{Mode, Place};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Runs a case on each engine that is there.
-async fn on_both(case: impl AsyncFn(&Store)) {
+pub(super) async fn on_both(case: impl AsyncFn(&Store)) {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         migrations: migrations::MIGRATIONS,
@@ -84,7 +83,7 @@ fn volume(volume_type: &VolumeType, number: i64) -> Volume {
     }
 }
 
-async fn seed(store: &Store, count: i64) -> Vec<Volume> {
+pub(super) async fn seed(store: &Store, count: i64) -> Vec<Volume> {
     let volume_type = volume_type();
     let mut batch = Batch::new();
     batch.add(
@@ -99,180 +98,6 @@ async fn seed(store: &Store, count: i64) -> Vec<Volume> {
     }
     store.write(batch).await.unwrap();
     volumes
-}
-
-/// A volume's value of a column, as the record compares it.
-fn key(volume: &Volume, column: &str) -> Option<Vec<u8>> {
-    match column {
-        "name" => volume.name.as_ref().map(|name| name.clone().into_bytes()),
-        "size_gib" => Some(volume.size_gib.get().to_be_bytes().to_vec()),
-        "created_at" => Some(volume.created_at.as_str().as_bytes().to_vec()),
-        "id" => Some(volume.id.to_string().into_bytes()),
-        _ => None,
-    }
-}
-
-fn compare(a: &Volume, b: &Volume, sort: &[(&'static str, Direction)]) -> std::cmp::Ordering {
-    use std::cmp::Ordering;
-    let last = sort.last().unwrap().1;
-    for (column, direction) in sort.iter().chain([&("id", last)]) {
-        let order = match (key(a, column), key(b, column)) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => return Ordering::Greater, // Missing values are last, both ways.
-            (Some(_), None) => return Ordering::Less,
-            (Some(a), Some(b)) => match direction {
-                Direction::Ascending => a.cmp(&b),
-                Direction::Descending => b.cmp(&a),
-            },
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    Ordering::Equal
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_follow_each_other_whatever_the_order() {
-    use Direction::{Ascending, Descending};
-    on_both(async |store| {
-        let all = seed(store, 40).await;
-        let sorts: [&[(&'static str, Direction)]; 6] = [
-            &[("created_at", Descending)],
-            &[("name", Ascending)],
-            &[("name", Descending), ("size_gib", Ascending)],
-            &[("size_gib", Descending), ("name", Ascending)],
-            &[("id", Ascending)],
-            &[("created_at", Ascending), ("name", Descending)],
-        ];
-        for sort in sorts {
-            let mut wanted = all.clone();
-            wanted.sort_by(|a, b| compare(a, b, sort));
-            let wanted: Vec<VolumeId> = wanted.iter().map(|volume| volume.id).collect();
-            for limit in [1, 7, 40, 100] {
-                let mut found: Vec<VolumeId> = Vec::new();
-                loop {
-                    let request = ListRequest {
-                        sort: sort.to_vec(),
-                        limit,
-                        marker: found.last().map(ToString::to_string),
-                        ..ListRequest::default()
-                    };
-                    let page = volumes::list(store, &request).await.unwrap();
-                    if page.is_empty() {
-                        break;
-                    }
-                    found.extend(page.iter().map(|volume| volume.id));
-                }
-                assert_eq!(found, wanted, "{sort:?} by {limit}");
-            }
-        }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_let_through_what_they_say() {
-    on_both(async |store| {
-        let all = seed(store, 40).await;
-        let cases: Vec<(Filter, Box<dyn Fn(&Volume) -> bool>)> = vec![
-            (
-                Filter::equal("project_id", "p"),
-                Box::new(|v| v.project_id == "p"),
-            ),
-            (
-                Filter::equal("name", "b"),
-                Box::new(|v| v.name.as_deref() == Some("b")),
-            ),
-            (
-                Filter::equal("name", None::<String>),
-                Box::new(|v| v.name.is_none()),
-            ),
-            (
-                Filter {
-                    column: "size_gib",
-                    comparison: Comparison::Equal,
-                    values: vec![Value::Int(1), Value::Int(3)],
-                },
-                Box::new(|v| [1, 3].contains(&v.size_gib.get())),
-            ),
-            (
-                contains("name", "_"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('_'))),
-            ),
-            (
-                contains("name", "%"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('%'))),
-            ),
-            (
-                contains("name", "b"),
-                Box::new(|v| v.name.as_ref().is_some_and(|name| name.contains('b'))),
-            ),
-            (
-                contains("metadata", &json::pair_text("k", "v1")),
-                Box::new(|v| v.metadata.get("k").is_some_and(|value| value == "v1")),
-            ),
-            (
-                Filter {
-                    column: "name",
-                    comparison: Comparison::NotEqual,
-                    values: vec!["b".into()],
-                },
-                Box::new(|v| v.name.as_deref() != Some("b")),
-            ),
-            (
-                Filter {
-                    column: "created_at",
-                    comparison: Comparison::GreaterOrEqual,
-                    values: vec!["2026-11-22T00:00:03".into()],
-                },
-                Box::new(|v| v.created_at.as_str() >= "2026-11-22T00:00:03"),
-            ),
-            (
-                Filter {
-                    column: "size_gib",
-                    comparison: Comparison::Less,
-                    values: vec![Value::Int(3)],
-                },
-                Box::new(|v| v.size_gib.get() < 3),
-            ),
-        ];
-        for (filter, lets_through) in cases {
-            let request = ListRequest {
-                filters: vec![filter.clone()],
-                limit: 1000,
-                ..ListRequest::default()
-            };
-            let found = volumes::list(store, &request).await.unwrap();
-            let wanted = all.iter().filter(|volume| lets_through(volume)).count();
-            assert_eq!(found.len(), wanted, "{filter:?}");
-            assert!(found.iter().all(&lets_through), "{filter:?}");
-            let count = list::count(store, &volumes::SHAPE, &request).await.unwrap();
-            assert_eq!(usize::try_from(count).unwrap(), wanted, "{filter:?}");
-        }
-        let foreign = ListRequest {
-            filters: vec![Filter::equal("project_id", "p")],
-            marker: all
-                .iter()
-                .find(|volume| volume.project_id == "q")
-                .map(|volume| volume.id.to_string()),
-            limit: 10,
-            ..ListRequest::default()
-        };
-        assert!(matches!(
-            volumes::list(store, &foreign).await,
-            Err(ListError::NoSuchMarker { .. })
-        ));
-    })
-    .await;
-}
-
-fn contains(column: &'static str, text: &str) -> Filter {
-    Filter {
-        column,
-        comparison: Comparison::Contains,
-        values: vec![text.into()],
-    }
 }
 
 fn attachment(volume: &Volume, status: AttachmentStatus) -> Attachment {
@@ -378,6 +203,72 @@ fn claiming(volume: &Volume, mode: Mode) -> (OperationId, Batch) {
     (operation.id, batch)
 }
 
+async fn live(store: &Store, limit: usize) -> operations::Part {
+    operations::live(store, "volume:h@b", &Place::default(), limit)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_another_version_does_not_hide_the_rest_of_its_queue() {
+    const FOREIGN: Sql = Sql {
+        name: "test.foreign",
+        text: "UPDATE operations SET verb = 'sing' WHERE id = $1",
+    };
+    on_both(async |store| {
+        let mut wanted = Vec::new();
+        for number in 0..5 {
+            let operation = operation();
+            let mut batch = Batch::new();
+            operations::insert(&mut batch, &operation);
+            if number < 3 {
+                batch.add(FOREIGN, vec![operation.id.to_string().into()]);
+            } else {
+                wanted.push(operation.id);
+            }
+            store.write(batch).await.unwrap();
+        }
+        let (mut found, mut unreadable) = (Vec::new(), 0);
+        let mut after = Some(Place::default());
+        while let Some(from) = after {
+            let part = operations::live(store, "volume:h@b", &from, 2)
+                .await
+                .unwrap();
+            found.extend(part.operations.iter().map(|one| one.id));
+            unreadable += part.unreadable.len();
+            after = part.next;
+        }
+        found.sort();
+        wanted.sort();
+        assert_eq!((found, unreadable), (wanted, 3));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_at_once_never_overtakes_a_claim() {
+    let named = |batch: &mut Batch, id: &str, name: &str| {
+        let values = vec![id.into(), name.into(), Time::now().as_str().into()];
+        batch.add(volumes::SET_NAME, values);
+    };
+    on_both(async |store| {
+        for volume in seed(store, 40).await {
+            let id = volume.id.to_string();
+            let mut claims = claiming(&volume, Mode::Exclusive).1;
+            named(&mut claims, &id, "claimed");
+            let mut at_once = Batch::new();
+            operations::is_free(&mut at_once, &id);
+            named(&mut at_once, &id, "changed");
+            let (claims, at_once) = tokio::join!(store.write(claims), store.write(at_once));
+            claims.unwrap();
+            let _first_or_refused = at_once;
+            let is = volumes::get(store, volume.id).await.unwrap().unwrap().name;
+            assert_eq!(is.as_deref(), Some("claimed"));
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_exclude_each_other_and_end_with_their_operation() {
     on_both(async |store| {
@@ -395,18 +286,13 @@ async fn claims_exclude_each_other_and_end_with_their_operation() {
             .unwrap();
         assert_eq!(holder.1, "extend_volume");
 
-        for id in operations::live(store, "volume:h@b", 10)
-            .await
-            .unwrap()
-            .iter()
-            .map(|one| one.id)
-        {
+        for id in live(store, 10).await.operations.iter().map(|one| one.id) {
             let mut batch = Batch::new();
             operations::finish(&mut batch, id, Phase::Done, None);
             store.write(batch).await.unwrap();
         }
         assert!(operations::get(store, reader).await.unwrap().unwrap().phase == Phase::Done);
-        assert_eq!(operations::live(store, "volume:h@b", 10).await.unwrap(), []);
+        assert_eq!(live(store, 10).await.operations, []);
 
         // Of many that want it at once, just one has it.
         let racing: Vec<_> = (0..16)

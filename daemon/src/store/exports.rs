@@ -31,6 +31,8 @@ pub struct ConnectionRow {
     pub attachment_id: String,
     /// Whether writes are refused.
     pub read_only: bool,
+    /// Whether it is to be shut out, and the target may not have done so yet.
+    pub is_leaving: bool,
 }
 
 const GET: Sql = Sql {
@@ -45,8 +47,8 @@ const ALL_EXPORTS: Sql = Sql {
 
 const CONNECTIONS: Sql = Sql {
     name: "exports.connections",
-    text: "SELECT volume_id, initiator, attachment_id, read_only FROM connections WHERE volume_id = $1 \
-           ORDER BY initiator, attachment_id",
+    text: "SELECT volume_id, initiator, attachment_id, read_only, CASE WHEN left_by IS NULL THEN 0 ELSE 1 END \
+           FROM connections WHERE volume_id = $1 ORDER BY initiator, attachment_id",
 };
 
 /// Parameters: volume_id, chap_user, chap_secret. Keeps the credentials of an export that exists.
@@ -62,36 +64,70 @@ pub const SET_ADDRESS: Sql = Sql {
     text: "UPDATE exports SET iqn = $2, portals = $3, lun = $4 WHERE volume_id = $1",
 };
 
-/// Parameters: volume_id. Only when nobody is to be let in any more.
+/// Parameters: volume_id. Only when nobody is let in any more.
 pub const DELETE_UNUSED: Sql = Sql {
     name: "exports.delete_unused",
     text: "DELETE FROM exports WHERE volume_id = $1 \
            AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.volume_id = exports.volume_id)",
 };
 
-/// Parameters: volume_id, initiator, attachment_id, read_only.
+/// Parameters: volume_id, initiator, attachment_id, read_only, operation. One that is let in already stays the one
+/// that its own operation made; one that was leaving is made anew.
 pub const CONNECT: Sql = Sql {
     name: "exports.connect",
-    text: "INSERT INTO connections (volume_id, initiator, attachment_id, read_only) VALUES ($1, $2, $3, $4) \
-           ON CONFLICT (volume_id, initiator, attachment_id) DO UPDATE SET read_only = excluded.read_only",
+    text: "INSERT INTO connections (volume_id, initiator, attachment_id, read_only, made_by) \
+           VALUES ($1, $2, $3, $4, $5) \
+           ON CONFLICT (volume_id, initiator, attachment_id) DO UPDATE SET read_only = excluded.read_only, \
+           made_by = CASE WHEN connections.left_by IS NULL THEN connections.made_by ELSE excluded.made_by END, \
+           left_by = NULL",
 };
 
-/// Parameters: volume_id, attachment_id.
-pub const DISCONNECT_ATTACHMENT: Sql = Sql {
-    name: "exports.disconnect_attachment",
-    text: "DELETE FROM connections WHERE volume_id = $1 AND attachment_id = $2",
+/// Parameters: volume_id, operation. What this operation made is to go.
+pub const LEAVE_MADE: Sql = Sql {
+    name: "exports.leave_made",
+    text: "UPDATE connections SET left_by = $2 WHERE volume_id = $1 AND made_by = $2",
 };
 
-/// Parameters: volume_id, initiator, attachment_id.
-pub const DISCONNECT: Sql = Sql {
-    name: "exports.disconnect",
-    text: "DELETE FROM connections WHERE volume_id = $1 AND initiator = $2 AND attachment_id = $3",
+/// Parameters: volume_id, operation, initiator. What Cinder's legacy calls let in for this initiator is to go.
+pub const LEAVE_LEGACY: Sql = Sql {
+    name: "exports.leave_legacy",
+    text: "UPDATE connections SET left_by = $2 WHERE volume_id = $1 AND initiator = $3 AND attachment_id = ''",
+};
+
+/// Parameters: volume_id, operation, attachment_id. What was let in for this attachment is to go.
+pub const LEAVE_ATTACHMENT: Sql = Sql {
+    name: "exports.leave_attachment",
+    text: "UPDATE connections SET left_by = $2 WHERE volume_id = $1 AND attachment_id = $3",
+};
+
+/// Parameters: volume_id, operation, attachment_id. Everybody is to go, unless the volume has another attachment.
+pub const LEAVE_WITH_LAST: Sql = Sql {
+    name: "exports.leave_with_last",
+    text: "UPDATE connections SET left_by = $2 WHERE volume_id = $1 AND NOT EXISTS \
+           (SELECT 1 FROM attachments a WHERE a.volume_id = connections.volume_id AND a.id <> $3)",
+};
+
+/// Parameters: volume_id. Those who were leaving have left.
+pub const DELETE_LEFT: Sql = Sql {
+    name: "exports.delete_left",
+    text: "DELETE FROM connections WHERE volume_id = $1 AND left_by IS NOT NULL",
 };
 
 /// Parameters: volume_id.
 pub const DISCONNECT_ALL: Sql = Sql {
     name: "exports.disconnect_all",
     text: "DELETE FROM connections WHERE volume_id = $1",
+};
+
+/// Parameters: volume_id, initiator, attachment_id, instance. A guard: the attachment has no other host already, and
+/// neither has the volume, unless it is multiattach or the other is for the same instance (a live migration). One
+/// that is leaving counts: it may still write.
+pub const IS_ONLY_HOST: Sql = Sql {
+    name: "exports.is_only_host",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM connections c \
+           WHERE c.volume_id = volumes.id AND c.initiator <> $2 AND (c.attachment_id = $3 \
+           OR (volumes.multiattach = 0 AND NOT EXISTS (SELECT 1 FROM attachments a \
+           WHERE a.id = c.attachment_id AND a.instance_uuid = CAST($4 AS TEXT)))))",
 };
 
 pub(super) const ALL: &[Sql] = &[
@@ -102,9 +138,13 @@ pub(super) const ALL: &[Sql] = &[
     SET_ADDRESS,
     DELETE_UNUSED,
     CONNECT,
-    DISCONNECT_ATTACHMENT,
-    DISCONNECT,
+    LEAVE_MADE,
+    LEAVE_LEGACY,
+    LEAVE_ATTACHMENT,
+    LEAVE_WITH_LAST,
+    DELETE_LEFT,
     DISCONNECT_ALL,
+    IS_ONLY_HOST,
 ];
 
 /// The volume's export, or `None`.
@@ -121,7 +161,7 @@ pub async fn all(store: &Store) -> Result<Vec<ExportRow>, StoreError> {
     rows.iter().map(read).collect()
 }
 
-/// Who is to be let in to a volume.
+/// Who is to be let in to a volume, and who is leaving it.
 pub async fn connections(
     store: &Store,
     volume: VolumeId,
@@ -135,6 +175,7 @@ pub async fn connections(
             initiator: row.text(1)?.to_owned(),
             attachment_id: row.text(2)?.to_owned(),
             read_only: row.int(3)? != 0,
+            is_leaving: row.int(4)? != 0,
         })
     };
     rows.iter().map(read).collect()

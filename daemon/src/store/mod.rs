@@ -18,6 +18,7 @@ mod health;
 pub mod json;
 pub mod like;
 pub mod list;
+mod list_tests;
 pub mod migrations;
 pub mod operations;
 pub mod pools;

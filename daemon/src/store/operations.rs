@@ -42,7 +42,8 @@ const LIVE: Sql = Sql {
     text: "SELECT t.id, t.verb, t.queue, t.phase, t.project_id, t.request_id, t.object_id, t.input, t.steps_done, \
            t.bytes_done, t.bytes_total, t.cancel_requested, t.error, t.created_at, t.finished_at, t.deadline_at \
            FROM operations t WHERE t.queue = $1 AND t.phase IN ('queued', 'running', 'undoing') \
-           ORDER BY t.created_at, t.id LIMIT CAST($2 AS BIGINT)",
+           AND (t.created_at > $2 OR (t.created_at = $2 AND t.id > $3)) \
+           ORDER BY t.created_at, t.id LIMIT CAST($4 AS BIGINT)",
 };
 
 /// A guard named `room`: touches no row when too many operations live.
@@ -198,12 +199,53 @@ pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<Operation>
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
-/// The oldest operations of a queue that are not over.
-pub async fn live(store: &Store, queue: &str, limit: i64) -> Result<Vec<Operation>, StoreError> {
-    let rows = store
-        .rows(Query::of(LIVE, vec![queue.into(), limit.into()]))
-        .await?;
-    rows.iter().map(read).collect()
+/// A part of a queue, oldest first.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// What this version can read.
+    pub operations: Vec<Operation>,
+    /// The ids of those that it cannot: rows of another version.
+    pub unreadable: Vec<String>,
+    /// Where the next part begins; `None` at the end of the queue.
+    pub next: Option<Place>,
+}
+
+/// A place in a queue: after the operation of this time and id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    created_at: String,
+    id: String,
+}
+
+/// At most `limit` operations of a queue that are not over, from `after` on. A row that this version cannot read
+/// does not hide the others.
+pub async fn live(
+    store: &Store,
+    queue: &str,
+    after: &Place,
+    limit: usize,
+) -> Result<Part, StoreError> {
+    let values = vec![
+        queue.into(),
+        after.created_at.as_str().into(),
+        after.id.as_str().into(),
+        number(limit),
+    ];
+    let rows = store.rows(Query::of(LIVE, values)).await?;
+    let mut part = Part::default();
+    for row in &rows {
+        match read(row) {
+            Ok(operation) => part.operations.push(operation),
+            Err(_) => part.unreadable.push(row.text(0)?.to_owned()),
+        }
+    }
+    if let Some(last) = rows.last().filter(|_| rows.len() == limit) {
+        part.next = Some(Place {
+            id: last.text(0)?.to_owned(),
+            created_at: last.text(13)?.to_owned(),
+        });
+    }
+    Ok(part)
 }
 
 /// The recorded steps of an operation, in the order they were done.
@@ -274,7 +316,11 @@ pub fn claim(batch: &mut Batch, operation: OperationId, noun: Noun, object_id: &
 }
 
 /// Adds the guard, named `claim`, that no operation holds the volume exclusively; for changes that need no step.
+///
+/// The row is locked first: on PostgreSQL a statement that had to wait for a lock still looks at other tables as they
+/// were when it began, so only the next one sees the claim of whom it waited for.
 pub fn is_free(batch: &mut Batch, volume_id: &str) {
+    batch.guard(Noun::Volume.as_str(), LOCK_VOLUME, vec![volume_id.into()]);
     batch.guard("claim", FREE_VOLUME, vec![volume_id.into()]);
 }
 

@@ -4,7 +4,14 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE];
+pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO];
+
+/// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
+/// stays in the record until the target has followed it.
+const CONNECTIONS_COME_AND_GO: &str = "
+ALTER TABLE connections ADD COLUMN made_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE connections ADD COLUMN left_by TEXT;
+";
 
 const SPINE: &str = "
 CREATE TABLE volume_types (

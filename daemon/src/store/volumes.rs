@@ -105,7 +105,7 @@ pub const HAS_NO_SNAPSHOTS: Sql = Sql {
 pub const IS_NOT_ATTACHED: Sql = Sql {
     name: "volumes.is_not_attached",
     text: "UPDATE volumes SET id = id WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching'))",
+           AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attaching', 'attached', 'error_detaching'))",
 };
 
 /// Parameters: id, size_gib. A guard: the volume still has the size that was looked at.

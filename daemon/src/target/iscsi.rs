@@ -2,7 +2,7 @@
 //! LIO. It runs as a process of its own (`ashlard target`), so that the control process may die, be
 //! restarted or be upgraded under running I/O; the two speak over a socket.
 //!
-//! In reading order: [`serve`] (the process), [`registry`] (exports and sessions) and [`table`]
+//! In reading order: [`mod@serve`] (the process), [`registry`] (exports and sessions) and [`table`]
 //! (what persists of them), [`control`], [`wire`] and [`client`] (the socket between the two),
 //! [`login`] with [`chap`], [`text`] and [`negotiate`] (who gets in), [`session`] (commands and
 //! their data), [`scsi`] on a [`lun`] with its [`backing`] and [`live`] writes. [`pdu`],

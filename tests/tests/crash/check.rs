@@ -74,7 +74,13 @@ fn no_transient_status(world: &World, rows: &[Row]) -> Result<()> {
 /// The status of a volume is what its attachments make it (cinder-v3.md 2.4).
 fn statuses_fit_attachments(world: &World) -> Result<()> {
     let mut strongest: BTreeMap<&str, usize> = BTreeMap::new();
-    const ORDER: &[&str] = &["reserved", "detaching", "attaching", "attached"];
+    const ORDER: &[&str] = &[
+        "reserved",
+        "detaching",
+        "attaching",
+        "attached",
+        "error_detaching",
+    ];
     for attachment in &world.attachments {
         let volume = attachment["volume_id"].as_str().unwrap_or_default();
         let status = attachment["status"].as_str().unwrap_or_default();
@@ -87,7 +93,8 @@ fn statuses_fit_attachments(world: &World) -> Result<()> {
         let status = volume["status"].as_str().unwrap_or_default();
         let rank = volume["id"].as_str().and_then(|id| strongest.get(id));
         let fits = match rank.map(|rank| ORDER[*rank]) {
-            Some("attached") => ["in-use", "detaching"].contains(&status),
+            // A failed detach: the host may still be there, so nobody else may have it.
+            Some("attached" | "error_detaching") => ["in-use", "detaching"].contains(&status),
             Some("reserved") => status == "reserved" || status == "attaching",
             Some(other) => status == other || status == "in-use",
             // Held by the legacy os-reserve, which has no attachment row.
@@ -137,14 +144,21 @@ fn pool_holds_what_rows_say(
 
 /// A target is shown for each volume that somebody is connected to, and for no other.
 fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()> {
-    let is_connected = |item: &&Value| {
-        let status = item["status"].as_str().unwrap_or_default();
-        // A detach that failed may have left the host connected: that is what its status says.
-        ["attached", "attaching", "error_detaching"].contains(&status)
-    };
+    let mut needed = BTreeSet::new();
     let mut allowed = BTreeSet::new();
-    for attachment in world.attachments.iter().filter(is_connected) {
-        allowed.extend(attachment["volume_id"].as_str().map(str::to_owned));
+    for attachment in &world.attachments {
+        let status = attachment["status"].as_str().unwrap_or_default();
+        let volume = attachment["volume_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if status == "attached" && attachment["connection_info"]["target_iqn"].is_string() {
+            needed.insert(volume.clone());
+        }
+        // A detach that failed may have left the host connected: that is what its status says.
+        if ["attached", "attaching", "error_detaching"].contains(&status) {
+            allowed.insert(volume);
+        }
     }
     // Connected the old way, where there is no attachment yet or no longer.
     for volume in &world.volumes {
@@ -157,9 +171,25 @@ fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()
     let settled = wait_for("the exports to be what the attachments say", SOON, || {
         shown = discovery::targets(daemon.portal(), INITIATOR)?;
         let ids: BTreeSet<String> = shown.iter().filter_map(|iqn| pool::id_in(iqn)).collect();
-        Ok(ids.is_subset(&allowed).then_some(()))
+        Ok((ids.is_subset(&allowed) && needed.is_subset(&ids)).then_some(()))
     });
-    settled.with_context(|| format!("may be exported: {allowed:?}\nis exported: {shown:?}"))
+    settled.with_context(|| {
+        format!("must be exported: {needed:?}\nmay be: {allowed:?}\nis: {shown:?}")
+    })
+}
+
+/// What could not be made has no bytes.
+pub(crate) fn what_was_not_made_has_no_bytes(daemon: &Daemon, client: &Client) -> Result<()> {
+    let world = World::of(client)?;
+    let in_pool = pool::ids(&daemon.pool_dir())?;
+    for item in world.volumes.iter().chain(&world.snapshots) {
+        let is_left_over = item["status"] == "error" && in_pool.contains(&id(item)?);
+        ensure!(
+            !is_left_over,
+            "it could not be made, yet it is in the pool: {item}"
+        );
+    }
+    Ok(())
 }
 
 /// What counts against the quota is what there is.

@@ -16,12 +16,14 @@ use ashlar_tests::config::{Config, Fault};
 use ashlar_tests::daemon::Daemon;
 use ashlar_tests::qemu::Qemu;
 use ashlar_tests::stamp::Expected;
-use ashlar_tests::wait::SOON;
+use ashlar_tests::wait::{SOON, wait_for};
 use ashlar_tests::{Result, pool, table};
 
 use crate::tour::{End, Traveller, tour};
 
 const SIGKILL: i32 = 9;
+/// One point in so many is died at again while recovering from it.
+const KILLED_TWICE_ONE_IN: usize = 3;
 
 #[test]
 fn the_tour_reaches_every_operation_of_the_table() -> Result<()> {
@@ -73,6 +75,9 @@ fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
         status.signal() == Some(SIGKILL),
         "it did not die by its own hand: {status}"
     );
+    if number.is_multiple_of(KILLED_TWICE_ONE_IN) {
+        die_again(fault, daemon)?;
+    }
     daemon.start_with(Config::default())?;
     let client = daemon.client()?;
     check::all(daemon, &client, &baseline)?;
@@ -83,6 +88,18 @@ fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     }
     check::clean_up(daemon, &client, &baseline)?;
     daemon.stop()
+}
+
+/// The same point once more, during recovery: the daemon dies there again, or has nothing to do there any more.
+fn die_again(fault: &Fault, daemon: &mut Daemon) -> Result<()> {
+    daemon.set(with_fault(fault));
+    daemon.spawn()?;
+    let client = daemon.client()?;
+    wait_for("a second death, or quiet", SOON, || {
+        let is_quiet = client.live_operations().is_ok_and(|live| live.is_empty());
+        Ok((daemon.exited()?.is_some() || is_quiet).then_some(()))
+    })?;
+    daemon.kill()
 }
 
 /// The tour until the daemon is gone; with tools at hand, its first volume is stamped.
@@ -130,6 +147,9 @@ fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     if let End::Failed(why) = end {
         let phase = check::end_is_in_the_table(&client, &fault.operation)?;
         ensure!(phase == "failed", "{why}, and yet the operation is {phase}");
+    }
+    if fault.operation.starts_with("create_") {
+        check::what_was_not_made_has_no_bytes(daemon, &client)?;
     }
     check::clean_up(daemon, &client, &baseline)?;
     daemon.stop()

@@ -108,6 +108,7 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
             per_volume_gigabytes: 50,
         },
         doorbell: Doorbell::local(),
+        gate: Default::default(),
         faults: Default::default(),
     };
     let state = State {

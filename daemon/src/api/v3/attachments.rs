@@ -8,6 +8,7 @@ use crate::api::error::{Answer, Fault, no_content, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing, Wanted};
 use crate::model::attachment::Attachment;
+use crate::model::caller::Role;
 use crate::model::id::AttachmentId;
 use crate::model::time::Time;
 use crate::ops::{
@@ -117,7 +118,7 @@ pub(in crate::api) async fn list_detail(State(api): State<Api>, call: Call) -> A
     let (wanted, found) = read(&api, &call).await?;
     let mut objects = Vec::with_capacity(found.len());
     for attachment in &found {
-        objects.push(detail(&api, attachment).await?);
+        objects.push(detail(&api, &call, attachment).await?);
     }
     Ok(ok(&page::body(
         &call,
@@ -131,13 +132,17 @@ pub(in crate::api) async fn list_detail(State(api): State<Api>, call: Call) -> A
 
 pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
     let attachment = visible_attachment(&api.ctx, &call.caller, call.id(NOUN)?).await?;
-    Ok(ok(&json!({"attachment": detail(&api, &attachment).await?})))
+    Ok(ok(
+        &json!({"attachment": detail(&api, &call, &attachment).await?}),
+    ))
 }
 
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let request = create_request(&call, &call.json()?)?;
     let attachment = create_attachment::begin(&api.ctx, &call.caller, request).await?;
-    Ok(ok(&json!({"attachment": detail(&api, &attachment).await?})))
+    Ok(ok(
+        &json!({"attachment": detail(&api, &call, &attachment).await?}),
+    ))
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
@@ -150,7 +155,9 @@ pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer
     let id = call.id(NOUN)?;
     let attachment =
         update_attachment::begin(&api.ctx, &call.caller, id, connector, device).await?;
-    Ok(ok(&json!({"attachment": detail(&api, &attachment).await?})))
+    Ok(ok(
+        &json!({"attachment": detail(&api, &call, &attachment).await?}),
+    ))
 }
 
 pub(in crate::api) async fn act(State(api): State<Api>, call: Call) -> Answer {
@@ -192,10 +199,14 @@ fn summary(attachment: &Attachment) -> Value {
     })
 }
 
-async fn detail(api: &Api, attachment: &Attachment) -> Result<Value, Fault> {
+async fn detail(api: &Api, call: &Call, attachment: &Attachment) -> Result<Value, Fault> {
+    // With the credentials a reader could log in and write.
+    let may_connect = call.caller.role > Role::Reader;
     let connection = match &attachment.connector {
-        Some(_) => connected(&api.ctx, attachment.volume_id, attachment.mode).await?,
-        None => None,
+        Some(_) if may_connect => {
+            connected(&api.ctx, attachment.volume_id, attachment.mode).await?
+        }
+        Some(_) | None => None,
     };
     let id = attachment.id.to_string();
     let mut view = summary(attachment);

@@ -82,7 +82,7 @@ fn chosen(call: &Call, body: &Map<String, Value>) -> Result<&'static str, Fault>
     }
 }
 
-/// Actions that are done at once: they note what a host did or is about to do.
+/// Actions that note what a host did or is about to do; when they answer, it is so.
 async fn hold(
     api: &Api,
     call: &Call,

@@ -15,9 +15,6 @@ use ashlar_tests::{Result, binary, cmd, qemu};
 use crate::count::Count;
 use crate::part::{Part, run, say};
 
-/// What a build of the daemon for the tests needs beside the default.
-const FAULTS: &str = "ashlar-daemon/faults";
-
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let done = match words.next().as_deref() {
@@ -52,37 +49,34 @@ fn check() -> Result<Count> {
     }
     count += run(&licences())?;
     // The daemon that the black box tests run is built here, once, and by nobody else.
-    let ashlard = binary::build(&[
-        "-p",
-        "ashlar-daemon",
-        "--features",
-        "faults",
-        "--bin",
-        "ashlard",
-    ])?;
+    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
     let kept = ashlard.with_file_name("ashlard-faults");
     std::fs::copy(&ashlard, &kept).with_context(|| kept.display().to_string())?;
-    let inner = [
+    let test = [
         "test",
         "--no-fail-fast",
         "--workspace",
-        "--exclude",
-        "ashlar-tests",
         "--features",
-        FAULTS,
+        binary::FAULTS,
     ];
+    let inner = [&test, ["--lib", "--bins"].as_slice()].concat();
     count += run(&Part::cargo(
         "rings 1 and 2: units, edges, PostgreSQL",
         &inner,
     ))?;
-    let outer = Part::cargo(
-        "ring 3: the daemon",
-        &["test", "--no-fail-fast", "-p", "ashlar-tests"],
-    );
-    count += run(&outer.env("ASHLAR_TEST_BIN", &kept))?;
-    count += run(
-        &Part::cargo("make try", &["run", "-p", "ashlar-tests", "--bin", "try"]).counts_as_one(),
-    )?;
+    let examples = [&test, ["--doc"].as_slice()].concat();
+    count += run(&Part::cargo("examples in the docs", &examples))?;
+    let outer = [&test, ["--test", "*"].as_slice()].concat();
+    let mut ring = Part::cargo("ring 3: the daemon", &outer).env("ASHLAR_TEST_BIN", &kept);
+    for (name, value) in qemu::ready(say)
+        .map(|qemu| qemu.environment())
+        .unwrap_or_default()
+    {
+        ring = ring.env(name, value);
+    }
+    count += run(&ring)?;
+    let story = Part::cargo("make try", &["run", "--bin", "try"]);
+    count += run(&story.counts_as_one())?;
     say(&format!(
         "\nall parts took {:.0} s",
         start.elapsed().as_secs_f32()
@@ -97,7 +91,7 @@ fn sources() -> Vec<Part> {
         "--workspace",
         "--all-targets",
         "--features",
-        FAULTS,
+        binary::FAULTS,
         "--",
         "-D",
         "warnings",
@@ -142,16 +136,27 @@ fn install() {
         say(&format!("{error:#}"));
     }
     let has_postgres = std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|dir| dir.count() > 0);
-    if has_postgres {
+    let wanted = [
+        ("postgresql", has_postgres),
+        ("libiscsi-bin", cmd::find("iscsi-test-cu").is_ok()),
+    ];
+    let missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|(_, is_there)| !is_there)
+        .map(|(name, _)| name)
+        .collect();
+    if missing.is_empty() {
         return;
     }
+    let names = missing.join(" ");
     if !rustix::process::geteuid().is_root() {
-        say("PostgreSQL is missing; install it with\n  sudo apt-get install postgresql");
+        say(&format!(
+            "tests will be skipped; install what they need with\n  sudo apt-get install {names}"
+        ));
         return;
     }
-    say("installing Debian's package postgresql");
-    let installed = qemu::apt_update().and_then(|()| qemu::apt_install(&["postgresql"]));
-    if let Err(error) = installed {
+    say(&format!("installing Debian's packages {names}"));
+    if let Err(error) = qemu::apt_update().and_then(|()| qemu::apt_install(&missing)) {
         say(&format!("{error:#}"));
     }
 }
@@ -161,14 +166,7 @@ fn soak(hours: &str) -> Result<Count> {
     let hours: f32 = hours.parse().context("HOURS is not a number")?;
     let end = Instant::now() + Duration::from_secs_f32(hours * 3600.0);
     install();
-    let ashlard = binary::build(&[
-        "-p",
-        "ashlar-daemon",
-        "--features",
-        "faults",
-        "--bin",
-        "ashlard",
-    ])?;
+    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
     let kept = ashlard.with_file_name("ashlard-faults");
     std::fs::copy(&ashlard, &kept)?;
     let mut count = Count::default();
@@ -180,8 +178,9 @@ fn soak(hours: &str) -> Result<Count> {
         let args = [
             "test",
             "--no-fail-fast",
-            "-p",
-            "ashlar-tests",
+            "--workspace",
+            "--features",
+            binary::FAULTS,
             "--test",
             "crash",
             "--test",

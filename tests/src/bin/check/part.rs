@@ -132,7 +132,7 @@ fn shown(count: Count) -> String {
 fn failures(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let is_start = |line: &&str| line.starts_with("---- ") || line.starts_with("error");
-    let first = lines.iter().position(|line| is_start(line));
+    let first = lines.iter().position(is_start);
     let start = first.unwrap_or(lines.len().saturating_sub(LINES_SHOWN / 3));
     let end = lines.len().min(start + LINES_SHOWN);
     lines[start..end]

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn tell(qemu: qemu::Qemu) -> Result<String> {
-    let ashlard = binary::build(&["-p", "ashlar-daemon", "--bin", "ashlard"])?;
+    let ashlard = binary::build("ashlard", &[])?;
     let ashlar = binary::ashlar()?;
     let mut daemon = Daemon::of(
         ashlard,
