@@ -55,7 +55,8 @@ impl TargetKeeper {
             let pid = match self.find_or_start().await {
                 Ok(pid) => pid,
                 Err(error) => {
-                    tracing::error!(%error, "the target is not running; trying again");
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, cause, "the target is not running, or stopped; trying again");
                     continue;
                 }
             };
@@ -94,8 +95,11 @@ impl TargetKeeper {
     }
 
     async fn find_or_start(&self) -> Result<u32, TargetError> {
-        if let Ok(hello) = self.target.hello().await {
-            return Ok(hello.pid);
+        match self.target.hello().await {
+            Ok(hello) => return Ok(hello.pid),
+            // It is there, but stopped or hung: another one could not take its lock, and would end at once.
+            Err(error) if is_late(&error) => return Err(error),
+            Err(_) => {}
         }
         let started =
             cmd::start_target(&self.config_path).map_err(|source| TargetError::Unavailable {
@@ -112,4 +116,9 @@ impl TargetKeeper {
             }
         }
     }
+}
+
+/// Whether nobody answered in time, where somebody listens.
+fn is_late(error: &TargetError) -> bool {
+    matches!(error, TargetError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::TimedOut)
 }

@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // The target outlives who reads its stderr: a line that cannot be written is lost, and must not be a panic.
+        .log_internal_errors(false)
         .init();
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use crate::rig::{HOST, Initiator, OTHER_HOST, Rig, SECRET, rw16};
 use ashlar_daemon::target::Target;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
@@ -354,4 +355,71 @@ fn a_full_window_of_writes_is_gathered_within_the_sessions_memory() {
     for at in [0, 47 * 2048] {
         assert!(host.read(at, 2048).data == data);
     }
+}
+
+/// How many bytes of `pdu` after `pdu` the target takes from a host that reads no answers, up to 96 MiB.
+fn taken_unread(host: &mut Initiator, pdu: &[u8]) -> usize {
+    const LIMIT: usize = 96 << 20;
+    let batch = pdu.repeat((1 << 16) / pdu.len() + 1);
+    let mut taken = 0;
+    while taken < LIMIT && host.send_within(&batch, Duration::from_secs(2)) {
+        taken += batch.len();
+    }
+    taken
+}
+
+#[test]
+fn a_host_that_never_reads_its_answers_is_not_listened_to_for_ever() {
+    const MEMORY: usize = 64 << 20;
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    let mut snack = [0; 48];
+    snack[0] = 0x10;
+    let mut ping = vec![0; 48 + 4096];
+    ping[0] = 0x40;
+    ping[6] = 0x10;
+    ping[20..24].fill(0xff);
+    for (port, pdu) in [(1, &snack[..]), (2, &ping)] {
+        let mut host = rig.host_at(&volume, port);
+        assert!(taken_unread(&mut host, pdu) < MEMORY, "{:#04x}", pdu[0]);
+    }
+    assert_eq!(rig.host(&volume).read(0, 1).status, 0);
+}
+
+#[test]
+fn a_verification_of_everything_at_once_is_refused() {
+    let rig = Rig::start();
+    let volume = rig.volume(1 << 40);
+    let mut host = rig.host(&volume);
+    let whole = usize::try_from((1_u64 << 31) - 1).unwrap();
+    let refused = host.run(&rw16(0x8f, 0, whole), 0, &[]);
+    assert_eq!(refused.sense, Some((5, 0x24, 0)));
+    assert_eq!(host.run(&rw16(0x8f, 0, 2048), 0, &[]).status, 0);
+}
+
+/// PERSISTENT RESERVE OUT of one action and type, with its two keys.
+fn reserve(host: &mut Initiator, action: u8, kind: u8, keys: (u64, u64)) -> u8 {
+    let cdb = [0x5f, action, kind, 0, 0, 0, 0, 0, 24, 0];
+    let mut list = [0; 24];
+    list[..8].copy_from_slice(&keys.0.to_be_bytes());
+    list[8..16].copy_from_slice(&keys.1.to_be_bytes());
+    host.run(&cdb, 0, &list).status
+}
+
+#[test]
+fn a_write_that_waits_for_its_data_does_not_land_behind_a_reservation() {
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    rig.allow(&volume, OTHER_HOST, SECRET, false);
+    let mut fenced = rig.host(&volume);
+    let mut fencing = Initiator::logged_in(rig.portal, OTHER_HOST, &volume.iqn, SECRET).unwrap();
+    let data = pattern(32 << 10);
+    fenced.start(&rw16(0x8a, 0, data.len() / 512), 0, &data);
+    let r2t = fenced.receive().unwrap();
+    assert_eq!(r2t.opcode(), 0x31, "it was let in, and waits");
+    assert_eq!(reserve(&mut fencing, 0, 0, (0, 7)), 0);
+    assert_eq!(reserve(&mut fencing, 1, 1, (7, 0)), 0);
+    fenced.answer_r2t(&r2t, &data);
+    assert_eq!(fenced.finish(&data).status, 0x18, "reservation conflict");
+    assert_eq!(fencing.read(0, 1).data, [0; 512]);
 }

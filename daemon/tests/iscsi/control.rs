@@ -1,13 +1,14 @@
 //! The process and its control socket: what persists, who is refused, what ends what.
 
-use crate::rig::{HOST, Initiator, OTHER_HOST, Rig, SECRET, config, rw16};
+use crate::rig::{DEADLINE, HOST, Initiator, OTHER_HOST, Rig, SECRET, config, rw16};
 use ashlar_daemon::driver::Done;
 use ashlar_daemon::model::id::VolumeId;
-use ashlar_daemon::target::iscsi::{TargetServeError, serve};
+use ashlar_daemon::target::iscsi::{IQN_PREFIX, IscsiTarget, TargetServeError, serve};
 use ashlar_daemon::target::{Target, TargetError};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
@@ -300,4 +301,64 @@ fn stopping_only_when_idle_spares_a_logged_in_host() {
     assert_eq!(rig.wait(rig.client.stop(false)).unwrap(), Done::Changed);
     assert!(host.is_closed());
     drop(rig.stop());
+}
+
+#[test]
+fn a_target_that_listens_and_does_not_answer_is_given_up_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("target")).unwrap();
+    // As a stopped process leaves it: the kernel still connects.
+    let _silent = UnixListener::bind(dir.path().join("target/control.sock")).unwrap();
+    let client = IscsiTarget::new(dir.path(), IQN_PREFIX, Vec::new());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begin = Instant::now();
+    let answer = runtime.block_on(client.hello());
+    let Err(TargetError::Unavailable { source, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(source.kind(), ErrorKind::TimedOut);
+    assert!(begin.elapsed() < DEADLINE);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process of its own is what is tested"
+)]
+fn a_target_whose_log_nobody_reads_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("ashlar.toml");
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let portal = free.local_addr().unwrap();
+    drop(free);
+    let text = format!(
+        "state_dir = '{0}'\n[target]\nportals = ['{portal}']\n\
+         [[backend]]\nname = 'a'\ndriver = 'file'\ndirectory = '{0}/pool'\n",
+        state.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut target = std::process::Command::new(env!("CARGO_BIN_EXE_ashlard"))
+        .args(["target", "--config", config.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(target.stderr.take());
+    let client = IscsiTarget::new(&state, IQN_PREFIX, Vec::new());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begin = Instant::now();
+    let hello = loop {
+        match runtime.block_on(client.hello()) {
+            Ok(hello) => break hello,
+            Err(error) => assert!(begin.elapsed() < DEADLINE, "{error}"),
+        }
+    };
+    // Logs that it refuses, and answers that it does.
+    assert_eq!(hello.listening, [portal.to_string()]);
+    let mut host = Initiator::connect(portal);
+    let refused = host.log_in(HOST, "iqn.nobody", "user", SECRET);
+    runtime.block_on(client.stop(false)).unwrap();
+    assert!(target.wait().unwrap().success());
+    assert_eq!(refused, Err(0x0203), "no such target");
 }

@@ -5,5 +5,6 @@
 mod commands;
 mod control;
 mod login;
+mod mutated;
 mod peers;
 mod rig;

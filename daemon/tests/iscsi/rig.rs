@@ -10,7 +10,7 @@ use ashlar_daemon::target::{Access, Chap, Export, Session, Target};
 use md5::{Digest, Md5};
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -245,6 +245,19 @@ impl Initiator {
         let _closed = self.stream.write_all(&bytes);
     }
 
+    /// Whether the target takes `bytes` in time.
+    pub(crate) fn send_within(&mut self, bytes: &[u8], limit: Duration) -> bool {
+        self.stream.set_write_timeout(Some(limit)).unwrap();
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Sends bytes as they are, and says no more.
+    pub(crate) fn say_all(&mut self, bytes: &[u8]) {
+        // A target that closed meanwhile is noticed on receiving.
+        let _closed = self.stream.write_all(bytes);
+        let _closed = self.stream.shutdown(Shutdown::Write);
+    }
+
     pub(crate) fn receive(&mut self) -> io::Result<Pdu> {
         let mut head = [0; 48];
         self.stream.read_exact(&mut head)?;
@@ -396,7 +409,7 @@ impl Initiator {
         }
     }
 
-    fn answer_r2t(&mut self, r2t: &Pdu, data: &[u8]) {
+    pub(crate) fn answer_r2t(&mut self, r2t: &Pdu, data: &[u8]) {
         let (offset, len) = (r2t.word(40) as usize, r2t.word(44) as usize);
         let piece = &data[offset..offset + len];
         let count = piece.chunks(65536).count();

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 
 /// Longer than the target needs at most to end a session's last write.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
+/// A target that lives says so at once; a stopped or hung one must not hold up whoever asks.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer: the dirty map of a very large volume, range by range.
 const ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
 
@@ -61,7 +63,12 @@ impl IscsiTarget {
             version,
             pid,
             listening,
-        } = self.ask(doing, &Op::Hello).await?
+        } = timeout(HELLO_TIMEOUT, self.ask(doing, &Op::Hello))
+            .await
+            .map_err(|late| TargetError::Unavailable {
+                doing,
+                source: late.into(),
+            })??
         else {
             return Err(odd(doing));
         };

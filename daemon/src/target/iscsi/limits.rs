@@ -19,7 +19,9 @@ pub const TEXT_KEYS_MAX: usize = 64;
 pub const LOGIN_ROUNDS_MAX: u32 = 16;
 /// A login that is not complete by then is dropped.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections that may be in login at one time: bounds what strangers can hold.
+/// Longest life of a discovery session, which lists targets and logs out.
+pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections that may be in login, or in a discovery session, at one time: bounds what strangers can hold.
 pub const LOGINS_MAX: usize = 64;
 /// Connections of one process, in login or past it.
 pub const CONNECTIONS_MAX: usize = 1024;
@@ -45,8 +47,9 @@ pub const IO_THREADS_MAX: usize = 32;
 /// Reads up to here may be tried on the network thread when the page cache holds them.
 pub const INLINE_READ_LEN_MAX: usize = 64 * 1024;
 
-/// Blocks one WRITE SAME may cover: bounds the time one command holds an I/O thread.
-pub const WRITE_SAME_BLOCKS_MAX: u64 = 8 * 1024 * 1024;
+/// Blocks one WRITE SAME or VERIFY may cover (256 MiB): a slow disk is through with them in a few seconds, so that
+/// neither a pause nor the end of a session waits long for one command.
+pub const SWEEP_BLOCKS_MAX: u64 = 512 * 1024;
 /// Blocks one UNMAP may cover in all its descriptors: half a GiB, quick on every file system.
 pub const UNMAP_BLOCKS_MAX: u32 = 1024 * 1024;
 /// Descriptors in one UNMAP.

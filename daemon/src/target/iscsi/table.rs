@@ -190,6 +190,10 @@ impl Table {
             path: path.clone(),
             source,
         })?;
+        if text.len() as u64 > TABLE_LEN_MAX {
+            // It could not be read back.
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
         replace(dir, &text).map_err(failed)
     }
 }

@@ -6,8 +6,8 @@ use super::sense::Sense;
 use super::thin::UNIT_BLOCKS;
 use crate::model::id::VolumeId;
 use crate::target::iscsi::limits::{
-    COMPARE_AND_WRITE_BLOCKS_MAX, TRANSFER_BLOCKS_MAX, UNMAP_BLOCKS_MAX, UNMAP_DESCRIPTORS_MAX,
-    WRITE_SAME_BLOCKS_MAX,
+    COMPARE_AND_WRITE_BLOCKS_MAX, SWEEP_BLOCKS_MAX, TRANSFER_BLOCKS_MAX, UNMAP_BLOCKS_MAX,
+    UNMAP_DESCRIPTORS_MAX,
 };
 use crate::target::iscsi::lun::{BLOCK_LEN, Lun};
 
@@ -99,7 +99,7 @@ fn block_limits(lun: &Lun) -> Vec<u8> {
         put(28, &UNIT_BLOCKS.to_be_bytes()[4..]);
         put(32, &0x8000_0000_u32.to_be_bytes());
     }
-    put(36, &WRITE_SAME_BLOCKS_MAX.to_be_bytes());
+    put(36, &SWEEP_BLOCKS_MAX.to_be_bytes());
     bytes
 }
 

@@ -11,7 +11,7 @@ pub mod rw;
 pub mod sense;
 pub mod thin;
 
-use super::limits::{COMPARE_AND_WRITE_BLOCKS_MAX, TRANSFER_BLOCKS_MAX, WRITE_SAME_BLOCKS_MAX};
+use super::limits::{COMPARE_AND_WRITE_BLOCKS_MAX, SWEEP_BLOCKS_MAX, TRANSFER_BLOCKS_MAX};
 use super::live::WritePass;
 use super::lun::{BLOCK_LEN, Lun, Nexus};
 use cdb::Command;
@@ -98,20 +98,20 @@ fn check_lengths(lun: &Lun, command: &Command) -> Result<(), Sense> {
             return Err(Sense::OUT_OF_RANGE);
         }
     }
-    if command
-        .transfer()
-        .is_some_and(|span| span.blocks > TRANSFER_BLOCKS_MAX.into())
-    {
-        return Err(Sense::INVALID_FIELD);
-    }
     let blocks = command.transfer().map_or(0, |span| span.blocks);
     let max = if matches!(command, Command::CompareAndWrite { .. }) {
         COMPARE_AND_WRITE_BLOCKS_MAX.into()
     } else {
         TRANSFER_BLOCKS_MAX.into()
     };
-    let too_many = blocks > max
-        || matches!(command, Command::WriteSame(same) if thin::same_blocks(lun, same) > WRITE_SAME_BLOCKS_MAX);
+    let swept = if let Command::WriteSame(same) = command {
+        thin::same_blocks(lun, same)
+    } else if let Command::Verify(span, _) = command {
+        span.blocks
+    } else {
+        0
+    };
+    let too_many = blocks > max || swept > SWEEP_BLOCKS_MAX;
     if too_many {
         return Err(Sense::INVALID_FIELD);
     }

@@ -416,6 +416,13 @@ fn block(job: Job, command: Command, data: Bytes, wanted_len: u64, grant: Grant)
         let outcome = if job.aborted() {
             // Ends as its abort was asked for, whatever stands here.
             Outcome::Check(Sense::DATA_LOST)
+        } else if !session
+            .lun
+            .reservations()
+            .allows(&session.nexus.port, &command)
+        {
+            // Reserved by another while this waited for its data: whoever fenced us off must not see it land.
+            Outcome::Conflict
         } else {
             execute(session.unit(), &command, &data, grant.pass.as_ref())
         };

@@ -9,8 +9,8 @@ use super::outbound::{self, Encoder, Window};
 use super::pump::{Broken, Parts, Pump};
 use crate::target::iscsi::frame::{Digests, Framing};
 use crate::target::iscsi::limits::{
-    DATA_SEGMENT_LEN_MAX, DRAIN_TIMEOUT, LOGIN_SEGMENT_LEN_MAX, LOGIN_TIMEOUT, REQUESTS_MAX,
-    SESSION_BUFFER_LEN_MAX,
+    DATA_SEGMENT_LEN_MAX, DISCOVERY_TIMEOUT, DRAIN_TIMEOUT, LOGIN_SEGMENT_LEN_MAX, LOGIN_TIMEOUT,
+    REQUESTS_MAX, SESSION_BUFFER_LEN_MAX,
 };
 use crate::target::iscsi::login::{Admission, Directory, Kind, Login, Step};
 use crate::target::iscsi::pdu::{LoginRequest, Request, decode};
@@ -78,13 +78,16 @@ pub async fn serve(
         admitted = timeout(LOGIN_TIMEOUT, log_in(stream, peer, &portal)) => admitted,
         () = portal.shutdown.cancelled() => return,
     };
-    drop(login_slot);
     let Ok(Some(mut admitted)) = admitted else {
         tracing::debug!(%peer, "a login did not succeed");
         return;
     };
     match admitted.membership.take() {
-        Some(membership) => serve_session(admitted, membership, &portal, local).await,
+        Some(membership) => {
+            drop(login_slot);
+            serve_session(admitted, membership, &portal, local).await;
+        }
+        // Still a stranger: it proved nothing, and keeps a stranger's slot, for a limited time.
         None => {
             let visible = portal
                 .registry
@@ -106,7 +109,7 @@ pub async fn serve(
                 visible,
             };
             tokio::select! {
-                () = discovery.run() => {}
+                _late = timeout(DISCOVERY_TIMEOUT, discovery.run()) => {}
                 () = portal.shutdown.cancelled() => {}
             }
         }

@@ -79,10 +79,7 @@ impl Pump {
             if counted {
                 channel.window.credit();
             }
-            let hold = Hold {
-                slot: Some(slot),
-                memory: None,
-            };
+            let hold = Hold::of(slot);
             let _closed = channel.line.send(Outbound {
                 body: Body::One(Response::task(itt, code)),
                 hold,

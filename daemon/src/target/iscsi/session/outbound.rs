@@ -67,6 +67,16 @@ pub struct Hold {
     pub memory: Option<OwnedSemaphorePermit>,
 }
 
+impl Hold {
+    /// Nothing but a request slot.
+    pub fn of(slot: OwnedSemaphorePermit) -> Self {
+        Self {
+            slot: Some(slot),
+            memory: None,
+        }
+    }
+}
+
 /// What is to be sent.
 #[derive(Debug)]
 pub enum Body {

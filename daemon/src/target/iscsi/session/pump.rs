@@ -162,17 +162,16 @@ impl Pump {
         let (itt, counted) = (envelope.itt, !envelope.immediate);
         match envelope.request {
             Request::DataOut(data) => return self.data_out(itt, &data),
-            Request::Snack => {
-                self.reject(SNACK_REJECT, &header);
-                return Ok(());
-            }
             Request::Login(_) => return Err(Broken::Protocol("a login in full feature phase")),
             Request::Scsi(_)
             | Request::Task(_)
             | Request::NopOut { .. }
             | Request::Text { .. }
-            | Request::Logout { .. } => {}
+            | Request::Logout { .. }
+            | Request::Snack => {}
         }
+        // A SNACK has no command number.
+        let counted = counted && !matches!(envelope.request, Request::Snack);
         if counted && !self.accept(&envelope)? {
             return Ok(());
         }
@@ -202,20 +201,30 @@ impl Pump {
                 lun,
                 data,
             } => {
-                self.nop(itt, transfer_tag, lun, data, (slot, counted));
+                self.nop(itt, transfer_tag, lun, data, (slot, counted))
+                    .await
+            }
+            Request::Snack => {
+                let body = Body::One(Response::reject(SNACK_REJECT, &header));
+                let hold = Hold::of(slot);
+                self.send(Outbound { body, hold });
                 Ok(())
             }
             Request::Text { lun, text, .. } => {
                 let text = answer_text(&text, &self.visible, &self.segment_len);
-                self.answer(Response::text(itt, lun, None, text.into()), slot, counted);
+                self.answer(
+                    Response::text(itt, lun, None, text.into()),
+                    Hold::of(slot),
+                    counted,
+                );
                 Ok(())
             }
             Request::Logout { reason, .. } => {
                 let code = if reason == 2 { 2 } else { 0 };
-                self.answer(Response::logout(itt, code), slot, counted);
+                self.answer(Response::logout(itt, code), Hold::of(slot), counted);
                 if code == 0 { Err(Broken::Over) } else { Ok(()) }
             }
-            Request::DataOut(_) | Request::Snack | Request::Login(_) => Ok(()),
+            Request::DataOut(_) | Request::Login(_) => Ok(()),
         }
     }
 
@@ -236,14 +245,15 @@ impl Pump {
         Ok(false)
     }
 
-    fn nop(
+    /// Answers a ping. Its data counts as data read does: a peer that takes no answers must not have us keep them.
+    async fn nop(
         &mut self,
         itt: u32,
         transfer_tag: u32,
         lun: [u8; 8],
-        mut data: Bytes,
+        data: Bytes,
         (slot, counted): (OwnedSemaphorePermit, bool),
-    ) {
+    ) -> Result<(), Broken> {
         if transfer_tag != NO_TAG {
             self.pinged = None;
         }
@@ -251,21 +261,29 @@ impl Pump {
             if counted {
                 self.channel.window.credit();
             }
-            return;
+            return Ok(());
         }
         let len = self.segment_len.load(Ordering::Acquire);
-        data.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        self.answer(Response::pong(itt, lun, data), slot, counted);
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(data.len());
+        // A copy: a slice would keep all that was received with it.
+        let data = Bytes::copy_from_slice(&data[..len]);
+        let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let memory = Arc::clone(&self.channel.memory).acquire_many_owned(permits);
+        let Ok(Ok(memory)) = timeout(PEER_TIMEOUT, memory).await else {
+            return Err(Broken::Gone);
+        };
+        let hold = Hold {
+            slot: Some(slot),
+            memory: Some(memory),
+        };
+        self.answer(Response::pong(itt, lun, data), hold, counted);
+        Ok(())
     }
 
-    fn answer(&self, response: Response, slot: OwnedSemaphorePermit, counted: bool) {
+    fn answer(&self, response: Response, hold: Hold, counted: bool) {
         if counted {
             self.channel.window.credit();
         }
-        let hold = Hold {
-            slot: Some(slot),
-            memory: None,
-        };
         self.send(Outbound {
             body: Body::One(response),
             hold,
