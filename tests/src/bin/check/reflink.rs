@@ -14,9 +14,10 @@ const LEN_BYTES: u64 = 3 << 30;
 /// None of it takes a second.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A mounted XFS; unmounted when dropped.
+/// A mounted XFS; unmounted and removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Reflink {
+    image: PathBuf,
     place: PathBuf,
 }
 
@@ -44,14 +45,15 @@ impl Reflink {
                 .arg(&place),
             DEADLINE,
         )?;
-        Ok(Self { place })
+        Ok(Self { image, place })
     }
 }
 
 impl Drop for Reflink {
     fn drop(&mut self) {
-        // A leftover is harmless: the next run unmounts it.
+        // A leftover is harmless: the next run unmounts it and makes the image anew.
         let _unmounted = unmount(&self.place);
+        let _removed = std::fs::remove_file(&self.image);
     }
 }
 
