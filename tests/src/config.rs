@@ -12,6 +12,8 @@ pub struct Fault {
     pub step: String,
     /// `before-effect`, `after-effect` or `after-record`.
     pub point: &'static str,
+    /// At which arrival at the point, 1 being the first.
+    pub arrival: usize,
     /// `kill`, `fail` or `repeat`.
     pub action: &'static str,
 }
@@ -96,8 +98,8 @@ impl Config {
         if let Some(fault) = &self.fault {
             let _ = write!(
                 text,
-                "\n[faults]\nat = \"{}/{}/{}\"\naction = \"{}\"\n",
-                fault.operation, fault.step, fault.point, fault.action
+                "\n[faults]\nat = \"{}/{}/{}#{}\"\naction = \"{}\"\n",
+                fault.operation, fault.step, fault.point, fault.arrival, fault.action
             );
         }
         text

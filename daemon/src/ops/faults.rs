@@ -55,7 +55,7 @@ mod injected {
 #[cfg(feature = "faults")]
 mod injected {
     use super::{Order, Point, Verb};
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// What happens at a point.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +69,14 @@ mod injected {
     #[derive(Debug, Default)]
     pub struct Faults {
         fault: Option<(String, Action)>,
-        fired: AtomicBool,
+        /// At which arrival at the point it fires, 1 being the first.
+        fires_at: usize,
+        arrivals: AtomicUsize,
     }
 
     impl Faults {
-        /// The fault `action` at `operation/step/point`; `None` when the action is no known word.
+        /// The fault `action` at `operation/step/point`, or at the n-th arrival there (`operation/step/point#n`);
+        /// `None` when the action is no known word or n no number.
         pub fn new(at: &str, action: &str) -> Option<Self> {
             let action = match action {
                 "kill" => Action::Kill,
@@ -81,9 +84,14 @@ mod injected {
                 "repeat" => Action::Repeat,
                 _ => return None,
             };
+            let (at, fires_at) = match at.split_once('#') {
+                None => (at, 1),
+                Some((at, number)) => (at, number.parse().ok()?),
+            };
             Some(Self {
                 fault: Some((at.to_owned(), action)),
-                fired: AtomicBool::new(false),
+                fires_at,
+                arrivals: AtomicUsize::new(0),
             })
         }
 
@@ -92,7 +100,7 @@ mod injected {
                 return Order::Nothing;
             };
             if *at != format!("{}/{step}/{}", verb.as_str(), point.as_str())
-                || self.fired.swap(true, Ordering::Relaxed)
+                || self.arrivals.fetch_add(1, Ordering::Relaxed) + 1 != self.fires_at
             {
                 return Order::Nothing;
             }

@@ -11,12 +11,14 @@ use ashlar_tests::seed::say;
 use ashlar_tests::{Result, binary, cmd};
 use serde_json::Value;
 
+use crate::tour;
+
 /// Points worked on at a time by each of the tests: most of the time goes into waiting for the disk.
 const WORKERS: usize = 2;
 /// More failures than this tell nothing new.
 const FAILURES_SHOWN: usize = 3;
 
-/// Every step of every operation, at each of `points`, with `action`.
+/// Every step of every operation, on each way that the tour takes through it, at each of `points`, with `action`.
 pub(crate) fn all(points: &[&'static str], action: &'static str) -> Result<Vec<Fault>> {
     let mut command = cmd::program(binary::ashlard()?);
     let ended = cmd::run_ok(command.arg("operations"), Duration::from_secs(10))?;
@@ -24,14 +26,17 @@ pub(crate) fn all(points: &[&'static str], action: &'static str) -> Result<Vec<F
     let text = |value: &Value| value.as_str().map(str::to_owned).context("not a word");
     let mut faults = Vec::new();
     for row in table.as_array().context("not a list")? {
+        let operation = text(&row["operation"])?;
         for step in row["steps"].as_array().context("no steps")? {
-            for point in points {
-                faults.push(Fault {
-                    operation: text(&row["operation"])?,
-                    step: text(step)?,
+            let step = text(step)?;
+            for arrival in 1..=tour::ways(&operation) {
+                faults.extend(points.iter().map(|point| Fault {
+                    operation: operation.clone(),
+                    step: step.clone(),
                     point,
+                    arrival,
                     action,
-                });
+                }));
             }
         }
     }
@@ -113,7 +118,7 @@ fn chosen(faults: &[Fault]) -> VecDeque<(usize, &Fault)> {
 
 fn name(fault: &Fault) -> String {
     format!(
-        "{} {}/{}/{}",
-        fault.action, fault.operation, fault.step, fault.point
+        "{} {}/{}/{}#{}",
+        fault.action, fault.operation, fault.step, fault.point, fault.arrival
     )
 }

@@ -67,6 +67,16 @@ fn available(name: &'static str) -> Until {
     Until::Is(VOLUMES, name, "available")
 }
 
+/// In how many ways, that differ inside, the tour's first requests go through an operation: a create empty, from a
+/// snapshot and from a volume; a delete alone and with its snapshots; a snapshot and an extend at rest and in use.
+pub(crate) fn ways(operation: &str) -> usize {
+    match operation {
+        "create_volume" => 3,
+        "create_snapshot" | "delete_volume" | "extend_volume" => 2,
+        _ => 1,
+    }
+}
+
 /// The tour: `$name` stands for the id of what was made under that name.
 pub(crate) fn tour() -> Vec<Ask> {
     [making(), attaching(), attaching_the_old_way(), deleting()]
@@ -148,6 +158,14 @@ fn attaching() -> Vec<Ask> {
             "",
             Until::Is(VOLUMES, "a", "in-use"),
         ),
+        // In use: hosts' writes have to be watched.
+        post(
+            "create_snapshot",
+            "/snapshots",
+            r#"{"snapshot":{"volume_id":"$a","name":"w","force":true}}"#,
+            "w",
+            Until::Is(SNAPSHOTS, "w", "available"),
+        ),
         // In use: the target has to be told of the new size.
         post(
             "extend_volume",
@@ -226,6 +244,11 @@ fn deleting() -> Vec<Ask> {
             "delete_snapshot",
             "/snapshots/$s",
             Until::Gone(SNAPSHOTS, "s"),
+        ),
+        delete(
+            "delete_snapshot",
+            "/snapshots/$w",
+            Until::Gone(SNAPSHOTS, "w"),
         ),
         delete("delete_volume", "/volumes/$b", Until::Gone(VOLUMES, "b")),
         post(

@@ -92,7 +92,7 @@ impl Pump {
                     .for_each(|one| one.end.cancel());
             }
         };
-        drop(own.tracker.spawn(answer));
+        drop(own.tracker.spawn(self.managing.track_future(answer)));
     }
 
     fn abort_all(&self) -> Concerned {

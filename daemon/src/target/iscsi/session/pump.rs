@@ -8,7 +8,7 @@ use super::discovery::{Listed, answer_text};
 use super::gather::Gathering;
 use super::inbound::Inbound;
 use super::outbound::{Body, Hold, Outbound};
-use crate::target::iscsi::limits::{IDLE_PING_AFTER, PEER_TIMEOUT, TICK};
+use crate::target::iscsi::limits::{DRAIN_TIMEOUT, IDLE_PING_AFTER, PEER_TIMEOUT, TICK};
 use crate::target::iscsi::negotiate::Parameters;
 use crate::target::iscsi::pdu::{BHS_LEN, Envelope, NO_TAG, PduError, RawPdu, Request, decode};
 use crate::target::iscsi::registry::Registry;
@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval, timeout};
+use tokio_util::task::TaskTracker;
 
 /// Why a connection ends.
 #[derive(Debug, Error)]
@@ -56,6 +57,8 @@ pub struct Pump {
     pub(super) waiting: VecDeque<u32>,
     pub(super) transfer_tag: u32,
     pub(super) write_memory: Arc<Semaphore>,
+    /// Task management that is not answered yet.
+    pub(super) managing: TaskTracker,
     inbound: Inbound,
     slots: Arc<Semaphore>,
     segment_len: Arc<AtomicU32>,
@@ -95,6 +98,7 @@ impl Pump {
             waiting: VecDeque::new(),
             transfer_tag: 0,
             write_memory: parts.write_memory,
+            managing: TaskTracker::new(),
             inbound: parts.inbound,
             slots: parts.slots,
             segment_len: parts.segment_len,
@@ -219,13 +223,28 @@ impl Pump {
                 );
                 Ok(())
             }
-            Request::Logout { reason, .. } => {
-                let code = if reason == 2 { 2 } else { 0 };
-                self.answer(Response::logout(itt, code), Hold::of(slot), counted);
-                if code == 0 { Err(Broken::Over) } else { Ok(()) }
-            }
+            Request::Logout { reason, .. } => self.log_out(itt, reason, (slot, counted)).await,
             Request::DataOut(_) | Request::Login(_) => Ok(()),
         }
+    }
+
+    /// Answers a logout and so ends the session; one that asks for recovery, which is not done here, is refused.
+    async fn log_out(
+        &mut self,
+        itt: u32,
+        reason: u8,
+        (slot, counted): (OwnedSemaphorePermit, bool),
+    ) -> Result<(), Broken> {
+        const RECOVERY: u8 = 2;
+        if reason == RECOVERY {
+            self.answer(Response::logout(itt, RECOVERY), Hold::of(slot), counted);
+            return Ok(());
+        }
+        // An initiator hangs up on the answer: those to its task management come before it.
+        self.managing.close();
+        let _late = timeout(DRAIN_TIMEOUT, self.managing.wait()).await;
+        self.answer(Response::logout(itt, 0), Hold::of(slot), counted);
+        Err(Broken::Over)
     }
 
     /// Checks a command's number: true when it is the next one, false when it lies outside the
