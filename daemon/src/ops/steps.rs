@@ -192,7 +192,8 @@ async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
     let mut late = false;
     loop {
         match tokio::time::timeout(LOOK_AFTER, &mut running).await {
-            Ok(outcome) if late && outcome.is_err() => {
+            // It stopped because it was asked to; any other end is its own.
+            Ok(Err(Error::Cancelled)) if late => {
                 return Err(Error::TimedOut {
                     operation: job.operation.id.to_string(),
                     waited_s: super::plan(job.operation.verb)

@@ -153,9 +153,18 @@ impl Worker {
             .spawn(async move { worker.carry_out(operation, place).await });
     }
 
-    async fn carry_out(&self, operation: Operation, place: OwnedSemaphorePermit) {
+    async fn carry_out(self: &Arc<Self>, operation: Operation, place: OwnedSemaphorePermit) {
         let id = operation.id;
-        let left = steps::carry_out(Arc::clone(&self.ctx), operation, &self.quick).await;
+        let worker = Arc::clone(self);
+        let work = async move {
+            steps::carry_out(Arc::clone(&worker.ctx), operation, &worker.quick).await
+        };
+        // In a task of its own: a step that panics is a mistake in Ashlar, and must not leave its operation taken by
+        // nobody until the next start.
+        let left = tokio::spawn(work).await.unwrap_or_else(|error| {
+            tracing::error!(operation = %id, %error, "a step panicked; the operation will be taken up again");
+            Left::Unrecorded
+        });
         drop(place);
         match left {
             Left::Settled => {
