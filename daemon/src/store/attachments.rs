@@ -1,7 +1,7 @@
 //! Attachments in the record.
 
 use super::Store;
-use super::batch::{Query, Row, Sql, StoreError, Value};
+use super::batch::{Row, Sql, StoreError, Value};
 use super::list::{self, ListError, ListRequest, Shape};
 use crate::model::attachment::{AttachMode, Attachment, Connector};
 use crate::model::id::{AttachmentId, VolumeId};
@@ -26,20 +26,6 @@ pub const SHAPE: Shape = Shape {
         "created_at",
         "updated_at",
     ],
-};
-
-const GET: Sql = Sql {
-    name: "attachments.get",
-    text: "SELECT t.id, t.volume_id, t.project_id, t.instance_uuid, t.attached_host, t.mountpoint, t.attach_mode, \
-           t.status, t.connector, t.attached_at, t.detached_at, t.created_at, t.updated_at \
-           FROM attachments t WHERE t.id = $1",
-};
-
-const OF_VOLUME: Sql = Sql {
-    name: "attachments.of_volume",
-    text: "SELECT t.id, t.volume_id, t.project_id, t.instance_uuid, t.attached_host, t.mountpoint, t.attach_mode, \
-           t.status, t.connector, t.attached_at, t.detached_at, t.created_at, t.updated_at \
-           FROM attachments t WHERE t.volume_id = $1 ORDER BY t.created_at, t.id",
 };
 
 /// Parameters: [`insert_values`].
@@ -85,8 +71,6 @@ pub const IS_ONLY_HOLDER: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    GET,
-    OF_VOLUME,
     INSERT,
     SET_CONNECTOR,
     SET_ATTACHED_AT,
@@ -97,9 +81,7 @@ pub(super) const ALL: &[Sql] = &[
 
 /// The attachment, or `None`.
 pub async fn get(store: &Store, id: AttachmentId) -> Result<Option<Attachment>, StoreError> {
-    let row = store
-        .row(Query::of(GET, vec![id.to_string().into()]))
-        .await?;
+    let row = list::one(store, &SHAPE, "id", id.to_string()).await?;
     row.map(|row| read(&row)).transpose()
 }
 
@@ -111,9 +93,7 @@ pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<Attachment
 
 /// Every attachment of a volume, oldest first.
 pub async fn of_volume(store: &Store, volume: VolumeId) -> Result<Vec<Attachment>, StoreError> {
-    let rows = store
-        .rows(Query::of(OF_VOLUME, vec![volume.to_string().into()]))
-        .await?;
+    let rows = list::with(store, &SHAPE, "volume_id", volume.to_string()).await?;
     rows.iter().map(read).collect()
 }
 

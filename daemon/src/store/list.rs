@@ -113,6 +113,29 @@ pub async fn page(
         .await?)
 }
 
+/// Every object with this value in a column, the oldest first; for columns that few objects share.
+pub async fn with(
+    store: &Store,
+    shape: &Shape,
+    column: &'static str,
+    value: impl Into<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    let mut text = Text::new(shape.select);
+    text.filters(&[Filter::equal(column, value)]);
+    text.push(" ORDER BY t.created_at, t.id");
+    store.rows(text.query()).await
+}
+
+/// The object with this value in a unique column.
+pub async fn one(
+    store: &Store,
+    shape: &Shape,
+    column: &'static str,
+    value: impl Into<Value>,
+) -> Result<Option<Row>, StoreError> {
+    Ok(with(store, shape, column, value).await?.into_iter().next())
+}
+
 /// How many objects the filters let through, whatever the page.
 pub async fn count(store: &Store, shape: &Shape, request: &ListRequest) -> Result<i64, StoreError> {
     let mut text = Text::new(shape.count);

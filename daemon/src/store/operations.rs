@@ -30,13 +30,6 @@ pub const SHAPE: Shape = Shape {
     ],
 };
 
-const GET: Sql = Sql {
-    name: "operations.get",
-    text: "SELECT t.id, t.verb, t.queue, t.phase, t.project_id, t.request_id, t.object_id, t.input, t.steps_done, \
-           t.bytes_done, t.bytes_total, t.cancel_requested, t.error, t.created_at, t.finished_at, t.deadline_at \
-           FROM operations t WHERE t.id = $1",
-};
-
 const LIVE: Sql = Sql {
     name: "operations.live",
     text: "SELECT t.id, t.verb, t.queue, t.phase, t.project_id, t.request_id, t.object_id, t.input, t.steps_done, \
@@ -141,7 +134,6 @@ pub const INSERT_PLACEMENT: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    GET,
     LIVE,
     INSERT,
     CLAIM,
@@ -187,9 +179,7 @@ pub struct StepRecord {
 
 /// The operation, or `None`.
 pub async fn get(store: &Store, id: OperationId) -> Result<Option<Operation>, StoreError> {
-    let row = store
-        .row(Query::of(GET, vec![id.to_string().into()]))
-        .await?;
+    let row = list::one(store, &SHAPE, "id", id.to_string()).await?;
     row.map(|row| read(&row)).transpose()
 }
 

@@ -1,7 +1,7 @@
 //! Snapshots in the record.
 
 use super::Store;
-use super::batch::{Query, Row, Sql, StoreError, Value};
+use super::batch::{Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
 use super::list::{self, Direction, Filter, ListError, ListRequest, Shape};
 use crate::model::id::{SnapshotId, VolumeId};
@@ -28,12 +28,6 @@ pub const SHAPE: Shape = Shape {
         "created_at",
         "updated_at",
     ],
-};
-
-const GET: Sql = Sql {
-    name: "snapshots.get",
-    text: "SELECT t.id, t.volume_id, t.project_id, t.user_id, t.name, t.description, t.size_gib, t.status, t.host, \
-           t.metadata, t.created_at, t.updated_at FROM snapshots t WHERE t.id = $1",
 };
 
 /// Parameters: [`insert_values`].
@@ -90,7 +84,6 @@ pub const HAS_ROOM: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    GET,
     INSERT,
     SET_NAME,
     SET_DESCRIPTION,
@@ -106,9 +99,7 @@ pub const PER_VOLUME_MAX: i64 = 1000;
 
 /// The snapshot, or `None`.
 pub async fn get(store: &Store, id: SnapshotId) -> Result<Option<Snapshot>, StoreError> {
-    let row = store
-        .row(Query::of(GET, vec![id.to_string().into()]))
-        .await?;
+    let row = list::one(store, &SHAPE, "id", id.to_string()).await?;
     row.map(|row| read(&row)).transpose()
 }
 

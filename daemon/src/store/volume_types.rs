@@ -1,7 +1,7 @@
 //! Volume types in the record.
 
 use super::Store;
-use super::batch::{Query, Row, Sql, StoreError, Value};
+use super::batch::{Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
 use super::list::{self, ListError, ListRequest, Shape};
 use crate::model::id::VolumeTypeId;
@@ -22,18 +22,6 @@ pub const SHAPE: Shape = Shape {
         "created_at",
         "updated_at",
     ],
-};
-
-const GET: Sql = Sql {
-    name: "volume_types.get",
-    text: "SELECT t.id, t.name, t.description, t.is_public, t.extra_specs, t.created_at, t.updated_at \
-           FROM volume_types t WHERE t.id = $1",
-};
-
-const GET_BY_NAME: Sql = Sql {
-    name: "volume_types.get_by_name",
-    text: "SELECT t.id, t.name, t.description, t.is_public, t.extra_specs, t.created_at, t.updated_at \
-           FROM volume_types t WHERE t.name = $1",
 };
 
 /// Parameters: [`insert_values`].
@@ -78,8 +66,6 @@ pub const DELETE_UNUSED: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    GET,
-    GET_BY_NAME,
     INSERT,
     INSERT_IF_ABSENT,
     UPDATE,
@@ -90,15 +76,13 @@ pub(super) const ALL: &[Sql] = &[
 
 /// The type, or `None`.
 pub async fn get(store: &Store, id: VolumeTypeId) -> Result<Option<VolumeType>, StoreError> {
-    let row = store
-        .row(Query::of(GET, vec![id.to_string().into()]))
-        .await?;
+    let row = list::one(store, &SHAPE, "id", id.to_string()).await?;
     row.map(|row| read(&row)).transpose()
 }
 
 /// The type by its unique name, or `None`.
 pub async fn get_by_name(store: &Store, name: &str) -> Result<Option<VolumeType>, StoreError> {
-    let row = store.row(Query::of(GET_BY_NAME, vec![name.into()])).await?;
+    let row = list::one(store, &SHAPE, "name", name).await?;
     row.map(|row| read(&row)).transpose()
 }
 

@@ -1,7 +1,7 @@
 //! Volumes in the record.
 
 use super::Store;
-use super::batch::{Query, Row, Sql, StoreError, Value};
+use super::batch::{Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
 use super::list::{self, ListError, ListRequest, Shape};
 use crate::model::id::VolumeId;
@@ -34,14 +34,6 @@ pub const SHAPE: Shape = Shape {
         "created_at",
         "updated_at",
     ],
-};
-
-const GET: Sql = Sql {
-    name: "volumes.get",
-    text: "SELECT t.id, t.project_id, t.user_id, t.name, t.description, t.size_gib, t.status, t.host, \
-           t.availability_zone, t.volume_type_id, y.name, t.snapshot_id, t.source_volid, t.multiattach, t.bootable, \
-           t.metadata, t.created_at, t.updated_at FROM volumes t JOIN volume_types y ON y.id = t.volume_type_id \
-           WHERE t.id = $1",
 };
 
 /// Parameters: [`insert_values`].
@@ -115,7 +107,6 @@ pub const HAS_SIZE: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    GET,
     INSERT,
     SET_NAME,
     SET_DESCRIPTION,
@@ -131,9 +122,7 @@ pub(super) const ALL: &[Sql] = &[
 
 /// The volume, or `None`.
 pub async fn get(store: &Store, id: VolumeId) -> Result<Option<Volume>, StoreError> {
-    let row = store
-        .row(Query::of(GET, vec![id.to_string().into()]))
-        .await?;
+    let row = list::one(store, &SHAPE, "id", id.to_string()).await?;
     row.map(|row| read(&row)).transpose()
 }
 
