@@ -30,14 +30,10 @@ pub const SHAPE: Shape = Shape {
     ],
 };
 
-const LIVE: Sql = Sql {
-    name: "operations.live",
-    text: "SELECT t.id, t.verb, t.queue, t.phase, t.project_id, t.request_id, t.object_id, t.input, t.steps_done, \
-           t.bytes_done, t.bytes_total, t.cancel_requested, t.error, t.created_at, t.finished_at, t.deadline_at \
-           FROM operations t WHERE t.queue = $1 AND t.phase IN ('queued', 'running', 'undoing') \
-           AND (t.created_at > $2 OR (t.created_at = $2 AND t.id > $3)) \
-           ORDER BY t.created_at, t.id LIMIT CAST($4 AS BIGINT)",
-};
+/// After [`SHAPE`]'s select. Parameters: queue, created_at and id of the last one seen, limit.
+const LIVE: &str = " WHERE t.queue = $1 AND t.phase IN ('queued', 'running', 'undoing') \
+                    AND (t.created_at > $2 OR (t.created_at = $2 AND t.id > $3)) \
+                    ORDER BY t.created_at, t.id LIMIT CAST($4 AS BIGINT)";
 
 /// A guard named `room`: touches no row when too many operations live.
 const INSERT: Sql = Sql {
@@ -134,7 +130,6 @@ pub const INSERT_PLACEMENT: Sql = Sql {
 };
 
 pub(super) const ALL: &[Sql] = &[
-    LIVE,
     INSERT,
     CLAIM,
     LOCK_VOLUME,
@@ -221,7 +216,8 @@ pub async fn live(
         after.id.as_str().into(),
         number(limit),
     ];
-    let rows = store.rows(Query::of(LIVE, values)).await?;
+    let text = format!("{}{LIVE}", SHAPE.select).into();
+    let rows = store.rows(Query { text, values }).await?;
     let mut part = Part::default();
     for row in &rows {
         match read(row) {
