@@ -3,5 +3,8 @@
 mod attachments;
 mod door;
 pub(super) mod fixture;
+mod qos_specs;
+mod quotas;
+mod type_access;
 mod types;
 mod volumes;

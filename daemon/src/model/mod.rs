@@ -8,6 +8,7 @@ pub mod caller;
 pub mod id;
 pub mod operation;
 pub mod pool;
+pub mod qos;
 pub mod size;
 pub mod snapshot;
 pub mod status;

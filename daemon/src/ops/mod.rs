@@ -38,6 +38,8 @@ pub mod delete_volume;
 pub mod detach_volume;
 pub mod extend_volume;
 pub mod initialize_connection;
+pub mod qos_specs;
+pub mod quotas;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
@@ -46,6 +48,8 @@ pub mod roll_detaching;
 pub mod set_metadata;
 pub mod terminate_connection;
 pub mod tokens;
+pub mod type_access;
+pub mod type_encryption;
 pub mod unreserve_volume;
 pub mod update_attachment;
 pub mod update_snapshot;
@@ -66,6 +70,7 @@ use crate::model::caller::Caller;
 use crate::model::id::{AttachmentId, SnapshotId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::{attachment::Attachment, snapshot::Snapshot, volume::Volume};
+use crate::store::quotas::Resource;
 use crate::store::{Store, StoreError, attachments, snapshots, volumes};
 use crate::target::Target;
 use std::collections::BTreeMap;
@@ -93,7 +98,7 @@ pub struct Ctx {
     pub faults: Faults,
 }
 
-/// Limits that hold for every project; -1 means none.
+/// Limits that hold where the record has none, for the project or for the class `default`; -1 means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaLimits {
     /// Volumes.
@@ -104,6 +109,20 @@ pub struct QuotaLimits {
     pub gigabytes: i64,
     /// GiB of one volume.
     pub per_volume_gigabytes: i64,
+}
+
+impl QuotaLimits {
+    /// The limit of a resource; of what Ashlar does not make yet, Cinder's own defaults.
+    pub fn of(&self, resource: Resource) -> i64 {
+        match resource {
+            Resource::Volumes => self.volumes,
+            Resource::Snapshots => self.snapshots,
+            Resource::Gigabytes => self.gigabytes,
+            Resource::PerVolumeGigabytes => self.per_volume_gigabytes,
+            Resource::Backups | Resource::Groups => 10,
+            Resource::BackupGigabytes => 1000,
+        }
+    }
 }
 
 /// The queue that the role `scheduler` takes from.

@@ -23,12 +23,14 @@ pub mod migrations;
 pub mod operations;
 pub mod pools;
 mod postgres;
+pub mod qos_specs;
 pub mod quotas;
 pub mod schema;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+pub mod type_access;
 pub mod volume_types;
 pub mod volumes;
 
@@ -145,10 +147,12 @@ pub fn statements() -> Vec<Sql> {
         exports::ALL,
         operations::ALL,
         pools::ALL,
+        qos_specs::ALL,
         quotas::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+        type_access::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

@@ -5,10 +5,14 @@
 pub(super) mod attachments;
 mod connection;
 pub(super) mod extra_specs;
+pub(super) mod limits;
 pub(super) mod metadata;
+pub(super) mod qos_specs;
 pub(super) mod quota_sets;
 pub(super) mod resource_filters;
 pub(super) mod snapshots;
+pub(super) mod type_access;
+pub(super) mod type_encryption;
 pub(super) mod types;
 pub(super) mod volume_actions;
 mod volume_view;
