@@ -13,6 +13,8 @@ pub mod attachments;
 pub mod batch;
 mod contract;
 mod domain_tests;
+mod event_tests;
+pub mod events;
 pub mod exports;
 mod health;
 pub mod json;
@@ -31,6 +33,7 @@ pub mod statuses;
 pub mod tokens;
 pub mod volume_types;
 pub mod volumes;
+pub mod watched;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -142,6 +145,7 @@ impl Store {
 pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
+        events::ALL,
         exports::ALL,
         operations::ALL,
         pools::ALL,

@@ -4,13 +4,28 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO];
+pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, EVENTS];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.
 const CONNECTIONS_COME_AND_GO: &str = "
 ALTER TABLE connections ADD COLUMN made_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN left_by TEXT;
+";
+
+/// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
+/// empty for administrators.
+const EVENTS: &str = "
+CREATE TABLE events (
+    id BIGINT PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    change TEXT NOT NULL,
+    status TEXT
+);
+CREATE TABLE event_triggers (made_from TEXT NOT NULL);
 ";
 
 const SPINE: &str = "
