@@ -67,14 +67,24 @@ async fn a_change_leaves_one_event_and_nothing_else_does() {
             .await
             .unwrap();
         let mut failing = status_to(&volume, VolumeStatus::Error);
-        failing.guard("no", volumes::DELETE, vec![VolumeId::random().to_string().into()]);
+        failing.guard(
+            "no",
+            volumes::DELETE,
+            vec![VolumeId::random().to_string().into()],
+        );
         store.write(failing).await.unwrap_err();
         let mut begin = Batch::new();
         let operation = operation(&volume);
         operations::insert(&mut begin, &operation);
         // Locks the volume's row by writing it as it is.
         let id = volume.id.to_string();
-        operations::claim(&mut begin, operation.id, Noun::Volume, &id, operations::Mode::Shared);
+        operations::claim(
+            &mut begin,
+            operation.id,
+            Noun::Volume,
+            &id,
+            operations::Mode::Shared,
+        );
         store.write(begin).await.unwrap();
         store
             .write(operations::progress(operation.id, 5, 10))
@@ -185,14 +195,26 @@ async fn pruning_is_bounded_and_keeps_the_newest() {
         let long_ago = Time::from_stored("2000-01-01T00:00:00.000000".to_owned());
         while events::prune(store, 5, &long_ago).await.unwrap() {}
         let newest = before.newest;
-        let kept = Span { oldest: newest - 4, newest };
+        let kept = Span {
+            oldest: newest - 4,
+            newest,
+        };
         assert_eq!(events::span(store).await.unwrap(), kept);
         assert!(kept.reaches(newest) && kept.reaches(newest - 5));
         assert!(!kept.reaches(newest - 6) && !kept.reaches(newest + 1));
-        while events::prune(store, 5, &Time::after(Duration::from_secs(60))).await.unwrap() {}
-        let last = Span { oldest: newest, newest };
+        while events::prune(store, 5, &Time::after(Duration::from_secs(60)))
+            .await
+            .unwrap()
+        {}
+        let last = Span {
+            oldest: newest,
+            newest,
+        };
         assert_eq!(events::span(store).await.unwrap(), last);
-        store.write(status_to(&volume, VolumeStatus::Deleting)).await.unwrap();
+        store
+            .write(status_to(&volume, VolumeStatus::Deleting))
+            .await
+            .unwrap();
         assert_eq!(events::span(store).await.unwrap().newest, newest + 1);
     })
     .await;

@@ -397,9 +397,7 @@ async fn watch(session: &mut Session) -> Result<(), Failure> {
         return Ok(());
     }
     session.run(&wanted, NAME).await?;
-    session
-        .run("DELETE FROM event_triggers", NAME)
-        .await?;
+    session.run("DELETE FROM event_triggers", NAME).await?;
     let text = "INSERT INTO event_triggers VALUES ($1)";
     session.execute(text, &[made_from.into()], NAME).await?;
     Ok(())

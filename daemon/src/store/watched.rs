@@ -236,7 +236,9 @@ mod tests {
             connection.execute_batch(script).unwrap();
         }
         let mut statement = connection
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            .prepare(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            )
             .unwrap();
         let tables: Vec<String> = statement
             .query_map([], |row| row.get(0))

@@ -258,9 +258,7 @@ fn watch(connection: &mut Connection) -> Result<(), StoreError> {
     for one in WATCHED {
         let mut statement = connection.prepare(columns).map_err(refused)?;
         let found = statement.query_map([one.table], |row| row.get(0));
-        let found: Vec<String> = found
-            .and_then(Iterator::collect)
-            .map_err(refused)?;
+        let found: Vec<String> = found.and_then(Iterator::collect).map_err(refused)?;
         wanted.push_str(&watched::triggers(Dialect::Sqlite, one, &found));
     }
     let made_from = watched::fingerprint(&wanted);
