@@ -15,6 +15,7 @@ use ashlar_daemon::model::status::VolumeStatus;
 use ashlar_daemon::model::time::Time;
 use ashlar_daemon::model::volume::Volume;
 use ashlar_daemon::model::volume_type::VolumeType;
+use ashlar_daemon::store::migrations::MIGRATIONS;
 use ashlar_daemon::store::operations::{self, Mode};
 use ashlar_daemon::store::quotas::{self, Resource};
 use ashlar_daemon::store::statuses::Noun;
@@ -82,13 +83,16 @@ async fn events_cost(dir: &Path) -> anyhow::Result<()> {
         for (side, has_events) in [true, false].into_iter().enumerate() {
             let dir = dir.join(format!("whole-{turn}-{has_events}"));
             std::fs::create_dir(&dir)?;
-            let store = Store::open_sqlite(&dir, SqliteOptions::default()).await?;
+            let mut scripts = MIGRATIONS.to_vec();
             if !has_events {
-                let connection = rusqlite::Connection::open(dir.join("ashlar.db"))?;
-                for table in ["volumes", "operations"] {
-                    connection.execute_batch(&format!("DROP TRIGGER event_{table}_insert"))?;
-                }
+                // Without this table the record makes no triggers.
+                scripts.push("DROP TABLE event_triggers");
             }
+            let options = SqliteOptions {
+                migrations: scripts.leak(),
+                ..SqliteOptions::default()
+            };
+            let store = Store::open_sqlite(&dir, options).await?;
             let rate = whole_creates(&store).await?;
             best[side] = best[side].max(rate);
             println!("whole creates, events {has_events:>5}: {rate:>8.0} /s");

@@ -225,9 +225,11 @@ async fn every_watched_table_has_its_triggers() {
     let dir = tempfile::tempdir().unwrap();
     let options = super::SqliteOptions::default();
     let store = Store::open_sqlite(dir.path(), options).await.unwrap();
-    store.close().await;
-    let connection = rusqlite::Connection::open(dir.path().join("ashlar.db")).unwrap();
     let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'";
-    let found: i64 = connection.query_row(text, [], |row| row.get(0)).unwrap();
+    let query = super::Query {
+        text: text.into(),
+        values: Vec::new(),
+    };
+    let found = store.row(query).await.unwrap().unwrap().int(0).unwrap();
     assert_eq!(usize::try_from(found).unwrap(), 3 * watched::WATCHED.len());
 }
