@@ -324,6 +324,22 @@ pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())
 }
 
+/// 200 with server-sent events, which go on until one side ends them.
+pub(super) fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // A proxy that gathers answers would hold events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 /// 202 with a body: recorded, and being done.
 pub(super) fn accepted(body: &Value) -> Response<Body> {
     with_code(StatusCode::ACCEPTED, body)
