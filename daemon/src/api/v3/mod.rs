@@ -15,5 +15,6 @@ pub(super) mod type_access;
 pub(super) mod type_encryption;
 pub(super) mod types;
 pub(super) mod volume_actions;
+pub(super) mod volume_summary;
 mod volume_view;
 pub(super) mod volumes;

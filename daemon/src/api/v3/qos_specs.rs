@@ -21,7 +21,7 @@ const COLLECTION: &str = "qos-specs";
 const NOUN: &str = "QoS specs";
 
 /// What QoS specs can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
@@ -116,18 +116,7 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
     let listed = qos_specs::list(&api.ctx, &wanted.request).await;
     let found = listed.map_err(|error| page::fault(NOUN, error))?;
     let views: Vec<Value> = found.iter().map(view).collect();
-    let mut body = page::body(&call, &wanted, COLLECTION, COLLECTION, views, None);
-    if let Some(map) = body.as_object_mut() {
-        // The path has a hyphen, the body an underscore.
-        for (path, field) in [
-            (COLLECTION, "qos_specs"),
-            ("qos-specs_links", "qos_specs_links"),
-        ] {
-            if let Some(value) = map.remove(path) {
-                map.insert(field.to_owned(), value);
-            }
-        }
-    }
+    let body = page::body(&call, &wanted, "qos_specs", COLLECTION, views, None);
     Ok(ok(&body))
 }
 

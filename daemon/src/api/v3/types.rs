@@ -25,7 +25,7 @@ pub(super) const VISIBLE_SPECS: &[&str] = &[
 ];
 
 /// What types can be listed by; `is_public` is read by itself.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
@@ -118,14 +118,9 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
         listed.map_err(|error| page::fault(NOUN, error))?
     };
     let types: Vec<Value> = found.iter().map(|one| view(&call.caller, one)).collect();
-    let mut body = page::body(&call, &wanted, "volume_types", "types", types, None);
-    if let Some(map) = body.as_object_mut()
-        && let Some(links) = map.remove("volume_types_links")
-    {
-        // Cinder's spelling, in the singular.
-        map.insert("volume_type_links".to_owned(), links);
-    }
-    Ok(ok(&body))
+    let body = page::body(&call, &wanted, "volume_types", "types", types, None);
+    // Cinder's spelling, in the singular.
+    Ok(ok(&body.with_links("volume_type_links")))
 }
 
 pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
