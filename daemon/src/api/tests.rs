@@ -3,5 +3,7 @@
 mod attachments;
 mod door;
 pub(super) mod fixture;
+mod messages;
+mod services;
 mod types;
 mod volumes;

@@ -19,12 +19,14 @@ pub mod json;
 pub mod like;
 pub mod list;
 mod list_tests;
+pub mod messages;
 pub mod migrations;
 pub mod operations;
 pub mod pools;
 mod postgres;
 pub mod quotas;
 pub mod schema;
+pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
@@ -143,9 +145,11 @@ pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
         exports::ALL,
+        messages::ALL,
         operations::ALL,
         pools::ALL,
         quotas::ALL,
+        services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,

@@ -7,6 +7,7 @@ use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
+use crate::api::service_ids;
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
@@ -248,7 +249,10 @@ async fn shown(api: &Api, call: &Call, volume: &Volume) -> Answer {
     let held = attachments::of_volume(&api.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    Ok(ok(&json!({"volume": detail(call, volume, &held)})))
+    let mut views = [detail(call, volume, &held)];
+    service_ids::put(api, call, std::slice::from_ref(volume), &mut views).await?;
+    let [view] = views;
+    Ok(ok(&json!({"volume": view})))
 }
 
 async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
@@ -263,7 +267,9 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
     let (objects, path) = if is_long {
         let held = attachments_of(api, &found).await?;
         let views = found.iter().map(|volume| detail(call, volume, &held));
-        (views.collect(), "volumes/detail")
+        let mut views: Vec<Value> = views.collect();
+        service_ids::put(api, call, &found, &mut views).await?;
+        (views, "volumes/detail")
     } else {
         (
             found.iter().map(|volume| summary(call, volume)).collect(),
