@@ -29,6 +29,9 @@ async fn message(api: &Fixture, project_id: &str, resource_uuid: &str, until: &s
     message.id.to_string()
 }
 
+const A: &str = "00000000-0000-4000-8000-00000000000a";
+const B: &str = "00000000-0000-4000-8000-00000000000b";
+const C: &str = "00000000-0000-4000-8000-00000000000c";
 const LATER: &str = "2999-01-01T00:00:00.000000";
 
 fn ids(body: &Value) -> Vec<&str> {
@@ -39,8 +42,8 @@ fn ids(body: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn everybody_reads_and_deletes_their_own() {
     let api = fixture(AuthMode::Token).await;
-    let mine = message(&api, "p", "a", LATER).await;
-    let theirs = message(&api, "q", "b", LATER).await;
+    let mine = message(&api, "p", A, LATER).await;
+    let theirs = message(&api, "q", B, LATER).await;
     assert_eq!(
         ids(&api.get("member", "/v3/p/messages").await.body),
         [&mine]
@@ -51,7 +54,7 @@ async fn everybody_reads_and_deletes_their_own() {
     let shown = api.get("reader", &path).await.body["message"].clone();
     assert_eq!(shown["event_id"], "VOLUME_VOLUME_001_003");
     assert_eq!(shown["guaranteed_until"], LATER);
-    assert_eq!(shown["resource_uuid"], "a");
+    assert_eq!(shown["resource_uuid"], A);
     for method in ["GET", "DELETE"] {
         let foreign = format!("/v3/p/messages/{theirs}");
         assert_eq!(
@@ -78,7 +81,7 @@ async fn everybody_reads_and_deletes_their_own() {
 async fn pages_and_filters_from_3_5() {
     let api = fixture(AuthMode::Token).await;
     let mut made = Vec::new();
-    for resource in ["a", "b", "c"] {
+    for resource in [A, B, C] {
         made.push(message(&api, "p", resource, LATER).await);
     }
     let page = api.get("member", "/v3/p/messages?limit=2").await.body;
@@ -86,7 +89,12 @@ async fn pages_and_filters_from_3_5() {
     assert_eq!(page["messages_links"][0]["rel"], "next");
     let rest = format!("/v3/p/messages?limit=2&marker={}", made[1]);
     assert_eq!(ids(&api.get("member", &rest).await.body), [&made[0]]);
-    let one = api.get("member", "/v3/p/messages?resource_uuid=b").await;
+    let one = api
+        .get(
+            "member",
+            "/v3/p/messages?resource_uuid=00000000-0000-4000-8000-00000000000b",
+        )
+        .await;
     assert_eq!(ids(&one.body), [&made[1]]);
     let bad = api.get("member", "/v3/p/messages?colour=red").await;
     assert_eq!(bad.code, 400);
@@ -104,8 +112,8 @@ async fn pages_and_filters_from_3_5() {
 #[tokio::test]
 async fn old_ones_are_forgotten() {
     let api = fixture(AuthMode::Token).await;
-    message(&api, "p", "a", "2020-01-01T00:00:00.000000").await;
-    let kept = message(&api, "p", "b", LATER).await;
+    message(&api, "p", A, "2020-01-01T00:00:00.000000").await;
+    let kept = message(&api, "p", B, LATER).await;
     api.store
         .write(messages::forget(&Time::now()))
         .await

@@ -27,7 +27,7 @@ const fn rule(wire: &'static str) -> Rule {
 }
 
 /// What messages can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("event_id", "event_id"),
