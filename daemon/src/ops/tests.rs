@@ -4,4 +4,5 @@
 mod cancel;
 mod connections;
 mod fixture;
+mod messages;
 mod quota;

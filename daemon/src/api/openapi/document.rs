@@ -4,7 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, metadata, quota_sets, snapshots, types, versions, volume_actions, volumes,
+    ashlar, attachments, messages, metadata, quota_sets, services, snapshots, types, versions,
+    volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -33,6 +34,8 @@ fn nouns() -> Vec<Noun> {
         noun("attachments", attachments::routes(), attachments::schemas()),
         noun("types", types::routes(), types::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
+        noun("services", services::routes(), services::schemas()),
+        noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
     ]
 }
