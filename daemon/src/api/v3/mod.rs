@@ -2,13 +2,17 @@
 //!
 //! Fields, codes and words are Cinder's; where a microversion changes them, its number stands beside.
 
+mod admin_actions;
 pub(super) mod attachments;
 mod connection;
 pub(super) mod extra_specs;
+mod image_metadata;
 pub(super) mod metadata;
 pub(super) mod quota_sets;
 pub(super) mod resource_filters;
+pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
+pub(super) mod transfers;
 pub(super) mod types;
 pub(super) mod volume_actions;
 pub(super) mod volume_summary;
