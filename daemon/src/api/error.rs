@@ -300,6 +300,16 @@ pub(super) fn ok(body: &Value) -> Response<Body> {
     with_code(StatusCode::OK, body)
 }
 
+/// 200 with a JSON document that is already printed.
+pub(super) fn ok_text(text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
 /// 200 without one.
 pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())

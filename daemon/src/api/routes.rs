@@ -6,6 +6,7 @@ use super::Api;
 use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
+use super::openapi::serve;
 use super::v3::{
     attachments, extra_specs, metadata, quota_sets, resource_filters, snapshot_actions, snapshots,
     transfers, types, volume_actions, volume_summary, volumes,
@@ -111,6 +112,7 @@ routes! {
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/ashlar/v1/routes"                        0  => list;
+    get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;

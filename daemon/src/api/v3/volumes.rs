@@ -49,7 +49,7 @@ const fn for_admins(rule: Rule) -> Rule {
 }
 
 /// What volumes can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
