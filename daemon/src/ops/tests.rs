@@ -5,3 +5,5 @@ mod cancel;
 mod connections;
 mod fixture;
 mod quota;
+mod resets;
+mod transfers;
