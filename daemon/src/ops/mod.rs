@@ -42,6 +42,7 @@ pub mod detach_volume;
 pub mod extend_volume;
 pub mod force_detach;
 pub mod initialize_connection;
+pub mod prune;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
