@@ -33,6 +33,7 @@ pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+pub mod transfers;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -170,6 +171,7 @@ pub fn statements() -> Vec<Sql> {
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+        transfers::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

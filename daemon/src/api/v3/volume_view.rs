@@ -290,7 +290,12 @@ mod tests {
 
     #[test]
     fn types_that_clients_depend_on() {
-        let view = json!(detail(&testing::call(&Asks::default()), &volume(), &[], None));
+        let view = json!(detail(
+            &testing::call(&Asks::default()),
+            &volume(),
+            &[],
+            None
+        ));
         assert_eq!(view["bootable"], "false");
         assert_eq!(view["encrypted"], false);
         assert_eq!(view["size"], 7);
