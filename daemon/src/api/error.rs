@@ -144,6 +144,7 @@ impl Fault {
             | Error::Invalid { .. }
             | Error::Refused(_)
             | Error::OverQuota(_)
+            | Error::NotAsStated { .. }
             | Error::Conflict(_)
             | Error::Forbidden { .. }
             | Error::Unauthenticated
@@ -218,6 +219,7 @@ fn code_of(error: &Error) -> StatusCode {
         // Quotas answer 413 in Cinder; nova and the SDK tell them by it.
         Error::OverQuota(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Conflict(_) | Error::Cancelled => StatusCode::CONFLICT,
+        Error::NotAsStated { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         // Nothing the caller did, and another time there may be room.

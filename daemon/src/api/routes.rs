@@ -9,7 +9,7 @@ use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
     attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
-    volume_actions, volumes,
+    volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -53,6 +53,7 @@ macro_rules! routes {
 routes! {
     get    "/v3/volumes"                              0  => volumes::list;
     get    "/v3/volumes/detail"                       0  => volumes::list_detail;
+    get    "/v3/volumes/summary"                      12 => volume_summary::show;
     post   "/v3/volumes"                              0  => volumes::create;
     get    "/v3/volumes/{id}"                         0  => volumes::show;
     put    "/v3/volumes/{id}"                         0  => volumes::update;
