@@ -12,9 +12,6 @@ use ashlar_tests::{Result, with_daemon};
 use reqwest::Method;
 use serde_json::Value;
 
-/// Examples share nothing, and a commit that waits for the disk takes others along.
-const AT_ONCE: usize = 8;
-
 /// Enough for every example's own project at once.
 fn config() -> Config {
     Config {
@@ -44,29 +41,14 @@ fn every_example_is_answered_as_it_says() -> Result<()> {
     let (examples, shapes, steps) = (Examples::read()?, Shapes::read()?, Steps::read()?);
     with_daemon(config(), |daemon| {
         let client = daemon.client()?;
-        let numbered: Vec<(usize, &Example)> = examples.all.iter().enumerate().collect();
-        let (shapes, steps, client) = (&shapes, &steps, &client);
-        let replay_all = move |part: &[(usize, &Example)]| -> Result<Vec<String>> {
-            let mut failed = Vec::new();
-            for (number, example) in part {
-                let mut stage = Stage::new(client, steps, shapes, &format!("p{number}"));
-                if let Err(error) = stage.replay(example) {
-                    failed.push(format!("{}\n    {error:#}", example.title()));
-                }
-                stage.leave()?;
+        let mut failed = Vec::new();
+        for (number, example) in examples.all.iter().enumerate() {
+            let mut stage = Stage::new(&client, &steps, &shapes, &format!("p{number}"));
+            if let Err(error) = stage.replay(example) {
+                failed.push(format!("{}\n    {error:#}", example.title()));
             }
-            Ok(failed)
-        };
-        let failed: Vec<String> = std::thread::scope(|scope| {
-            let parts = numbered.chunks(numbered.len().div_ceil(AT_ONCE));
-            let threads: Vec<_> = parts.map(|part| scope.spawn(move || replay_all(part))).collect();
-            let ended = threads.into_iter().map(|thread| match thread.join() {
-                Ok(replayed) => replayed,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            ended.collect::<Result<Vec<_>>>()
-        })?
-        .concat();
+            stage.leave()?;
+        }
         let (bad, all) = (failed.len(), examples.all.len());
         ensure!(
             failed.is_empty(),

@@ -88,8 +88,8 @@ impl Call {
 
     /// With the condition that the request makes, if it makes one.
     pub(super) fn on_condition(mut self, if_match: Option<&HeaderValue>) -> Self {
-        self.if_match = if_match
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        self.if_match =
+            if_match.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         self
     }
 

@@ -11,12 +11,7 @@ use crate::model::time::Time;
 use crate::store::{Batch, volumes};
 
 /// Says it.
-pub async fn begin(
-    ctx: &Ctx,
-    caller: &Caller,
-    id: VolumeId,
-    readonly: bool,
-) -> Result<(), Error> {
+pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, readonly: bool) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::UpdateReadonly, &id);
     beginning.moves_volume(&volume);

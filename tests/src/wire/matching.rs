@@ -50,7 +50,10 @@ pub fn compare(place: &str, wanted: &Value, found: &Value, names: &mut Names) ->
                     "{place}.{key} is not expected: {value}"
                 );
             }
-            for (key, value) in wanted {
+            // What is remembered is remembered first: other fields may speak of it.
+            let (first, rest): (Vec<_>, Vec<_>) =
+                wanted.iter().partition(|(_, value)| binds(value));
+            for (key, value) in first.into_iter().chain(rest) {
                 let key = fill_text(key, names);
                 let Some(found) = found.get(&key) else {
                     bail!("{place}.{key} is missing");
@@ -66,6 +69,12 @@ pub fn compare(place: &str, wanted: &Value, found: &Value, names: &mut Names) ->
             Ok(())
         }
     }
+}
+
+/// Whether a wanted value gives a name to what is found.
+fn binds(wanted: &Value) -> bool {
+    let text = wanted.as_str().unwrap_or_default();
+    text.starts_with('<') && text.contains(" as ")
 }
 
 fn lists(place: &str, wanted: &[Value], found: &[Value], names: &mut Names) -> Result<()> {

@@ -209,6 +209,9 @@ impl<'a> Stage<'a> {
                 bail!("{} {}", answer.status, answer.text);
             }
             seen = at_place(&answer.body, field).clone();
+            if seen == "error" && until["is"] != "error" {
+                bail!("it ended in error: {}", answer.text);
+            }
             Ok((seen == until["is"]).then_some(()))
         });
         waited.with_context(|| format!("it is {seen}"))

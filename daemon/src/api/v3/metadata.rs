@@ -47,11 +47,14 @@ const TAGS_FROM: u16 = 15;
 /// The tag of these pairs: equal pairs, equal tag. Opaque, as Cinder's MD5 is, and without quotes like that.
 fn tag(pairs: &Pairs) -> String {
     let digest = Sha256::digest(map_text(pairs).as_bytes());
-    digest.iter().take(16).fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Refuses a change that is meant for other pairs than there are.

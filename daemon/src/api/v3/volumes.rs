@@ -71,7 +71,10 @@ pub(in crate::api) const LISTING: Listing = Listing {
         since(60, rule("created_at", "created_at", Kind::Times)),
         since(60, rule("updated_at", "updated_at", Kind::Times)),
         since(65, rule("consumes_quota", "id", Kind::AlwaysTrue)),
-        for_admins(since(4, rule("glance_metadata", "image_metadata", Kind::Pairs))),
+        for_admins(since(
+            4,
+            rule("glance_metadata", "image_metadata", Kind::Pairs),
+        )),
         for_admins(rule("id", "id", Kind::Text)),
         for_admins(rule("user_id", "user_id", Kind::Text)),
         for_admins(rule("host", "host", Kind::Text)),
