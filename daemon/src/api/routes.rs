@@ -3,7 +3,7 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{operations, tokens, whoami};
+use super::ashlar::{events, operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
@@ -101,6 +101,7 @@ routes! {
     get    "/ashlar/v1/routes"                        0  => list;
     get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/events"                        0  => events::list;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;

@@ -38,6 +38,7 @@ pub mod delete_volume;
 pub mod detach_volume;
 pub mod extend_volume;
 pub mod initialize_connection;
+pub mod prune;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;

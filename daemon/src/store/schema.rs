@@ -4,7 +4,12 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, ACTS_OF_A_VOLUME];
+pub const MIGRATIONS: &[&str] = &[
+    SPINE,
+    CONNECTIONS_COME_AND_GO,
+    ACTS_OF_A_VOLUME,
+    EVENTS,
+];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.
@@ -30,6 +35,21 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
+/// empty for administrators.
+const EVENTS: &str = "
+CREATE TABLE events (
+    id BIGINT PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    change TEXT NOT NULL,
+    status TEXT
+);
+CREATE TABLE event_triggers (made_from TEXT NOT NULL);
 ";
 
 const SPINE: &str = "

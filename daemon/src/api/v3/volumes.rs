@@ -10,6 +10,7 @@ use crate::api::page::{self, Listing};
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::ops::{create_volume, delete_volume, unreadable, update_volume, visible_volume};
 use crate::store::attachments;
@@ -264,31 +265,40 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         listed.map_err(|error| page::fault("Volume", error))?
     };
     let count = page::count(&api.ctx.store, &SHAPE, &wanted).await?;
-    let (objects, path) = if is_long {
-        let held = attachments_of(api, &found).await?;
-        let views = found.iter().map(|volume| detail(call, volume, &held));
-        (views.collect(), "volumes/detail")
-    } else {
-        (
-            found.iter().map(|volume| summary(call, volume)).collect(),
-            COLLECTION,
-        )
-    };
-    Ok(ok(&page::body(
-        call, &wanted, COLLECTION, path, objects, count,
+    let last = found.last().map(|volume| volume.id.to_string());
+    if !is_long {
+        let objects: Vec<_> = found.iter().map(|volume| summary(call, volume)).collect();
+        let path = COLLECTION;
+        return Ok(ok(&page::listed(
+            call, &wanted, COLLECTION, path, objects, last, count,
+        )));
+    }
+    let held = attachments_of(api, &found).await?;
+    let objects: Vec<_> = found
+        .iter()
+        .map(|volume| detail(call, volume, &held))
+        .collect();
+    let path = "volumes/detail";
+    Ok(ok(&page::listed(
+        call, &wanted, COLLECTION, path, objects, last, count,
     )))
 }
 
 /// The attachments of a page's volumes, in one read.
 async fn attachments_of(api: &Api, volumes: &[Volume]) -> Result<Vec<Attachment>, Fault> {
-    if volumes.is_empty() {
+    // Nothing is attached to these; they are most of a long page.
+    let may_be_attached = |volume: &&Volume| {
+        !matches!(
+            volume.status,
+            VolumeStatus::Available | VolumeStatus::Creating
+        )
+    };
+    let mut volumes = volumes.iter().filter(may_be_attached).peekable();
+    if volumes.peek().is_none() {
         return Ok(Vec::new());
     }
     let of_these = Filter {
-        values: volumes
-            .iter()
-            .map(|volume| volume.id.to_string().into())
-            .collect(),
+        values: volumes.map(|volume| volume.id.to_string().into()).collect(),
         ..Filter::equal("volume_id", "")
     };
     let request = ListRequest {
