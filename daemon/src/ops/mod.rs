@@ -49,6 +49,7 @@ pub mod terminate_connection;
 pub mod tokens;
 pub mod unreserve_volume;
 pub mod update_attachment;
+pub mod update_readonly;
 pub mod update_snapshot;
 pub mod update_volume;
 pub mod volume_types;
