@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, messages, metadata, quota_sets, services, snapshots, types, versions,
-    volume_actions, volumes,
+    ashlar, attachments, events, messages, metadata, quota_sets, services, snapshots, types,
+    versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -37,6 +37,7 @@ fn nouns() -> Vec<Noun> {
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun("events", events::routes(), events::schemas()),
     ]
 }
 
