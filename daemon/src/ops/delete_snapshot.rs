@@ -71,6 +71,7 @@ async fn begin_from(
     beginning.moves_snapshot_from(&snapshot, from);
     beginning.frees_room();
     beginning.shares_volume(snapshot.volume_id);
+    beginning.needs_thawed(snapshot.volume_id, &snapshot.host);
     let asked = Asked {
         project_id: snapshot.project_id.clone(),
         gigabytes: snapshot.size_gib.get(),

@@ -2,7 +2,7 @@
 
 use super::begin::Subject;
 use super::steps::Job;
-use super::{Ctx, unreadable, unwritable};
+use super::{Ctx, messages, unreadable, unwritable};
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
@@ -46,6 +46,9 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
         );
     }
     operations::finish(&mut batch, job.operation.id, phase, error);
+    if phase == Phase::Failed {
+        messages::why_failed(&mut batch, &job.operation, &job.input, error);
+    }
     batch
 }
 

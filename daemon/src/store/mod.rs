@@ -21,12 +21,14 @@ pub mod json;
 pub mod like;
 pub mod list;
 mod list_tests;
+pub mod messages;
 pub mod migrations;
 pub mod operations;
 pub mod pools;
 mod postgres;
 pub mod quotas;
 pub mod schema;
+pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
@@ -161,9 +163,11 @@ pub fn statements() -> Vec<Sql> {
         attachments::ALL,
         events::ALL,
         exports::ALL,
+        messages::ALL,
         operations::ALL,
         pools::ALL,
         quotas::ALL,
+        services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,

@@ -7,6 +7,7 @@ use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
+use crate::api::service_ids;
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
@@ -230,7 +231,9 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let request = create_request(&call, &call.json()?)?;
     let volume = create_volume::begin(&api.ctx, &call.caller, request).await?;
-    Ok(accepted(&json!({"volume": detail(&call, &volume, &[])})))
+    Ok(accepted(
+        &json!({"volume": detail(&call, &volume, &[], None)}),
+    ))
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
@@ -261,7 +264,9 @@ async fn shown(api: &Api, call: &Call, volume: &Volume) -> Answer {
     let held = attachments::of_volume(&api.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    Ok(ok(&json!({"volume": detail(call, volume, &held)})))
+    service_ids::learn(api, call, std::slice::from_ref(volume)).await?;
+    let service = api.service_ids().of(volume);
+    Ok(ok(&json!({"volume": detail(call, volume, &held, service)})))
 }
 
 async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
@@ -282,9 +287,10 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         )));
     }
     let held = attachments_of(api, &found).await?;
+    service_ids::learn(api, call, &found).await?;
     let objects: Vec<_> = found
         .iter()
-        .map(|volume| detail(call, volume, &held))
+        .map(|volume| detail(call, volume, &held, api.service_ids().of(volume)))
         .collect();
     let path = "volumes/detail";
     Ok(ok(&page::listed(
