@@ -34,6 +34,8 @@ mod services;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod transfers;
+#[cfg(test)]
 mod types;
 #[cfg(test)]
 mod versions;

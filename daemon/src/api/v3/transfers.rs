@@ -41,7 +41,7 @@ const fn text(wire: &'static str, column: &'static str) -> Rule {
 }
 
 /// What transfers can be listed by.
-const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
