@@ -3,8 +3,9 @@
 //! Must not know any verb or how an answer is shown. Failure paths: not reachable, no answer in time, a refusal (with
 //! Cinder's sentence and the request id kept), an answer that is not JSON.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
+use std::io::Write as _;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -12,6 +13,8 @@ use reqwest::blocking::Response;
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
+use crate::places::{Api, Place};
+use crate::text::{harmless, shell_quoted};
 
 /// The newest step of Cinder's ladder whose answers the verbs here were written against.
 const MICROVERSION_MINOR: u32 = 66;
@@ -20,9 +23,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// A daemon on this machine or a rack away answers a connect at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a page of a list may hold (Cinder's own limit).
-const PAGE_MAX: &str = "1000";
-/// 100,000 objects, a hundred pages: past that a filter is the better question.
-const PAGES_MAX: usize = 100;
+const PAGE_MAX: usize = 1000;
+/// A million objects; they are written as they come, so this only ends a server that never ends its list.
+const PAGES_MAX: usize = 1000;
 
 /// Where the daemon listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,45 +103,95 @@ pub(crate) enum Method {
     Delete,
 }
 
+impl Method {
+    /// As HTTP spells it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
 /// The server, as this call sees it.
 pub(crate) struct Client {
-    http: reqwest::blocking::Client,
+    /// Made at the first call: a usage error or `--help` needs none.
+    http: OnceCell<reqwest::blocking::Client>,
     endpoint: Endpoint,
-    base: String,
     token: Option<Token>,
     project: RefCell<Option<String>>,
     minor: Cell<u32>,
+    writes: Writes,
+    is_traced: bool,
+    answer_timeout: Duration,
+}
+
+/// What becomes of calls that change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// They are sent.
+    Sent,
+    /// They are told and not sent (`--dry-run`).
+    Told,
+    /// They are refused (`ASHLAR_READONLY`).
+    Refused,
+}
+
+/// One request.
+struct Ask<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    body: Option<&'a Value>,
+    if_match: Option<&'a str>,
 }
 
 impl Client {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. With `is_traced` each call is told on standard error, without secrets.
     pub(crate) fn new(
         endpoint: Endpoint,
         token: Option<Token>,
         project: Option<String>,
-    ) -> Result<Self, Failure> {
-        let builder = reqwest::blocking::Client::builder()
-            .timeout(ANSWER_TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .no_proxy();
-        let (builder, base) = match &endpoint {
-            Endpoint::Unix(path) => (
-                builder.unix_socket(path.as_str()),
-                "http://localhost".to_owned(),
-            ),
-            Endpoint::Http(base) => (builder, base.clone()),
-        };
-        let http = builder.build().map_err(|error| {
-            Failure::new(Exit::Failed, "starting the HTTP client", &error.to_string())
-        })?;
-        Ok(Self {
-            http,
+        writes: Writes,
+        is_traced: bool,
+    ) -> Self {
+        Self {
+            http: OnceCell::new(),
             endpoint,
-            base,
             token,
             project: RefCell::new(project),
             minor: Cell::new(MICROVERSION_MINOR),
-        })
+            writes,
+            is_traced,
+            answer_timeout: ANSWER_TIMEOUT,
+        }
+    }
+
+    /// The same, with less patience.
+    pub(crate) fn hurried(self, answer_timeout: Duration) -> Self {
+        Self {
+            answer_timeout,
+            ..self
+        }
+    }
+
+    fn http(&self) -> Result<&reqwest::blocking::Client, Failure> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let mut builder = reqwest::blocking::Client::builder()
+            .timeout(self.answer_timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.answer_timeout))
+            .no_proxy();
+        if let Endpoint::Unix(path) = &self.endpoint {
+            builder = builder.unix_socket(path.as_str());
+        }
+        let http = builder.build().map_err(|error| {
+            Failure::new(Exit::Failed, "starting the HTTP client", &error.to_string())
+        })?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// A Cinder path below `/v3/{project_id}`.
@@ -148,8 +201,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let project = self.project()?;
-        self.call(method, &format!("/v3/{project}{path}"), &[], body)
+        self.at(Api::Cinder, method, path, body)
     }
 
     /// One of Ashlar's own paths, below `/ashlar/v1`.
@@ -159,52 +211,142 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        self.call(method, &format!("/ashlar/v1{path}"), &[], body)
+        self.at(Api::Ashlar, method, path, body)
     }
 
-    /// A whole Cinder list, page by page.
-    pub(crate) fn list(
+    /// A path of either API.
+    pub(crate) fn at(
         &self,
+        api: Api,
+        method: Method,
         path: &str,
-        collection: &str,
-        filters: &[(&str, &str)],
-    ) -> Result<Vec<Value>, Failure> {
-        let project = self.project()?;
-        let path = format!("/v3/{project}{path}");
-        let mut items: Vec<Value> = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let marker = items.last().map(|item| text(item, "id"));
-            let mut query = filters.to_vec();
-            query.push(("limit", PAGE_MAX));
-            if let Some(marker) = &marker {
-                query.push(("marker", marker));
-            }
-            let answer = self.call(Method::Get, &path, &query, None)?;
-            let page = answer.get(collection).and_then(Value::as_array).cloned();
-            let page = page.ok_or_else(|| {
-                Failure::new(
-                    Exit::Failed,
-                    &format!("listing {collection}"),
-                    &format!("the answer holds no `{collection}`"),
-                )
-            })?;
-            let is_last = answer.get(format!("{collection}_links")).is_none() || page.is_empty();
-            items.extend(page);
-            if is_last {
-                return Ok(items);
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        self.guarded(api, method, path, body, None)
+    }
+
+    /// The same, done only if the thing is still as `if_match` says.
+    pub(crate) fn guarded(
+        &self,
+        api: Api,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        if_match: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let path = self.whole_path(api, path)?;
+        if method != Method::Get {
+            self.may_write(method, &path, body)?;
+        }
+        self.call(&Ask {
+            method,
+            path: &path,
+            query: &[],
+            body,
+            if_match,
+        })
+    }
+
+    /// A POST to one of Ashlar's own paths that only reckons and changes nothing, hence also sent in a dry run.
+    pub(crate) fn reckon(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let path = self.whole_path(Api::Ashlar, path)?;
+        self.call(&Ask {
+            method: Method::Post,
+            path: &path,
+            query: &[],
+            body: Some(body),
+            if_match: None,
+        })
+    }
+
+    /// A GET with a query.
+    pub(crate) fn get(
+        &self,
+        api: Api,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Value, Failure> {
+        let path = self.whole_path(api, path)?;
+        self.call(&Ask {
+            method: Method::Get,
+            path: &path,
+            query,
+            body: None,
+            if_match: None,
+        })
+    }
+
+    /// A GET that changes something, as Cinder has a few.
+    pub(crate) fn changing_get(&self, api: Api, path: &str) -> Result<Value, Failure> {
+        let path = self.whole_path(api, path)?;
+        self.may_write(Method::Get, &path, None)?;
+        self.call(&Ask {
+            method: Method::Get,
+            path: &path,
+            query: &[],
+            body: None,
+            if_match: None,
+        })
+    }
+
+    /// The last fence before anything is changed: whatever a verb does, a dry run sends nothing that changes a thing.
+    fn may_write(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), Failure> {
+        match self.writes {
+            Writes::Sent => Ok(()),
+            Writes::Refused => Err(Failure::new(
+                Exit::NotAllowed,
+                &format!("{} {path}", method.word()),
+                "ASHLAR_READONLY is set, or the context is read-only",
+            )
+            .unchanged()),
+            Writes::Told => {
+                let body = body
+                    .map(|body| format!(" {}", redacted(body)))
+                    .unwrap_or_default();
+                Err(Failure::would(&format!("{} {path}{body}", method.word())))
             }
         }
-        Err(Failure::new(
-            Exit::Failed,
-            &format!("listing {collection}"),
-            "it is too long to show",
-        )
-        .hint("narrow it with a filter"))
+    }
+
+    fn whole_path(&self, api: Api, path: &str) -> Result<String, Failure> {
+        match api {
+            Api::Cinder => Ok(format!("/v3/{}{path}", self.project()?)),
+            Api::Ashlar => Ok(format!("/ashlar/v1{path}")),
+            Api::Local => Ok(path.to_owned()),
+        }
+    }
+
+    /// A list, page by page as it is read; at most `limit` objects, those after `marker`.
+    pub(crate) fn pages<'a>(
+        &'a self,
+        place: &Place,
+        query: &[(&str, &str)],
+        limit: Option<usize>,
+        marker: Option<&str>,
+    ) -> Pages<'a> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let (list, fixed) = place.list.split_once('?').unwrap_or((place.list, ""));
+        let mut query: Vec<(String, String)> = query.iter().map(owned).collect();
+        let fixed = fixed.split('&').filter_map(|pair| pair.split_once('='));
+        query.extend(fixed.map(|pair| owned(&pair)));
+        Pages {
+            client: self,
+            api: place.api,
+            list: list.to_owned(),
+            collection: place.collection,
+            id: place.id,
+            is_paged: place.is_paged,
+            query,
+            marker: marker.map(str::to_owned),
+            left: limit,
+            pages_left: PAGES_MAX,
+            is_over: false,
+        }
     }
 
     /// The version document at the root, which needs no token.
     pub(crate) fn versions(&self) -> Result<Value, Failure> {
-        self.call(Method::Get, "/", &[], None)
+        self.call(&Ask::root())
     }
 
     /// The endpoint, for people.
@@ -212,7 +354,8 @@ impl Client {
         self.endpoint.to_string()
     }
 
-    fn project(&self) -> Result<String, Failure> {
+    /// The project that calls are made in; asked of the server once when it was not set.
+    pub(crate) fn project(&self) -> Result<String, Failure> {
         if let Some(project) = &*self.project.borrow() {
             return Ok(project.clone());
         }
@@ -231,45 +374,39 @@ impl Client {
         Ok(project)
     }
 
-    fn call(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
-        let response = self.send(method, path, query, body)?;
+    fn call(&self, ask: &Ask<'_>) -> Result<Value, Failure> {
+        let response = self.send(ask)?;
         if response.status().as_u16() != 406 {
             return answer(response);
         }
         // An older server: ask how far its ladder goes and stay on it.
-        let versions = answer(self.send(Method::Get, "/", &[], None)?)?;
+        let versions = answer(self.send(&Ask::root())?)?;
         match minor_max(&versions) {
             Some(minor) if minor < self.minor.get() => {
                 self.minor.set(minor);
-                answer(self.send(method, path, query, body)?)
+                answer(self.send(ask)?)
             }
             _ => answer(response),
         }
     }
 
-    fn send(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Response, Failure> {
-        let mut url = Url::parse(&format!("{}{path}", self.base)).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                &format!("asking for {path}"),
-                &error.to_string(),
-            )
+    fn send(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let base = match &self.endpoint {
+            Endpoint::Unix(_) => "http://localhost",
+            Endpoint::Http(base) => base,
+        };
+        let mut url = Url::parse(&format!("{base}{}", ask.path)).map_err(|error| {
+            let what = format!("asking for {}", ask.path);
+            Failure::new(Exit::Usage, &what, &error.to_string())
         })?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(ask.query);
         }
+        let version = format!("volume 3.{}", self.minor.get());
+        if self.is_traced {
+            self.trace(ask, &url, &version);
+        }
+        let method = ask.method;
         let method = match method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -277,25 +414,56 @@ impl Client {
             Method::Delete => reqwest::Method::DELETE,
         };
         let mut request = self
-            .http
+            .http()?
             .request(method, url)
-            .header(
-                "OpenStack-API-Version",
-                format!("volume 3.{}", self.minor.get()),
-            )
+            .header("OpenStack-API-Version", version)
             .header("Accept", "application/json");
+        if let Some(if_match) = ask.if_match {
+            request = request.header("If-Match", if_match);
+        }
         if let Some(Token(token)) = &self.token {
             request = request.header("X-Auth-Token", token);
         }
-        if let Some(body) = body {
+        if let Some(body) = ask.body {
             request = request.json(body);
         }
-        request.send().map_err(|error| self.unreachable(&error))
+        let response = request.send().map_err(|error| self.unreachable(&error))?;
+        if self.is_traced {
+            let _ = writeln!(std::io::stderr(), "# {}", response.status());
+        }
+        Ok(response)
+    }
+
+    /// The call as a line for curl that says nothing secret.
+    fn trace(&self, ask: &Ask<'_>, url: &Url, version: &str) {
+        let socket = match &self.endpoint {
+            Endpoint::Unix(path) => format!(" --unix-socket {}", shell_quoted(path)),
+            Endpoint::Http(_) => String::new(),
+        };
+        let mut line = format!(
+            "curl -s -X {}{socket} {} -H 'OpenStack-API-Version: {version}'",
+            ask.method.word(),
+            shell_quoted(url.as_str())
+        );
+        if self.token.is_some() {
+            line.push_str(" -H \"X-Auth-Token: $ASHLAR_TOKEN\"");
+        }
+        if let Some(if_match) = ask.if_match {
+            line.push_str(&format!(
+                " -H {}",
+                shell_quoted(&format!("If-Match: {if_match}"))
+            ));
+        }
+        if let Some(body) = ask.body {
+            let body = shell_quoted(&redacted(body).to_string());
+            line.push_str(&format!(" -H 'Content-Type: application/json' -d {body}"));
+        }
+        let _ = writeln!(std::io::stderr(), "{}", harmless(&line));
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let mut why = if error.is_timeout() {
-            format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())
+            format!("no answer within {} s", self.answer_timeout.as_secs())
         } else {
             error.to_string()
         };
@@ -307,6 +475,108 @@ impl Client {
         let what = format!("talking to the daemon at {}", self.endpoint);
         Failure::new(Exit::Unreachable, &what, &why)
             .hint("is ashlard running there? set --endpoint or ASHLAR_ENDPOINT otherwise")
+    }
+}
+
+impl Ask<'_> {
+    const fn root() -> Self {
+        Self {
+            method: Method::Get,
+            path: "/",
+            query: &[],
+            body: None,
+            if_match: None,
+        }
+    }
+}
+
+/// A list as it is read from the server.
+pub(crate) struct Pages<'a> {
+    client: &'a Client,
+    api: Api,
+    list: String,
+    collection: &'static str,
+    id: &'static str,
+    is_paged: bool,
+    query: Vec<(String, String)>,
+    marker: Option<String>,
+    left: Option<usize>,
+    pages_left: usize,
+    is_over: bool,
+}
+
+impl Pages<'_> {
+    fn read(&mut self) -> Result<Vec<Value>, Failure> {
+        let collection = self.collection;
+        let failed = |why: &str| Failure::new(Exit::Failed, &format!("listing {collection}"), why);
+        if self.pages_left == 0 {
+            return Err(failed("it is too long to show").hint("narrow it with a filter"));
+        }
+        self.pages_left -= 1;
+        let size = self.left.unwrap_or(PAGE_MAX).min(PAGE_MAX).to_string();
+        let mut query: Vec<(&str, &str)> = self
+            .query
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        if self.is_paged {
+            query.push(("limit", &size));
+            if let Some(marker) = &self.marker {
+                query.push(("marker", marker));
+            }
+        }
+        let answer = self.client.get(self.api, &self.list, &query)?;
+        let page = answer.get(collection).and_then(Value::as_array).cloned();
+        let mut page =
+            page.ok_or_else(|| failed(&format!("the answer holds no `{collection}`")))?;
+        if let Some(left) = &mut self.left {
+            page.truncate(*left);
+            *left -= page.len();
+        }
+        // Cinder says with a link that there is more; Ashlar's own lists say it with a full page.
+        let has_more = match self.api {
+            Api::Cinder => answer.get(format!("{collection}_links")).is_some(),
+            Api::Ashlar | Api::Local => page.len() >= PAGE_MAX,
+        };
+        self.is_over = !self.is_paged || page.is_empty() || !has_more || self.left == Some(0);
+        self.marker = page.last().map(|item| text(item, self.id));
+        Ok(page)
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Vec<Value>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let page = self.read();
+        self.is_over |= page.is_err();
+        Some(page)
+    }
+}
+
+/// Keys whose values no log may hold.
+const SECRET_KEYS: &[&str] = &["auth_key", "auth_password", "password", "secret", "token"];
+
+/// The same without what is secret.
+fn redacted(body: &Value) -> Value {
+    match body {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| {
+                let is_secret = SECRET_KEYS.contains(&key.as_str()) && value.is_string();
+                let value = if is_secret {
+                    Value::from("(hidden)")
+                } else {
+                    redacted(value)
+                };
+                (key.clone(), value)
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(redacted).collect(),
+        other => other.clone(),
     }
 }
 
@@ -449,8 +719,9 @@ mod tests {
             Endpoint::Unix("/nonexistent/api.sock".to_owned()),
             None,
             None,
-        )
-        .unwrap();
+            Writes::Sent,
+            false,
+        );
         let failure = client.versions().unwrap_err();
         assert_eq!(failure.exit, Exit::Unreachable);
         assert!(
