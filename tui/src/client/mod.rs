@@ -3,6 +3,11 @@
 //! Must not know any verb or how an answer is shown. Failure paths: not reachable, no answer in time, a refusal (with
 //! Cinder's sentence and the request id kept), an answer that is not JSON.
 
+mod answer;
+mod endpoint;
+mod pages;
+mod trace;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io::Write as _;
@@ -14,7 +19,10 @@ use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 use crate::places::{Api, Place};
-use crate::text::{harmless, shell_quoted};
+use answer::{answer, minor_max};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use pages::Pages;
+use trace::redacted;
 
 /// The newest step of Cinder's ladder whose answers the verbs here were written against.
 const MICROVERSION_MINOR: u32 = 66;
@@ -22,61 +30,6 @@ const MICROVERSION_MINOR: u32 = 66;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// A daemon on this machine or a rack away answers a connect at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a page of a list may hold (Cinder's own limit).
-const PAGE_MAX: usize = 1000;
-/// A million objects; they are written as they come, so this only ends a server that never ends its list.
-const PAGES_MAX: usize = 1000;
-
-/// Where the daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// A unix socket; the peer's credentials decide who one is.
-    Unix(String),
-    /// `http://host:port`, without a path.
-    Http(String),
-}
-
-impl Endpoint {
-    /// `unix:/path` or `http://host:port`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return Ok(Endpoint::Unix(path.to_owned()));
-        }
-        let bad = |why: &str| {
-            Failure::usage(
-                &format!("the endpoint `{text}` {why}"),
-                "write unix:/run/ashlar/api.sock or http://127.0.0.1:8776",
-            )
-        };
-        let url = Url::parse(text).map_err(|_| bad("is neither unix:/path nor a URL"))?;
-        if url.scheme() != "http" {
-            return Err(bad(
-                "is not plain http; put a proxy in front of TLS, or use the socket",
-            ));
-        }
-        let path = url
-            .path()
-            .trim_end_matches('/')
-            .trim_end_matches("/v3")
-            .to_owned();
-        let mut base = url;
-        base.set_path(&path);
-        Ok(Endpoint::Http(
-            base.as_str().trim_end_matches('/').to_owned(),
-        ))
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Endpoint::Unix(path) => write!(f, "unix:{path}"),
-            Endpoint::Http(base) => f.write_str(base),
-        }
-    }
-}
-
 /// A token; never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
@@ -329,19 +282,7 @@ impl Client {
         let mut query: Vec<(String, String)> = query.iter().map(owned).collect();
         let fixed = fixed.split('&').filter_map(|pair| pair.split_once('='));
         query.extend(fixed.map(|pair| owned(&pair)));
-        Pages {
-            client: self,
-            api: place.api,
-            list: list.to_owned(),
-            collection: place.collection,
-            id: place.id,
-            is_paged: place.is_paged,
-            query,
-            marker: marker.map(str::to_owned),
-            left: limit,
-            pages_left: PAGES_MAX,
-            is_over: false,
-        }
+        Pages::new(self, place, list, query, limit, marker)
     }
 
     /// The version document at the root, which needs no token.
@@ -434,33 +375,6 @@ impl Client {
         Ok(response)
     }
 
-    /// The call as a line for curl that says nothing secret.
-    fn trace(&self, ask: &Ask<'_>, url: &Url, version: &str) {
-        let socket = match &self.endpoint {
-            Endpoint::Unix(path) => format!(" --unix-socket {}", shell_quoted(path)),
-            Endpoint::Http(_) => String::new(),
-        };
-        let mut line = format!(
-            "curl -s -X {}{socket} {} -H 'OpenStack-API-Version: {version}'",
-            ask.method.word(),
-            shell_quoted(url.as_str())
-        );
-        if self.token.is_some() {
-            line.push_str(" -H \"X-Auth-Token: $ASHLAR_TOKEN\"");
-        }
-        if let Some(if_match) = ask.if_match {
-            line.push_str(&format!(
-                " -H {}",
-                shell_quoted(&format!("If-Match: {if_match}"))
-            ));
-        }
-        if let Some(body) = ask.body {
-            let body = shell_quoted(&redacted(body).to_string());
-            line.push_str(&format!(" -H 'Content-Type: application/json' -d {body}"));
-        }
-        let _ = writeln!(std::io::stderr(), "{}", harmless(&line));
-    }
-
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let mut why = if error.is_timeout() {
             format!("no answer within {} s", self.answer_timeout.as_secs())
@@ -490,96 +404,6 @@ impl Ask<'_> {
     }
 }
 
-/// A list as it is read from the server.
-pub(crate) struct Pages<'a> {
-    client: &'a Client,
-    api: Api,
-    list: String,
-    collection: &'static str,
-    id: &'static str,
-    is_paged: bool,
-    query: Vec<(String, String)>,
-    marker: Option<String>,
-    left: Option<usize>,
-    pages_left: usize,
-    is_over: bool,
-}
-
-impl Pages<'_> {
-    fn read(&mut self) -> Result<Vec<Value>, Failure> {
-        let collection = self.collection;
-        let failed = |why: &str| Failure::new(Exit::Failed, &format!("listing {collection}"), why);
-        if self.pages_left == 0 {
-            return Err(failed("it is too long to show").hint("narrow it with a filter"));
-        }
-        self.pages_left -= 1;
-        let size = self.left.unwrap_or(PAGE_MAX).min(PAGE_MAX).to_string();
-        let mut query: Vec<(&str, &str)> = self
-            .query
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        if self.is_paged {
-            query.push(("limit", &size));
-            if let Some(marker) = &self.marker {
-                query.push(("marker", marker));
-            }
-        }
-        let answer = self.client.get(self.api, &self.list, &query)?;
-        let page = answer.get(collection).and_then(Value::as_array).cloned();
-        let mut page =
-            page.ok_or_else(|| failed(&format!("the answer holds no `{collection}`")))?;
-        if let Some(left) = &mut self.left {
-            page.truncate(*left);
-            *left -= page.len();
-        }
-        // Cinder says with a link that there is more; Ashlar's own lists say it with a full page.
-        let has_more = match self.api {
-            Api::Cinder => answer.get(format!("{collection}_links")).is_some(),
-            Api::Ashlar | Api::Local => page.len() >= PAGE_MAX,
-        };
-        self.is_over = !self.is_paged || page.is_empty() || !has_more || self.left == Some(0);
-        self.marker = page.last().map(|item| text(item, self.id));
-        Ok(page)
-    }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Vec<Value>, Failure>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let page = self.read();
-        self.is_over |= page.is_err();
-        Some(page)
-    }
-}
-
-/// Keys whose values no log may hold.
-const SECRET_KEYS: &[&str] = &["auth_key", "auth_password", "password", "secret", "token"];
-
-/// The same without what is secret.
-fn redacted(body: &Value) -> Value {
-    match body {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| {
-                let is_secret = SECRET_KEYS.contains(&key.as_str()) && value.is_string();
-                let value = if is_secret {
-                    Value::from("(hidden)")
-                } else {
-                    redacted(value)
-                };
-                (key.clone(), value)
-            })
-            .collect(),
-        Value::Array(items) => items.iter().map(redacted).collect(),
-        other => other.clone(),
-    }
-}
-
 /// The text of a field; empty when there is none.
 pub(crate) fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
@@ -589,121 +413,9 @@ pub(crate) fn text(value: &Value, key: &str) -> String {
     }
 }
 
-fn minor_max(versions: &Value) -> Option<u32> {
-    let all = versions.get("versions")?.as_array()?;
-    let v3 = all
-        .iter()
-        .find(|version| text(version, "id").starts_with("v3"))?;
-    text(v3, "version").strip_prefix("3.")?.parse().ok()
-}
-
-fn answer(response: Response) -> Result<Value, Failure> {
-    let code = response.status().as_u16();
-    let is_refusal = code >= 400;
-    let request_id = response
-        .headers()
-        .get("x-compute-request-id")
-        .or_else(|| response.headers().get("x-openstack-request-id"))
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let what = format!("{} {}", response.status(), response.url().path());
-    let body = response.text().map_err(|error| {
-        Failure::new(
-            Exit::Unreachable,
-            &format!("reading the answer to {what}"),
-            &error.to_string(),
-        )
-        .request(request_id.clone())
-    })?;
-    if !is_refusal && body.trim().is_empty() {
-        return Ok(Value::Null);
-    }
-    let parsed = serde_json::from_str::<Value>(&body);
-    if is_refusal {
-        let message = parsed.ok().as_ref().and_then(fault_message).unwrap_or(body);
-        return Err(refusal(code, &message).request(request_id));
-    }
-    parsed.map_err(|error| {
-        let why = format!("the answer is not JSON: {error}");
-        Failure::new(Exit::Failed, &what, &why).request(request_id)
-    })
-}
-
-/// Cinder wraps its sentence in one top-level key whose name varies.
-fn fault_message(body: &Value) -> Option<String> {
-    let fault = body.as_object()?.values().next()?;
-    fault
-        .get("message")
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-}
-
-fn refusal(code: u16, message: &str) -> Failure {
-    let exit = Exit::of_answer(code, message);
-    let why = if message.trim().is_empty() {
-        "the server gave no reason"
-    } else {
-        message.trim()
-    };
-    let failure = Failure::new(exit, "the server refused", why).code(code);
-    match code {
-        401 => failure.hint("put a token in ASHLAR_TOKEN or name its file with --token-file"),
-        403 => failure.hint("your role does not allow this; ask an admin of the project"),
-        413 => failure.hint("delete something, or ask an admin for a larger quota"),
-        500.. => failure.hint("the daemon's log has the cause under the request's id"),
-        _ => failure,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn endpoints_are_sockets_or_plain_http_with_or_without_v3() {
-        let http = |text: &str| Endpoint::Http(text.to_owned());
-        let unix = |text: &str| Endpoint::Unix(text.to_owned());
-        assert_eq!(
-            Endpoint::parse("unix:/run/a.sock").unwrap(),
-            unix("/run/a.sock")
-        );
-        assert_eq!(
-            Endpoint::parse("unix:///run/a.sock").unwrap(),
-            unix("/run/a.sock")
-        );
-        assert_eq!(
-            Endpoint::parse("http://h:8776").unwrap(),
-            http("http://h:8776")
-        );
-        assert_eq!(
-            Endpoint::parse("http://h:8776/v3/").unwrap(),
-            http("http://h:8776")
-        );
-        for text in ["", "h:8776", "https://h", "/run/a.sock"] {
-            assert_eq!(
-                Endpoint::parse(text).unwrap_err().exit,
-                Exit::Usage,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_ladder_end_is_read_from_the_version_document() {
-        let versions = json!({"versions": [
-            {"id": "v2.0", "version": ""}, {"id": "v3.0", "version": "3.59", "min_version": "3.0"}]});
-        assert_eq!(minor_max(&versions), Some(59));
-        assert_eq!(minor_max(&json!({"versions": []})), None);
-    }
-
-    #[test]
-    fn cinders_sentence_is_kept_whatever_the_fault_is_called() {
-        let body = json!({"conflictingRequest": {"code": 409, "message": "in use"}});
-        assert_eq!(fault_message(&body).unwrap(), "in use");
-        assert_eq!(refusal(409, "in use").exit, Exit::Conflict);
-        assert!(refusal(400, " ").to_string().contains("no reason"));
-    }
 
     #[test]
     fn a_token_is_not_shown_by_debug() {
