@@ -4,12 +4,7 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[
-    SPINE,
-    CONNECTIONS_COME_AND_GO,
-    ACTS_OF_A_VOLUME,
-    EVENTS,
-];
+pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, ACTS_OF_A_VOLUME, EVENTS];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.

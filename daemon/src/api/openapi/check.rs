@@ -45,7 +45,9 @@ pub(in crate::api) fn check(answered: &Answered<'_>) -> Result<(), String> {
     };
     let route = ROUTES
         .iter()
-        .find(|one| is_known && one.method.eq_ignore_ascii_case(method) && fits(one.path, &path));
+        .filter(|one| is_known && one.method.eq_ignore_ascii_case(method))
+        .filter(|one| fits(one.path, &path))
+        .min_by_key(|one| one.names().count());
     let schema = match route {
         Some(route) => allowed(route, answered)?,
         None => refusal_of_nothing(answered)?,
