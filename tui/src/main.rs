@@ -8,6 +8,7 @@
 mod ask;
 mod client;
 mod clock;
+mod context;
 mod failure;
 mod filter;
 mod find;
@@ -125,7 +126,8 @@ fn run(given: &Given<'_>) -> Result<(), Failure> {
     };
     if settings.writes == Writes::Refused && given.verb.level != Level::Read {
         let what = format!("{} {}", given.noun.name, given.verb.name);
-        let why = "ASHLAR_READONLY is set: nothing may be changed from here";
+        let why =
+            "nothing may be changed from here: ASHLAR_READONLY is set, or the context is read-only";
         return Err(Failure::new(Exit::NotAllowed, &what, why).unchanged());
     }
     // A column that is not there is told before anything is done.

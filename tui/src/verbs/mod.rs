@@ -2,8 +2,11 @@
 //! only lists, shows, deletes or sends one of Cinder's actions needs no code beyond its row (`rows.rs`).
 
 mod attachment;
+mod context;
 mod encryption;
+mod event;
 mod host;
+mod journal;
 mod limits;
 mod message;
 mod operation;
@@ -44,7 +47,10 @@ pub(crate) static NOUNS: &[&Noun] = &[
     &message::NOUN,
     &operation::NOUN,
     &session::NOUN,
+    &event::NOUN,
+    &journal::NOUN,
     &token::NOUN,
+    &context::NOUN,
     &version::NOUN,
 ];
 
