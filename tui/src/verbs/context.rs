@@ -74,7 +74,10 @@ const USE: Verb = Verb::read(
     "use",
     "Use a context from now on",
     &[Arg::One("name", "as `context list` shows it")],
-    |_, given| {
+    |session, given| {
+        if session.dry_run {
+            return Ok(Answer::Done);
+        }
         context::make_current(given.word("name"))?;
         Ok(Answer::Done)
     },
