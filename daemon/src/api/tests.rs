@@ -2,6 +2,9 @@
 
 mod attachments;
 mod door;
+mod events;
 pub(super) mod fixture;
+mod messages;
+mod services;
 mod types;
 mod volumes;

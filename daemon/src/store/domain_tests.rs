@@ -78,6 +78,8 @@ fn volume(volume_type: &VolumeType, number: i64) -> Volume {
         multiattach: false,
         bootable: number % 2 == 0,
         metadata: [("k".to_owned(), format!("v{}", number % 5))].into(),
+        readonly: None,
+        image_metadata: Default::default(),
         created_at: Time::from_stored(format!("2026-11-22T00:00:{:02}.000000", number % 7)),
         updated_at: None,
     }
@@ -257,7 +259,7 @@ async fn what_is_done_at_once_never_overtakes_a_claim() {
             let mut claims = claiming(&volume, Mode::Exclusive).1;
             named(&mut claims, &id, "claimed");
             let mut at_once = Batch::new();
-            operations::is_free(&mut at_once, &id);
+            operations::is_free(&mut at_once, statuses::Noun::Volume, &id);
             named(&mut at_once, &id, "changed");
             let (claims, at_once) = tokio::join!(store.write(claims), store.write(at_once));
             claims.unwrap();

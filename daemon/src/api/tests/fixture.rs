@@ -2,14 +2,16 @@
 
 use crate::api::auth::{self, AuthMode, Peer};
 use crate::api::error::Body;
+use crate::api::openapi::check::{Answered, check};
 use crate::api::{Api, Door, State};
 use crate::model::caller::Role;
 use crate::model::id::{TokenId, VolumeTypeId};
+use crate::model::operation::Phase;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
-use crate::ops::{Ctx, Doorbell, QuotaLimits};
+use crate::ops::{self, Ctx, Doorbell, QuotaLimits};
 use crate::store::tokens::Token;
-use crate::store::{Batch, SqliteOptions, Store, tokens, volume_types};
+use crate::store::{Batch, SqliteOptions, Store, operations, tokens, volume_types, volumes};
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use secrecy::SecretString;
@@ -22,7 +24,47 @@ use std::sync::Arc;
 pub(in crate::api) struct Fixture {
     pub(in crate::api) door: Door,
     pub(in crate::api) store: Store,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// What an answer's description depends on.
+struct Asked {
+    method: String,
+    path: String,
+    is_admin: bool,
+}
+
+impl Asked {
+    fn of(peer: &Peer, request: &Request<Body>) -> Self {
+        let token = request.headers().get("x-auth-token");
+        // Of the tokens only this one is an administrator's; who needs none is one too.
+        let is_admin = match (peer, token) {
+            (Peer::Unix { .. }, None) | (Peer::Tcp(_), None) => true,
+            (Peer::Unix { .. } | Peer::Tcp(_), Some(token)) => token == "admin" || token == "u:p",
+        };
+        Self {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            is_admin,
+        }
+    }
+
+    /// Every answer of every test is one that the OpenAPI document describes.
+    fn hold_to_its_description(&self, got: &Got, has_body: bool) {
+        let echoed = got.headers.get("openstack-api-version");
+        let minor = echoed.and_then(|value| value.to_str().ok()?.rsplit('.').next()?.parse().ok());
+        let answered = Answered {
+            method: &self.method,
+            path: &self.path,
+            minor: minor.unwrap_or_default(),
+            is_admin: self.is_admin,
+            code: got.code,
+            body: has_body.then_some(&got.body),
+        };
+        if let Err(why) = check(&answered) {
+            panic!("api/openapi/ does not describe {answered:?}:\n{why}");
+        }
+    }
 }
 
 /// What came back.
@@ -119,17 +161,23 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
     Fixture {
         door: Door::new(Api::new(state)),
         store,
-        _dir: dir,
+        dir,
     }
 }
 
 impl Fixture {
+    /// The state directory.
+    pub(in crate::api) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(in crate::api) async fn send(&self, request: Request<Body>) -> Got {
         let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 40_000)));
         self.send_from(peer, request).await
     }
 
     pub(in crate::api) async fn send_from(&self, peer: Peer, request: Request<Body>) -> Got {
+        let asked = Asked::of(&peer, &request);
         let response = self.door.answer(peer, request).await;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -144,11 +192,13 @@ impl Fixture {
                 .unwrap()
                 .starts_with("req-")
         );
-        Got {
+        let got = Got {
             code,
             headers,
             body,
-        }
+        };
+        asked.hold_to_its_description(&got, !bytes.is_empty());
+        got
     }
 
     /// Asks at the newest version, with a body if it is not null.
@@ -184,6 +234,22 @@ impl Fixture {
         let got = self.ask("member", "POST", "/v3/p/volumes", body).await;
         assert_eq!(got.code, 202, "{}", got.body);
         got.body["volume"].clone()
+    }
+
+    /// Makes a volume one that lies at `address` and is available, as the workers would.
+    pub(in crate::api) async fn place(&self, id: &str, address: &str) {
+        let mut batch = Batch::new();
+        let values = vec![id.into(), address.into(), Time::now().as_str().into()];
+        batch.add(volumes::SET_HOST, values);
+        let (first, queue) = (operations::Place::default(), ops::SCHEDULER_QUEUE);
+        let queued = operations::live(&self.store, queue, &first, 100).await;
+        for operation in queued.unwrap().operations {
+            if operation.object_id == id {
+                operations::finish(&mut batch, operation.id, Phase::Done, None);
+            }
+        }
+        self.store.write(batch).await.unwrap();
+        self.set_status(id, "available").await;
     }
 
     /// Gives a volume a status, as a worker would.
