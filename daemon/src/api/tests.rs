@@ -4,8 +4,13 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
+<<<<<<< HEAD
 mod qos_specs;
 mod quotas;
 mod type_access;
+=======
+mod messages;
+mod services;
+>>>>>>> main
 mod types;
 mod volumes;

@@ -6,12 +6,18 @@
 pub mod attachment;
 pub mod caller;
 pub mod id;
+pub mod message;
 pub mod operation;
 pub mod pool;
+<<<<<<< HEAD
 pub mod qos;
+=======
+pub mod service;
+>>>>>>> main
 pub mod size;
 pub mod snapshot;
 pub mod status;
 pub mod time;
+pub mod transfer;
 pub mod volume;
 pub mod volume_type;

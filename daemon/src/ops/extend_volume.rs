@@ -91,6 +91,7 @@ pub async fn begin(
         );
     }
     beginning.needs_size_as_read(&volume);
+    beginning.needs_thawed(id, host);
     let growth = new_size_gib.get() - volume.size_gib.get();
     beginning.needs_size_allowed(&volume.project_id, new_size_gib);
     let of = Of::Volume(volume.id);

@@ -21,18 +21,25 @@ pub mod json;
 pub mod like;
 pub mod list;
 mod list_tests;
+pub mod messages;
 pub mod migrations;
 pub mod operations;
+mod pool_usages;
 pub mod pools;
 mod postgres;
 pub mod qos_specs;
 pub mod quotas;
 pub mod schema;
+pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+<<<<<<< HEAD
 pub mod type_access;
+=======
+pub mod transfers;
+>>>>>>> main
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -162,14 +169,20 @@ pub fn statements() -> Vec<Sql> {
         attachments::ALL,
         events::ALL,
         exports::ALL,
+        messages::ALL,
         operations::ALL,
         pools::ALL,
         qos_specs::ALL,
         quotas::ALL,
+        services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+<<<<<<< HEAD
         type_access::ALL,
+=======
+        transfers::ALL,
+>>>>>>> main
         volume_types::ALL,
         volumes::ALL,
     ]

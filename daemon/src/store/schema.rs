@@ -9,7 +9,12 @@ pub const MIGRATIONS: &[&str] = &[
     CONNECTIONS_COME_AND_GO,
     ACTS_OF_A_VOLUME,
     EVENTS,
+<<<<<<< HEAD
     TYPES_AND_QUOTAS,
+=======
+    SERVICES_AND_MESSAGES,
+    POOL_USAGES,
+>>>>>>> main
 ];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
@@ -53,6 +58,7 @@ CREATE TABLE events (
 CREATE TABLE event_triggers (made_from TEXT NOT NULL);
 ";
 
+<<<<<<< HEAD
 /// Who may use a private type, default types, QoS specs, encryption as a record, limits of projects and classes, and the
 /// counters by type of what is there already. An extend that is under way is counted by type when it ends.
 const TYPES_AND_QUOTAS: &str = "
@@ -96,6 +102,55 @@ INSERT INTO quota_usages (project_id, resource, in_use)
           UNION ALL
           SELECT s.project_id, v.volume_type_id, s.size_gib FROM snapshots s JOIN volumes v ON v.id = s.volume_id) a
     GROUP BY a.project_id, a.volume_type_id;
+=======
+/// Who is there, and what went wrong, as Cinder's clients ask for them.
+const SERVICES_AND_MESSAGES: &str = "
+CREATE TABLE services (
+    id TEXT PRIMARY KEY,
+    binary_name TEXT NOT NULL,
+    host TEXT NOT NULL,
+    availability_zone TEXT NOT NULL,
+    disabled BIGINT NOT NULL,
+    disabled_reason TEXT,
+    frozen BIGINT NOT NULL,
+    created_at TEXT NOT NULL,
+    heard_at TEXT NOT NULL,
+    changed_at TEXT,
+    UNIQUE (binary_name, host)
+);
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    resource_type TEXT NOT NULL,
+    resource_uuid TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    message_level TEXT NOT NULL,
+    user_message TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE INDEX messages_by_project ON messages (project_id, created_at, id);
+CREATE INDEX messages_by_age ON messages (created_at, id);
+CREATE INDEX messages_by_resource ON messages (resource_uuid, created_at, id);
+CREATE INDEX messages_by_end ON messages (expires_at);
+";
+
+/// What lies in each pool, kept by triggers (`pool_usages.rs`).
+const POOL_USAGES: &str = "
+CREATE TABLE pool_usages (
+    address TEXT PRIMARY KEY,
+    volumes BIGINT NOT NULL DEFAULT 0,
+    volumes_gib BIGINT NOT NULL DEFAULT 0,
+    snapshots_gib BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO pool_usages (address, volumes, volumes_gib, snapshots_gib)
+SELECT h.host, CAST(SUM(h.volumes) AS BIGINT), CAST(SUM(h.volumes_gib) AS BIGINT), CAST(SUM(h.snapshots_gib) AS BIGINT)
+FROM (
+    SELECT host, 1 AS volumes, size_gib AS volumes_gib, 0 AS snapshots_gib FROM volumes WHERE host IS NOT NULL
+    UNION ALL SELECT host, 0, 0, size_gib FROM snapshots
+) h GROUP BY h.host;
+>>>>>>> main
 ";
 
 const SPINE: &str = "

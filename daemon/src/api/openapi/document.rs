@@ -4,8 +4,13 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
+<<<<<<< HEAD
     ashlar, attachments, metadata, qos_specs, quota_sets, snapshots, type_access, types, versions,
     volume_actions, volumes,
+=======
+    ashlar, attachments, events, messages, metadata, quota_sets, services, snapshots, transfers,
+    types, versions, volume_actions, volumes,
+>>>>>>> main
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -32,11 +37,15 @@ fn nouns() -> Vec<Noun> {
         noun("metadata", metadata::routes(), metadata::schemas()),
         noun("snapshots", snapshots::routes(), snapshots::schemas()),
         noun("attachments", attachments::routes(), attachments::schemas()),
+        noun("transfers", transfers::routes(), transfers::schemas()),
         noun("types", types::routes(), types::schemas()),
         noun("type access", type_access::routes(), type_access::schemas()),
         noun("QoS specs", qos_specs::routes(), qos_specs::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
+        noun("services", services::routes(), services::schemas()),
+        noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun("events", events::routes(), events::schemas()),
     ]
 }
 
@@ -170,6 +179,9 @@ fn responses(route: &Described) -> Map<String, Value> {
         let mut answer = json!({"description": route.summary});
         if let Some(schema) = schema {
             answer["content"] = json!({"application/json": {"schema": schema}});
+        }
+        if let Some(media) = route.streams.filter(|_| *code == 200) {
+            answer["content"][media] = json!({"schema": text()});
         }
         all.insert(code.to_string(), answer);
     }

@@ -18,7 +18,11 @@ mod describe;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
@@ -28,9 +32,15 @@ mod quota_sets;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+<<<<<<< HEAD
 mod type_access;
+=======
+mod transfers;
+>>>>>>> main
 #[cfg(test)]
 mod types;
 #[cfg(test)]
