@@ -8,14 +8,10 @@ use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-<<<<<<< HEAD
-    attachments, extra_specs, limits, metadata, qos_specs, quota_sets, resource_filters, snapshots,
-    type_access, type_encryption, types, volume_actions, volume_summary, volumes,
-=======
-    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, messages,
-    metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
-    transfers, types, volume_actions, volume_summary, volumes,
->>>>>>> main
+    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, limits,
+    messages, metadata, pools, qos_specs, quota_sets, resource_filters, services, snapshot_actions,
+    snapshots, transfers, type_access, type_encryption, types, volume_actions, volume_summary,
+    volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};

@@ -4,13 +4,10 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
-<<<<<<< HEAD
+mod messages;
 mod qos_specs;
 mod quotas;
-mod type_access;
-=======
-mod messages;
 mod services;
->>>>>>> main
+mod type_access;
 mod types;
 mod volumes;

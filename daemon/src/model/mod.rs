@@ -9,11 +9,8 @@ pub mod id;
 pub mod message;
 pub mod operation;
 pub mod pool;
-<<<<<<< HEAD
 pub mod qos;
-=======
 pub mod service;
->>>>>>> main
 pub mod size;
 pub mod snapshot;
 pub mod status;

@@ -291,30 +291,6 @@ impl<'a> Beginning<'a> {
         statuses::from_attachments(&mut self.batch, &volume.id.to_string());
     }
 
-<<<<<<< HEAD
-=======
-    /// Takes quota; refused when the project's limit would be exceeded.
-    pub(super) fn takes(&mut self, project_id: &str, resource: Resource, amount: i64) {
-        let limit = match resource {
-            Resource::Volumes => self.ctx.quota.volumes,
-            Resource::Snapshots => self.ctx.quota.snapshots,
-            Resource::Gigabytes => self.ctx.quota.gigabytes,
-        };
-        quotas::take(&mut self.batch, project_id, resource, amount, limit);
-        self.taken.push(Taken {
-            project_id: project_id.to_owned(),
-            resource,
-            amount,
-            limit,
-        });
-    }
-
-    /// Gives quota back to a project at once.
-    pub(super) fn gives_back(&mut self, project_id: &str, resource: Resource, amount: i64) {
-        quotas::give_back(&mut self.batch, project_id, resource, amount);
-    }
-
->>>>>>> main
     /// A rule of the operation's own: the statement must touch a row, else the request is refused with `refusal`.
     pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
         self.batch.guard(sql.name, sql, values);

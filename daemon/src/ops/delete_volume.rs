@@ -18,13 +18,8 @@ use crate::model::operation::Verb;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, VolumeStatus};
 use crate::model::volume::Volume;
-<<<<<<< HEAD
 use crate::store::quotas::{self, Of, Resource};
-use crate::store::{Batch, Value, attachments, exports, snapshots, volumes};
-=======
-use crate::store::quotas::{self, Resource};
 use crate::store::{Batch, Value, attachments, exports, snapshots, transfers, volumes};
->>>>>>> main
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

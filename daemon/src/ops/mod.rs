@@ -80,16 +80,11 @@ use crate::error::Error;
 use crate::model::caller::{Caller, Role};
 use crate::model::id::{AttachmentId, SnapshotId, TransferId, VolumeId};
 use crate::model::operation::Verb;
-<<<<<<< HEAD
-use crate::model::{attachment::Attachment, snapshot::Snapshot, volume::Volume};
-use crate::store::quotas::Resource;
-use crate::store::{Store, StoreError, attachments, snapshots, volumes};
-=======
 use crate::model::{
     attachment::Attachment, snapshot::Snapshot, transfer::Transfer, volume::Volume,
 };
+use crate::store::quotas::Resource;
 use crate::store::{Store, StoreError, attachments, snapshots, transfers, volumes};
->>>>>>> main
 use crate::target::Target;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -28,6 +28,7 @@ mod pool_usages;
 pub mod pools;
 mod postgres;
 pub mod qos_specs;
+mod quota_tests;
 pub mod quotas;
 pub mod schema;
 pub mod services;
@@ -35,11 +36,8 @@ pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
-<<<<<<< HEAD
-pub mod type_access;
-=======
 pub mod transfers;
->>>>>>> main
+pub mod type_access;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -178,11 +176,8 @@ pub fn statements() -> Vec<Sql> {
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
-<<<<<<< HEAD
-        type_access::ALL,
-=======
         transfers::ALL,
->>>>>>> main
+        type_access::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

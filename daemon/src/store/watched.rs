@@ -89,21 +89,20 @@ pub const WATCHED: &[Watched] = &[
         quiet: &["updated_at"],
     },
     Watched {
-<<<<<<< HEAD
-        table: "qos_specs",
-        kind: "qos_specs",
-        id: "id",
-        audience: Audience::Admins,
-        status: None,
-        quiet: &["updated_at"],
-=======
         table: "transfers",
         kind: "transfer",
         id: "id",
         audience: Audience::Project("project_id"),
         status: None,
         quiet: &[],
->>>>>>> main
+    },
+    Watched {
+        table: "qos_specs",
+        kind: "qos_specs",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        quiet: &["updated_at"],
     },
 ];
 
@@ -115,13 +114,10 @@ pub const SILENT: &[(&str, &str)] = &[
     ("connections", "its attachments are told of"),
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
-<<<<<<< HEAD
+    ("pool_usages", "a sum of what is told of"),
     ("quota_class_limits", "looked at by nobody who waits"),
     ("volume_type_projects", "who has it is the administrators'"),
     ("default_types", "who has it is the administrators'"),
-=======
-    ("pool_usages", "a sum of what is told of"),
->>>>>>> main
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),

@@ -4,13 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-<<<<<<< HEAD
-    ashlar, attachments, metadata, qos_specs, quota_sets, snapshots, type_access, types, versions,
-    volume_actions, volumes,
-=======
-    ashlar, attachments, events, messages, metadata, quota_sets, services, snapshots, transfers,
-    types, versions, volume_actions, volumes,
->>>>>>> main
+    ashlar, attachments, events, messages, metadata, qos_specs, quota_sets, services, snapshots,
+    transfers, type_access, types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;

@@ -36,11 +36,9 @@ mod services;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
-<<<<<<< HEAD
-mod type_access;
-=======
 mod transfers;
->>>>>>> main
+#[cfg(test)]
+mod type_access;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

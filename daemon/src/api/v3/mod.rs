@@ -9,28 +9,21 @@ pub(super) mod capabilities;
 mod connection;
 pub(super) mod extensions;
 pub(super) mod extra_specs;
-<<<<<<< HEAD
-pub(super) mod limits;
-pub(super) mod metadata;
-pub(super) mod qos_specs;
-=======
 pub(super) mod hosts;
 mod image_metadata;
+pub(super) mod limits;
 pub(super) mod messages;
 pub(super) mod metadata;
 pub(super) mod pools;
->>>>>>> main
+pub(super) mod qos_specs;
 pub(super) mod quota_sets;
 pub(super) mod resource_filters;
 pub(super) mod services;
 pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
-<<<<<<< HEAD
+pub(super) mod transfers;
 pub(super) mod type_access;
 pub(super) mod type_encryption;
-=======
-pub(super) mod transfers;
->>>>>>> main
 pub(super) mod types;
 pub(super) mod volume_actions;
 pub(super) mod volume_summary;

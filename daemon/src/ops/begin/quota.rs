@@ -71,6 +71,17 @@ impl Beginning<'_> {
         self.taken(project_id, What::OfType(resource, of), amount);
     }
 
+    /// Gives quota back to a project at once: before anything is taken, so also where one project does both.
+    pub(in crate::ops) fn gives_back(
+        &mut self,
+        project_id: &str,
+        of: Of,
+        resource: Resource,
+        amount: i64,
+    ) {
+        quotas::give_back(&mut self.batch, project_id, of, resource, amount);
+    }
+
     /// Demands that a volume of this size is within what one volume of the project may have.
     pub(in crate::ops) fn needs_size_allowed(&mut self, project_id: &str, size: Gib) {
         self.taken(project_id, What::Size, size.get());
