@@ -1,11 +1,10 @@
 //! Quotas on both engines: whose limit counts, that nobody gets past it, and what a migration counts.
 #![cfg(test)]
 
-use super::contract::{options, postgres_database};
 use super::domain_tests::{on_both, seed};
 use super::migrations::MIGRATIONS;
 use super::quotas::{self, DEFAULT_CLASS, Of, Resource, recorded};
-use super::{Batch, PostgresOptions, Sql, SqliteOptions, Store, StoreError};
+use super::{Batch, Sql, Store, StoreError};
 use crate::model::id::VolumeTypeId;
 use std::collections::BTreeMap;
 
@@ -170,7 +169,6 @@ async fn fill(store: &Store) {
     batch.add(OLDER, TYPES.map(Into::into).into());
     batch.add(OLDER_SNAPSHOTS, Vec::new());
     store.write(batch).await.unwrap();
-    store.close().await;
 }
 
 async fn is_counted(store: &Store) {
@@ -195,32 +193,28 @@ async fn is_counted(store: &Store) {
     assert_eq!(quotas::usage(store, "q").await.unwrap(), of_q);
 }
 
+/// The migration's own statements, on rows that nobody counted: an older schema cannot be opened, since what watches the
+/// tables is made for the newest.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_migration_counts_by_type_what_is_there() {
-    let counts = |script: &&str| script.contains("quota_class_limits");
-    let before = MIGRATIONS.iter().position(counts).unwrap();
-    let older = &MIGRATIONS[..before];
-    let dir = tempfile::tempdir().unwrap();
-    let sqlite = |migrations| SqliteOptions {
-        migrations,
-        ..options()
-    };
-    fill(&Store::open_sqlite(dir.path(), sqlite(older)).await.unwrap()).await;
-    let store = Store::open_sqlite(dir.path(), sqlite(MIGRATIONS))
-        .await
-        .unwrap();
-    is_counted(&store).await;
-    store.close().await;
-    if let Some(url) = postgres_database("C").await {
-        let postgres = |migrations| PostgresOptions {
-            migrations,
-            ..PostgresOptions::default()
-        };
-        fill(&Store::open_postgres(&url, postgres(older)).await.unwrap()).await;
-        let store = Store::open_postgres(&url, postgres(MIGRATIONS))
-            .await
-            .unwrap();
-        is_counted(&store).await;
-        store.close().await;
+    let mut counts: Vec<Sql> = Vec::new();
+    for script in MIGRATIONS {
+        let pieces = script.split(';').map(str::trim);
+        let counting = pieces.filter(|piece| piece.starts_with("INSERT INTO quota_usages"));
+        counts.extend(counting.map(|text| Sql {
+            name: "test.counts",
+            text,
+        }));
     }
+    assert_eq!(counts.len(), 3);
+    on_both(async |store| {
+        fill(store).await;
+        let mut batch = Batch::new();
+        for sql in &counts {
+            batch.add(*sql, Vec::new());
+        }
+        store.write(batch).await.unwrap();
+        is_counted(store).await;
+    })
+    .await;
 }

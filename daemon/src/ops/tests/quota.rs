@@ -6,7 +6,7 @@ use crate::model::operation::{Phase, Verb};
 use crate::model::size::Gib;
 use crate::model::time::Time;
 use crate::ops::begin::Beginning;
-use crate::ops::{SCHEDULER_QUEUE, delete_snapshot, delete_volume, extend_volume};
+use crate::ops::{SCHEDULER_QUEUE, delete_snapshot, delete_volume, extend_volume, report_pools};
 use crate::store::quotas::{self, Resource, recorded};
 use crate::store::{Batch, Sql, volumes};
 
@@ -77,6 +77,7 @@ async fn used_of_type(at: &Fixture, project: &str, resource: Resource) -> i64 {
 #[tokio::test]
 async fn what_is_counted_by_type_is_counted_back() {
     let at = fixture().await;
+    report_pools::report(&at.ctx).await;
     at.works();
     let volume = at.volume(|_| {}).await;
     let kept = at.snapshot(&at.caller, volume.id).await;
@@ -118,6 +119,7 @@ async fn an_extend_from_before_types_were_counted_is_counted_when_it_ends() {
     };
     for phase in [Phase::Done, Phase::Cancelled] {
         let at = fixture().await;
+        report_pools::report(&at.ctx).await;
         let volume = at.volume(|_| {}).await;
         let size = Gib::new(3).unwrap();
         extend_volume::begin(&at.ctx, &at.caller, volume.id, size, true)
