@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, messages, metadata, quota_sets, services, snapshots, transfers, types,
-    versions, volume_actions, volumes,
+    ashlar, attachments, events, messages, metadata, quota_sets, services, snapshots, transfers,
+    types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -38,6 +38,7 @@ fn nouns() -> Vec<Noun> {
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun("events", events::routes(), events::schemas()),
     ]
 }
 
@@ -171,6 +172,9 @@ fn responses(route: &Described) -> Map<String, Value> {
         let mut answer = json!({"description": route.summary});
         if let Some(schema) = schema {
             answer["content"] = json!({"application/json": {"schema": schema}});
+        }
+        if let Some(media) = route.streams.filter(|_| *code == 200) {
+            answer["content"][media] = json!({"schema": text()});
         }
         all.insert(code.to_string(), answer);
     }
