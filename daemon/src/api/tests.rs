@@ -4,5 +4,6 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
+mod operations;
 mod types;
 mod volumes;

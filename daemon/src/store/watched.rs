@@ -69,7 +69,7 @@ pub const WATCHED: &[Watched] = &[
         audience: Audience::Project("project_id"),
         status: Some("phase"),
         // Twice a second for each copy: who shows a bar asks for the operation.
-        quiet: &["bytes_done", "bytes_total"],
+        quiet: &["bytes_done", "bytes_total", "bytes_per_s", "progress_at"],
     },
     Watched {
         table: "pools",
