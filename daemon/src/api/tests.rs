@@ -4,6 +4,8 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
+mod messages;
 mod operations;
+mod services;
 mod types;
 mod volumes;

@@ -6,7 +6,7 @@
 use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable};
 use crate::error::Error;
 use crate::model::operation::{Operation, Phase};
-use crate::model::pool::Pool;
+use crate::model::service::{Binary, Service};
 use crate::model::time::Time;
 use crate::store::operations::{self, Pace};
 
@@ -30,14 +30,14 @@ pub struct Stuck {
 pub async fn look(
     ctx: &Ctx,
     operation: &Operation,
-    pools: &[Pool],
+    services: &[Service],
 ) -> Result<(Pace, Option<Stuck>), Error> {
     if operation.phase.is_over() {
         return Ok((Pace::default(), None));
     }
     let pace = operations::pace(&ctx.store, operation.id).await;
     let pace = pace.map_err(unreadable)?.unwrap_or_default();
-    let stuck = why(operation, &pace, pools, &Time::now());
+    let stuck = why(operation, &pace, services, &Time::now());
     Ok((pace, stuck))
 }
 
@@ -55,7 +55,7 @@ fn owner(queue: &str) -> (String, Option<Lane>) {
     }
 }
 
-fn why(operation: &Operation, pace: &Pace, pools: &[Pool], now: &Time) -> Option<Stuck> {
+fn why(operation: &Operation, pace: &Pace, services: &[Service], now: &Time) -> Option<Stuck> {
     let (owner, lane) = owner(&operation.queue);
     let marks = [pace.progress_at.as_ref(), pace.step_at.as_ref()];
     let moved_at = marks.into_iter().flatten().max();
@@ -68,11 +68,11 @@ fn why(operation: &Operation, pace: &Pace, pools: &[Pool], now: &Time) -> Option
             next,
         })
     };
-    if let Some(seen) = last_seen_if_down(&owner, pools) {
+    if let Some(heard) = last_heard_if_down(&owner, services) {
         return stuck(
-            seen.clone(),
-            format!("the volume service {owner}, which last reported at {seen}"),
-            "It goes on by itself when ashlard with the role volume runs there again.".to_owned(),
+            heard.clone(),
+            format!("the service {owner}, which was last heard at {heard}"),
+            "It goes on by itself when ashlard runs there again with that role.".to_owned(),
         );
     }
     if *now > operation.deadline_at && operation.phase != Phase::Undoing {
@@ -121,15 +121,18 @@ fn why(operation: &Operation, pace: &Pace, pools: &[Pool], now: &Time) -> Option
     }
 }
 
-/// When a service was last seen, if that is too long ago. One that never reported is not known to be down.
-fn last_seen_if_down(owner: &str, pools: &[Pool]) -> Option<Time> {
-    let theirs = pools.iter().filter(|pool| {
-        pool.address
-            .split_once('#')
-            .is_some_and(|(service, _)| service == owner)
-    });
-    let newest = theirs.max_by(|a, b| a.reported_at.cmp(&b.reported_at))?;
-    (!newest.is_up).then(|| newest.reported_at.clone())
+/// When a service was last heard, if that is too long ago. One that was never heard is not known to be down; of
+/// schedulers any will do.
+fn last_heard_if_down(owner: &str, services: &[Service]) -> Option<Time> {
+    let is_theirs = |one: &&Service| match one.binary {
+        Binary::Scheduler => owner == SCHEDULER_QUEUE,
+        Binary::Volume => one.host == owner,
+    };
+    let newest = services
+        .iter()
+        .filter(is_theirs)
+        .max_by(|a, b| a.heard_at.cmp(&b.heard_at))?;
+    (!newest.is_up).then(|| newest.heard_at.clone())
 }
 
 fn present_step(operation: &Operation) -> String {
@@ -152,9 +155,8 @@ fn present_step(operation: &Operation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::OperationId;
+    use crate::model::id::{OperationId, ServiceId};
     use crate::model::operation::Verb;
-    use crate::model::pool::PoolReport;
 
     fn time(second: u32) -> Time {
         Time::from_stored(format!(
@@ -185,26 +187,18 @@ mod tests {
         }
     }
 
-    fn pool(is_up: bool) -> Pool {
-        let report = PoolReport {
-            pool: "p".to_owned(),
-            total_bytes: 1,
-            free_bytes: 1,
-            reserved_percentage: 0,
-            max_over_subscription_ratio: 1.0,
-            thin_provisioning_support: true,
-            thick_provisioning_support: true,
-            online_extend_support: true,
-            multiattach: true,
-            capabilities: Default::default(),
-        };
-        Pool {
-            address: "h@b#p".to_owned(),
+    fn service(is_up: bool) -> Service {
+        Service {
+            id: ServiceId::random(),
+            binary: Binary::Volume,
+            host: "h@b".to_owned(),
             availability_zone: "nova".to_owned(),
-            report,
-            provisioned_gib: 0,
-            total_volumes: 0,
-            reported_at: time(5),
+            is_disabled: false,
+            disabled_reason: None,
+            is_frozen: false,
+            created_at: time(0),
+            heard_at: time(5),
+            changed_at: None,
             is_up,
         }
     }
@@ -213,32 +207,32 @@ mod tests {
 
     #[test]
     fn what_moves_or_has_just_begun_is_not_stuck() {
-        let pools = [pool(true)];
+        let services = [service(true)];
         let running = operation(Phase::Running, WIPES);
         let pace = Pace::default();
-        assert_eq!(why(&running, &pace, &pools, &time(10)), None);
+        assert_eq!(why(&running, &pace, &services, &time(10)), None);
         let moving = Pace {
             progress_at: Some(time(290)),
             ..Pace::default()
         };
-        assert_eq!(why(&running, &moving, &pools, &time(300)), None);
+        assert_eq!(why(&running, &moving, &services, &time(300)), None);
         assert_eq!(
-            why(&operation(Phase::Done, WIPES), &pace, &pools, &time(300)),
+            why(&operation(Phase::Done, WIPES), &pace, &services, &time(300)),
             None
         );
     }
 
     #[test]
     fn each_reason_has_its_words() {
-        let (up, down) = ([pool(true)], [pool(false)]);
-        let case = |phase, queue, pace: &Pace, pools: &[Pool], now| {
-            let found = why(&operation(phase, queue), pace, pools, &time(now)).unwrap();
+        let (up, down) = ([service(true)], [service(false)]);
+        let case = |phase, queue, pace: &Pace, services: &[Service], now| {
+            let found = why(&operation(phase, queue), pace, services, &time(now)).unwrap();
             (found.owner, found.since, found.waiting_for)
         };
         let pace = Pace::default();
         let (owner, since, text) = case(Phase::Queued, WIPES, &pace, &down, 6);
         assert_eq!((owner.as_str(), since), ("h@b", time(5)));
-        assert!(text.contains("volume service h@b"), "{text}");
+        assert!(text.contains("the service h@b"), "{text}");
         let (_, since, text) = case(Phase::Running, WIPES, &pace, &up, 601);
         assert!(since == time(600) && text.contains("step `wipe`"), "{text}");
         let full = Pace {

@@ -96,6 +96,23 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &[],
     },
+    Watched {
+        table: "services",
+        kind: "service",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        // Every few seconds; that a service fell silent writes nothing, and so is no event.
+        quiet: &["heard_at"],
+    },
+    Watched {
+        table: "messages",
+        kind: "message",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
 ];
 
 /// Tables without events, each with its reason.

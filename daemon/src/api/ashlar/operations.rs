@@ -7,12 +7,12 @@ use crate::api::error::{Answer, Fault, accepted, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
 use crate::model::operation::{Operation, Phase};
-use crate::model::pool::Pool;
+use crate::model::service::Service;
 use crate::model::time::Time;
 use crate::ops::{cancel, get_operation, plan, retry, stuck, unreadable};
 use crate::store::list::Filter;
 use crate::store::operations::{self, Pace};
-use crate::store::pools;
+use crate::store::services;
 use axum::extract::State;
 use serde_json::{Value, json};
 
@@ -80,9 +80,9 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
     let listed = operations::list(&api.ctx.store, &wanted.request).await;
     let found = listed.map_err(|error| page::fault(NOUN, error))?;
     let mut shown = Vec::new();
-    let pools = pools::list(&api.ctx.store).await.map_err(unreadable)?;
+    let services = services::list(&api.ctx.store).await.map_err(unreadable)?;
     for operation in &found {
-        shown.push(view(&api, operation, &pools).await?);
+        shown.push(view(&api, operation, &services).await?);
     }
     Ok(ok(&json!({"operations": shown})))
 }
@@ -143,12 +143,12 @@ async fn with_steps(api: &Api, operation: &Operation) -> Result<Value, Fault> {
 }
 
 async fn of_one(api: &Api, operation: &Operation) -> Result<Value, Fault> {
-    let pools = pools::list(&api.ctx.store).await.map_err(unreadable)?;
-    view(api, operation, &pools).await
+    let services = services::list(&api.ctx.store).await.map_err(unreadable)?;
+    view(api, operation, &services).await
 }
 
-async fn view(api: &Api, operation: &Operation, pools: &[Pool]) -> Result<Value, Fault> {
-    let (pace, stuck) = stuck::look(&api.ctx, operation, pools).await?;
+async fn view(api: &Api, operation: &Operation, services: &[Service]) -> Result<Value, Fault> {
+    let (pace, stuck) = stuck::look(&api.ctx, operation, services).await?;
     let plan = plan(operation.verb).map_or(&[][..], |plan| plan.steps);
     let ahead = plan.get(operation.steps_done..).unwrap_or_default();
     let may_stop = matches!(operation.phase, Phase::Queued | Phase::Running);

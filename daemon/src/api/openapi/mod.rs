@@ -22,13 +22,19 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod metadata;
 #[cfg(test)]
 mod quota_sets;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod transfers;
 #[cfg(test)]
 mod types;
 #[cfg(test)]
