@@ -6,6 +6,7 @@
 
 mod ask;
 mod client;
+mod console;
 mod failure;
 mod find;
 mod grammar;
