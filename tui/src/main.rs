@@ -17,6 +17,7 @@ mod text;
 mod verbs;
 mod wait;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -38,7 +39,13 @@ pub(crate) struct Session {
 }
 
 fn main() -> ExitCode {
-    let matches = match grammar::command().try_get_matches() {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let is_bare = words.len() <= 1;
+    if is_bare && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        // Nothing but the name, on a terminal: the console.
+        words = vec!["ashlar".into(), "tui".into()];
+    }
+    let matches = match grammar::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version go to standard output with exit 0, usage errors to standard error with 2.
@@ -65,6 +72,11 @@ fn run(matches: &clap::ArgMatches) -> Result<(), Failure> {
         return Err(Failure::usage("no verb given", "see `ashlar --help`"));
     };
     let settings = settings::read(&given)?;
+    if verb.noun == "tui" {
+        let token = settings.token.as_ref();
+        let (is_read_only, is_ascii) = (given.flag("read-only"), given.flag("ascii"));
+        return console::open(&settings.endpoint, token, settings.project, is_read_only, is_ascii);
+    }
     let session = Session {
         client: Client::new(settings.endpoint, settings.token, settings.project)?,
         form: settings.form,

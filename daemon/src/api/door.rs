@@ -58,6 +58,11 @@ impl Door {
         }
     }
 
+    /// Ends the answers that would go on for ever: the process is about to stop.
+    pub(super) fn end_streams(&self) {
+        self.api.feed.end();
+    }
+
     /// Answers a request, whatever it is.
     pub async fn answer(&self, peer: Peer, request: Request) -> Response<Body> {
         let request_id = request_id::fresh();
@@ -183,7 +188,8 @@ impl Door {
         };
         let query = query(parts.uri.query());
         parts.uri = uri;
-        let call = Call::new(caller, version, links, query, body, media);
+        let call = Call::new(caller, version, links, query, body, media)
+            .on_condition(parts.headers.get(header::IF_MATCH));
         parts.extensions.insert(call);
         let request = axum::http::Request::from_parts(parts, Body::empty());
         match self.router.clone().oneshot(request).await {

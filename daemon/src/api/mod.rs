@@ -16,11 +16,13 @@ mod filter;
 pub mod ladder;
 mod links;
 pub mod microversion;
+mod openapi;
 mod page;
 mod place;
 mod request_id;
 pub mod routes;
 pub mod server;
+mod stall;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use auth::AuthMode;
 pub use door::Door;
 
 use crate::ops::Ctx;
+use ashlar::events::Feed;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -47,22 +50,28 @@ pub struct State {
 
 /// The state, shared by every request.
 #[derive(Clone)]
-pub struct Api(Arc<State>);
+pub struct Api {
+    state: Arc<State>,
+    feed: Feed,
+}
 
 impl Api {
     /// Shares a state.
     pub fn new(state: State) -> Self {
-        Self(Arc::new(state))
+        Self {
+            feed: Feed::new(&state.ctx),
+            state: Arc::new(state),
+        }
     }
 
     fn public_endpoint(&self) -> Option<&str> {
-        self.0.public_endpoint.as_deref()
+        self.state.public_endpoint.as_deref()
     }
 }
 
 impl Deref for Api {
     type Target = State;
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }

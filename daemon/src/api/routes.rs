@@ -3,12 +3,13 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{operations, tokens, whoami};
+use super::ashlar::{events, operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
+use super::openapi::serve;
 use super::v3::{
     attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
-    volume_actions, volumes,
+    volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -52,6 +53,7 @@ macro_rules! routes {
 routes! {
     get    "/v3/volumes"                              0  => volumes::list;
     get    "/v3/volumes/detail"                       0  => volumes::list_detail;
+    get    "/v3/volumes/summary"                      12 => volume_summary::show;
     post   "/v3/volumes"                              0  => volumes::create;
     get    "/v3/volumes/{id}"                         0  => volumes::show;
     put    "/v3/volumes/{id}"                         0  => volumes::update;
@@ -97,7 +99,9 @@ routes! {
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/ashlar/v1/routes"                        0  => list;
+    get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/events"                        0  => events::list;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;

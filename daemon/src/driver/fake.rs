@@ -17,7 +17,7 @@ use super::{
 use crate::model::pool::PoolReport;
 use crate::model::size::GIB;
 use async_trait::async_trait;
-use pool::{Content, FakePool};
+use pool::{Content, FakePool, Objects};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -150,7 +150,7 @@ impl FakeDriver {
     fn change<T>(
         &self,
         object: &str,
-        act: impl FnOnce(&mut BTreeMap<String, Content>) -> T,
+        act: impl FnOnce(&mut Objects) -> T,
     ) -> Result<T, DriverError> {
         let changed = self.pool().change(act);
         changed.map_err(|error| self.io("keeping the fake's state", object, error))
@@ -341,7 +341,9 @@ impl Driver for FakeDriver {
         let name = volume_name(volume);
         self.fault(Method::Device, &name, &Work::default()).await?;
         let len_bytes = self.read(&name)?.len_bytes;
-        let path = self.pool().device_path(&format!("volume-{}", volume.id));
+        let file_name = format!("volume-{}", volume.id);
+        let path = self.pool().device(&file_name, len_bytes);
+        let path = path.map_err(|error| self.io("making the device of", &name, error))?;
         Ok(Device { path, len_bytes })
     }
 

@@ -375,6 +375,15 @@ pub const TABLE: &[Row] = &[
             "needs the attachment's id when there are several; a host that is still let in is shut out",
         )
     },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available],
+            during: None,
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::UpdateReadonly, "at once; no host is let in")
+    },
 ];
 
 /// What later issues bring, so that the table's readers know what is missing: operation, noun, from, during, done, failed.

@@ -142,8 +142,12 @@ fn listen(events: &SyncSender<Event>) -> std::io::Result<()> {
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
         loop {
             match terminal::read() {
-                Ok(Some(event)) if keys.send(event).is_err() => return,
-                Ok(_) => {}
+                Ok(Some(event)) => {
+                    if keys.send(event).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => {}
                 Err(_) => {
                     // Nobody can type any more.
                     let _ = keys.send(Event::Terminate);

@@ -4,6 +4,7 @@ mod attachment;
 mod operation;
 mod snapshot;
 mod token;
+mod tui;
 mod version;
 mod volume;
 mod volume_type;
@@ -42,6 +43,7 @@ pub(crate) const TABLE: &[&Verb] = &[
     &token::CREATE,
     &token::LIST,
     &token::REVOKE,
+    &tui::TUI,
     &version::VERSION,
 ];
 

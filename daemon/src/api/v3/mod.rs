@@ -11,5 +11,6 @@ pub(super) mod resource_filters;
 pub(super) mod snapshots;
 pub(super) mod types;
 pub(super) mod volume_actions;
+pub(super) mod volume_summary;
 mod volume_view;
 pub(super) mod volumes;

@@ -10,6 +10,7 @@ use crate::api::page::{self, Listing};
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::ops::{create_volume, delete_volume, unreadable, update_volume, visible_volume};
 use crate::store::attachments;
@@ -46,7 +47,7 @@ const fn for_admins(rule: Rule) -> Rule {
 }
 
 /// What volumes can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
@@ -71,7 +72,10 @@ pub(super) const LISTING: Listing = Listing {
         since(60, rule("created_at", "created_at", Kind::Times)),
         since(60, rule("updated_at", "updated_at", Kind::Times)),
         since(65, rule("consumes_quota", "id", Kind::AlwaysTrue)),
-        for_admins(since(4, rule("glance_metadata", "id", Kind::NoneHas))),
+        for_admins(since(
+            4,
+            rule("glance_metadata", "image_metadata", Kind::Pairs),
+        )),
         for_admins(rule("id", "id", Kind::Text)),
         for_admins(rule("user_id", "user_id", Kind::Text)),
         for_admins(rule("host", "host", Kind::Text)),
@@ -195,6 +199,7 @@ fn update_request(call: &Call, body: &Map<String, Value>) -> Result<update_volum
     }
     let has = |newer, older| volume.has(newer) || volume.has(older);
     Ok(update_volume::Request {
+        bootable: None,
         name: has("name", "display_name").then_some(either(&volume, "name", "display_name")?),
         description: has("description", "display_description").then_some(either(
             &volume,
@@ -260,31 +265,40 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         listed.map_err(|error| page::fault("Volume", error))?
     };
     let count = page::count(&api.ctx.store, &SHAPE, &wanted).await?;
-    let (objects, path) = if is_long {
-        let held = attachments_of(api, &found).await?;
-        let views = found.iter().map(|volume| detail(call, volume, &held));
-        (views.collect(), "volumes/detail")
-    } else {
-        (
-            found.iter().map(|volume| summary(call, volume)).collect(),
-            COLLECTION,
-        )
-    };
-    Ok(ok(&page::body(
-        call, &wanted, COLLECTION, path, objects, count,
+    let last = found.last().map(|volume| volume.id.to_string());
+    if !is_long {
+        let objects: Vec<_> = found.iter().map(|volume| summary(call, volume)).collect();
+        let path = COLLECTION;
+        return Ok(ok(&page::listed(
+            call, &wanted, COLLECTION, path, objects, last, count,
+        )));
+    }
+    let held = attachments_of(api, &found).await?;
+    let objects: Vec<_> = found
+        .iter()
+        .map(|volume| detail(call, volume, &held))
+        .collect();
+    let path = "volumes/detail";
+    Ok(ok(&page::listed(
+        call, &wanted, COLLECTION, path, objects, last, count,
     )))
 }
 
 /// The attachments of a page's volumes, in one read.
 async fn attachments_of(api: &Api, volumes: &[Volume]) -> Result<Vec<Attachment>, Fault> {
-    if volumes.is_empty() {
+    // Nothing is attached to these; they are most of a long page.
+    let may_be_attached = |volume: &&Volume| {
+        !matches!(
+            volume.status,
+            VolumeStatus::Available | VolumeStatus::Creating
+        )
+    };
+    let mut volumes = volumes.iter().filter(may_be_attached).peekable();
+    if volumes.peek().is_none() {
         return Ok(Vec::new());
     }
     let of_these = Filter {
-        values: volumes
-            .iter()
-            .map(|volume| volume.id.to_string().into())
-            .collect(),
+        values: volumes.map(|volume| volume.id.to_string().into()).collect(),
         ..Filter::equal("volume_id", "")
     };
     let request = ListRequest {

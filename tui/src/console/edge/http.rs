@@ -116,10 +116,8 @@ impl Http {
 
     /// The event stream from after an id.
     pub(super) fn stream(&self, since: Option<u64>) -> Result<Response, Trouble> {
-        let mut request = self.streams.get(format!("{}/ashlar/v1/events", self.place.base));
-        if let Some(since) = since {
-            request = request.query(&[("since", since)]);
-        }
+        let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
+        let request = self.streams.get(format!("{}/ashlar/v1/events{query}", self.place.base));
         let response = self.known(request).header("Accept", "text/event-stream").send();
         let response = response.map_err(|error| lost(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
