@@ -75,7 +75,13 @@ fn run(matches: &clap::ArgMatches) -> Result<(), Failure> {
     if verb.noun == "tui" {
         let token = settings.token.as_ref();
         let (is_read_only, is_ascii) = (given.flag("read-only"), given.flag("ascii"));
-        return console::open(&settings.endpoint, token, settings.project, is_read_only, is_ascii);
+        return console::open(
+            &settings.endpoint,
+            token,
+            settings.project,
+            is_read_only,
+            is_ascii,
+        );
     }
     let session = Session {
         client: Client::new(settings.endpoint, settings.token, settings.project)?,

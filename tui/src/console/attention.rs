@@ -28,8 +28,15 @@ pub(crate) fn items(state: &State) -> Vec<Attention> {
     let mut found = Vec::new();
     let data = &state.data;
     for item in data.of(Kind::Pool).rows() {
-        let Some(share) = columns::used_share(item).filter(|share| *share >= POOL_WARN_SHARE) else { continue };
-        let tone = if share >= POOL_BAD_SHARE { Tone::Bad } else { Tone::Warn };
+        let Some(share) = columns::used_share(item).filter(|share| *share >= POOL_WARN_SHARE)
+        else {
+            continue;
+        };
+        let tone = if share >= POOL_BAD_SHARE {
+            Tone::Bad
+        } else {
+            Tone::Warn
+        };
         found.push(of(tone, Kind::Pool, item, format!("{share:.0}% used")));
     }
     for item in data.of(Kind::Service).rows() {
@@ -40,7 +47,11 @@ pub(crate) fn items(state: &State) -> Vec<Attention> {
         }
     }
     for kind in [Kind::Volume, Kind::Snapshot, Kind::Attachment] {
-        for item in data.of(kind).rows().filter(|item| Tone::of_status(&item.status) == Tone::Bad) {
+        for item in data
+            .of(kind)
+            .rows()
+            .filter(|item| Tone::of_status(&item.status) == Tone::Bad)
+        {
             let why = match failure_of(state, &item.id) {
                 Some(error) => format!("{}: {error}", item.status),
                 None => item.status.clone(),
@@ -49,7 +60,9 @@ pub(crate) fn items(state: &State) -> Vec<Attention> {
         }
     }
     for item in data.of(Kind::Operation).rows() {
-        let Some(operation) = item.operation() else { continue };
+        let Some(operation) = item.operation() else {
+            continue;
+        };
         if !operation.stuck.is_empty() {
             let mut one = of(Tone::Warn, Kind::Operation, item, operation.stuck.clone());
             one.what = columns::operation_title(item, data);
@@ -62,13 +75,29 @@ pub(crate) fn items(state: &State) -> Vec<Attention> {
 }
 
 fn of(tone: Tone, kind: Kind, item: &Item, why: String) -> Attention {
-    let name = if kind == Kind::Attachment { item.short_id().to_owned() } else { item.title() };
-    Attention { tone, kind, id: item.id.clone(), what: format!("{} {name}", kind.noun()), why }
+    let name = if kind == Kind::Attachment {
+        item.short_id().to_owned()
+    } else {
+        item.title()
+    };
+    Attention {
+        tone,
+        kind,
+        id: item.id.clone(),
+        what: format!("{} {name}", kind.noun()),
+        why,
+    }
 }
 
 /// Why the last failed operation on an object failed.
 pub(crate) fn failure_of(state: &State, id: &str) -> Option<String> {
-    let of_it = state.data.of(Kind::Operation).rows().filter(|item| item.of == id && item.status == "failed");
+    let of_it = state
+        .data
+        .of(Kind::Operation)
+        .rows()
+        .filter(|item| item.of == id && item.status == "failed");
     let last = of_it.max_by_key(|item| item.created_at)?;
-    last.operation().map(|operation| operation.error.clone()).filter(|error| !error.is_empty())
+    last.operation()
+        .map(|operation| operation.error.clone())
+        .filter(|error| !error.is_empty())
 }

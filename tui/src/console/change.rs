@@ -19,16 +19,56 @@ pub(crate) enum Source {
 /// A change of the daemon's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
-    CreateVolume { name: String, size_gib: u64, volume_type: String, description: String, source: Source },
-    ExtendVolume { id: String, title: String, size_gib: u64 },
-    CreateSnapshot { volume_id: String, title: String, name: String, description: String },
-    CreateAttachment { volume_id: String, title: String, initiator: String, host: String, is_read_only: bool },
-    CompleteAttachment { id: String, title: String },
-    DeleteAttachment { id: String, title: String },
-    DeleteVolume { id: String, title: String, is_cascade: bool },
-    DeleteSnapshot { id: String, title: String },
-    CancelOperation { id: String, title: String },
-    RetryOperation { id: String, title: String },
+    CreateVolume {
+        name: String,
+        size_gib: u64,
+        volume_type: String,
+        description: String,
+        source: Source,
+    },
+    ExtendVolume {
+        id: String,
+        title: String,
+        size_gib: u64,
+    },
+    CreateSnapshot {
+        volume_id: String,
+        title: String,
+        name: String,
+        description: String,
+    },
+    CreateAttachment {
+        volume_id: String,
+        title: String,
+        initiator: String,
+        host: String,
+        is_read_only: bool,
+    },
+    CompleteAttachment {
+        id: String,
+        title: String,
+    },
+    DeleteAttachment {
+        id: String,
+        title: String,
+    },
+    DeleteVolume {
+        id: String,
+        title: String,
+        is_cascade: bool,
+    },
+    DeleteSnapshot {
+        id: String,
+        title: String,
+    },
+    CancelOperation {
+        id: String,
+        title: String,
+    },
+    RetryOperation {
+        id: String,
+        title: String,
+    },
 }
 
 /// The methods in use.
@@ -53,11 +93,21 @@ pub(crate) struct Call {
 
 impl Call {
     fn cinder(method: Method, path: String, body: Option<Value>) -> Self {
-        Self { method, is_cinder: true, path, body }
+        Self {
+            method,
+            is_cinder: true,
+            path,
+            body,
+        }
     }
 
     fn own(path: String) -> Self {
-        Self { method: Method::Post, is_cinder: false, path, body: None }
+        Self {
+            method: Method::Post,
+            is_cinder: false,
+            path,
+            body: None,
+        }
     }
 }
 
@@ -66,34 +116,60 @@ impl Change {
     pub(crate) fn call(&self) -> Call {
         use Method::{Delete, Post};
         match self {
-            Change::CreateVolume { .. } => Call::cinder(Post, "/volumes".to_owned(), Some(self.volume_body())),
+            Change::CreateVolume { .. } => {
+                Call::cinder(Post, "/volumes".to_owned(), Some(self.volume_body()))
+            }
             Change::ExtendVolume { id, size_gib, .. } => {
                 let body = json!({"os-extend": {"new_size": size_gib}});
                 Call::cinder(Post, format!("/volumes/{id}/action"), Some(body))
             }
-            Change::CreateSnapshot { volume_id, name, description, .. } => {
+            Change::CreateSnapshot {
+                volume_id,
+                name,
+                description,
+                ..
+            } => {
                 let mut snapshot = json!({"volume_id": volume_id});
                 put(&mut snapshot, "name", name);
                 put(&mut snapshot, "description", description);
-                Call::cinder(Post, "/snapshots".to_owned(), Some(json!({"snapshot": snapshot})))
+                Call::cinder(
+                    Post,
+                    "/snapshots".to_owned(),
+                    Some(json!({"snapshot": snapshot})),
+                )
             }
-            Change::CreateAttachment { volume_id, initiator, host, is_read_only, .. } => {
+            Change::CreateAttachment {
+                volume_id,
+                initiator,
+                host,
+                is_read_only,
+                ..
+            } => {
                 let mut connector = json!({"initiator": initiator, "multipath": false});
                 put(&mut connector, "host", host);
                 let mode = if *is_read_only { "ro" } else { "rw" };
-                let attachment = json!({"volume_uuid": volume_id, "connector": connector, "mode": mode});
-                Call::cinder(Post, "/attachments".to_owned(), Some(json!({"attachment": attachment})))
+                let attachment =
+                    json!({"volume_uuid": volume_id, "connector": connector, "mode": mode});
+                Call::cinder(
+                    Post,
+                    "/attachments".to_owned(),
+                    Some(json!({"attachment": attachment})),
+                )
             }
             Change::CompleteAttachment { id, .. } => {
                 let body = json!({"os-complete": null});
                 Call::cinder(Post, format!("/attachments/{id}/action"), Some(body))
             }
-            Change::DeleteAttachment { id, .. } => Call::cinder(Delete, format!("/attachments/{id}"), None),
+            Change::DeleteAttachment { id, .. } => {
+                Call::cinder(Delete, format!("/attachments/{id}"), None)
+            }
             Change::DeleteVolume { id, is_cascade, .. } => {
                 let query = if *is_cascade { "?cascade=true" } else { "" };
                 Call::cinder(Delete, format!("/volumes/{id}{query}"), None)
             }
-            Change::DeleteSnapshot { id, .. } => Call::cinder(Delete, format!("/snapshots/{id}"), None),
+            Change::DeleteSnapshot { id, .. } => {
+                Call::cinder(Delete, format!("/snapshots/{id}"), None)
+            }
             Change::CancelOperation { id, .. } => Call::own(format!("/operations/{id}/cancel")),
             Change::RetryOperation { id, .. } => Call::own(format!("/operations/{id}/retry")),
         }
@@ -101,7 +177,14 @@ impl Change {
 
     /// The body of a volume to be made; also what a dry run of its placement asks about.
     pub(crate) fn volume_body(&self) -> Value {
-        let Change::CreateVolume { name, size_gib, volume_type, description, source } = self else {
+        let Change::CreateVolume {
+            name,
+            size_gib,
+            volume_type,
+            description,
+            source,
+        } = self
+        else {
             return Value::Null;
         };
         let mut volume = json!({"size": size_gib});
@@ -128,7 +211,13 @@ impl Change {
             }
         };
         match self {
-            Change::CreateVolume { name, size_gib, volume_type, description, source } => {
+            Change::CreateVolume {
+                name,
+                size_gib,
+                volume_type,
+                description,
+                source,
+            } => {
                 option("size", &format!("{size_gib}G"));
                 option("type", volume_type);
                 option("description", description);
@@ -139,13 +228,26 @@ impl Change {
                 }
                 places.extend((!name.is_empty()).then(|| name.clone()));
             }
-            Change::ExtendVolume { id, size_gib, .. } => places = vec![id.clone(), format!("{size_gib}G")],
-            Change::CreateSnapshot { volume_id, name, description, .. } => {
+            Change::ExtendVolume { id, size_gib, .. } => {
+                places = vec![id.clone(), format!("{size_gib}G")]
+            }
+            Change::CreateSnapshot {
+                volume_id,
+                name,
+                description,
+                ..
+            } => {
                 option("description", description);
                 places = vec![volume_id.clone()];
                 places.extend((!name.is_empty()).then(|| name.clone()));
             }
-            Change::CreateAttachment { volume_id, initiator, host, is_read_only, .. } => {
+            Change::CreateAttachment {
+                volume_id,
+                initiator,
+                host,
+                is_read_only,
+                ..
+            } => {
                 option("initiator", initiator);
                 option("host", host);
                 option("mode", if *is_read_only { "ro" } else { "" });
@@ -172,7 +274,11 @@ impl Change {
 
     /// The same, quoted for a shell.
     pub(crate) fn command(&self) -> String {
-        self.argv().iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+        self.argv()
+            .iter()
+            .map(|word| quote(word))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Noun and verb of the command line.
@@ -195,12 +301,24 @@ impl Change {
     pub(crate) fn what(&self) -> String {
         match self {
             Change::CreateVolume { name, .. } => format!("create volume {name}"),
-            Change::ExtendVolume { title, size_gib, .. } => format!("extend {title} to {}", super::units::gib(*size_gib)),
+            Change::ExtendVolume {
+                title, size_gib, ..
+            } => format!("extend {title} to {}", super::units::gib(*size_gib)),
             Change::CreateSnapshot { title, .. } => format!("snapshot {title}"),
-            Change::CreateAttachment { title, host, initiator, .. } => {
-                format!("attach {title} to {}", if host.is_empty() { initiator } else { host })
+            Change::CreateAttachment {
+                title,
+                host,
+                initiator,
+                ..
+            } => {
+                format!(
+                    "attach {title} to {}",
+                    if host.is_empty() { initiator } else { host }
+                )
             }
-            Change::CompleteAttachment { title, .. } => format!("complete the attachment of {title}"),
+            Change::CompleteAttachment { title, .. } => {
+                format!("complete the attachment of {title}")
+            }
             Change::DeleteAttachment { title, .. } => format!("detach {title}"),
             Change::DeleteVolume { title, .. } => format!("delete volume {title}"),
             Change::DeleteSnapshot { title, .. } => format!("delete snapshot {title}"),
@@ -213,13 +331,18 @@ impl Change {
     pub(crate) fn object(&self) -> Option<(Kind, &str)> {
         match self {
             Change::CreateVolume { .. } => None,
-            Change::ExtendVolume { id, .. } | Change::DeleteVolume { id, .. } => Some((Kind::Volume, id)),
-            Change::CreateSnapshot { volume_id, .. } | Change::CreateAttachment { volume_id, .. } => {
-                Some((Kind::Volume, volume_id))
+            Change::ExtendVolume { id, .. } | Change::DeleteVolume { id, .. } => {
+                Some((Kind::Volume, id))
             }
-            Change::CompleteAttachment { id, .. } | Change::DeleteAttachment { id, .. } => Some((Kind::Attachment, id)),
+            Change::CreateSnapshot { volume_id, .. }
+            | Change::CreateAttachment { volume_id, .. } => Some((Kind::Volume, volume_id)),
+            Change::CompleteAttachment { id, .. } | Change::DeleteAttachment { id, .. } => {
+                Some((Kind::Attachment, id))
+            }
             Change::DeleteSnapshot { id, .. } => Some((Kind::Snapshot, id)),
-            Change::CancelOperation { id, .. } | Change::RetryOperation { id, .. } => Some((Kind::Operation, id)),
+            Change::CancelOperation { id, .. } | Change::RetryOperation { id, .. } => {
+                Some((Kind::Operation, id))
+            }
         }
     }
 }
@@ -236,7 +359,10 @@ pub(crate) mod tests {
 
     /// One of each.
     pub(crate) fn samples() -> Vec<Change> {
-        let (id, title) = ("7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11".to_owned(), "pg".to_owned());
+        let (id, title) = (
+            "7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11".to_owned(),
+            "pg".to_owned(),
+        );
         let with = |source| Change::CreateVolume {
             name: "it's -new".to_owned(),
             size_gib: 10,
@@ -248,14 +374,45 @@ pub(crate) mod tests {
             with(Source::Empty),
             with(Source::Snapshot(id.clone())),
             with(Source::Volume(id.clone())),
-            Change::ExtendVolume { id: id.clone(), title: title.clone(), size_gib: 20 },
-            Change::CreateSnapshot { volume_id: id.clone(), title: title.clone(), name: "--rf".to_owned(), description: String::new() },
-            Change::CreateAttachment { volume_id: id.clone(), title: title.clone(), initiator: "iqn.a:b".to_owned(), host: "db 01".to_owned(), is_read_only: true },
-            Change::CompleteAttachment { id: id.clone(), title: title.clone() },
-            Change::DeleteAttachment { id: id.clone(), title: title.clone() },
-            Change::DeleteVolume { id: id.clone(), title: title.clone(), is_cascade: true },
-            Change::DeleteSnapshot { id: id.clone(), title: title.clone() },
-            Change::CancelOperation { id: id.clone(), title: title.clone() },
+            Change::ExtendVolume {
+                id: id.clone(),
+                title: title.clone(),
+                size_gib: 20,
+            },
+            Change::CreateSnapshot {
+                volume_id: id.clone(),
+                title: title.clone(),
+                name: "--rf".to_owned(),
+                description: String::new(),
+            },
+            Change::CreateAttachment {
+                volume_id: id.clone(),
+                title: title.clone(),
+                initiator: "iqn.a:b".to_owned(),
+                host: "db 01".to_owned(),
+                is_read_only: true,
+            },
+            Change::CompleteAttachment {
+                id: id.clone(),
+                title: title.clone(),
+            },
+            Change::DeleteAttachment {
+                id: id.clone(),
+                title: title.clone(),
+            },
+            Change::DeleteVolume {
+                id: id.clone(),
+                title: title.clone(),
+                is_cascade: true,
+            },
+            Change::DeleteSnapshot {
+                id: id.clone(),
+                title: title.clone(),
+            },
+            Change::CancelOperation {
+                id: id.clone(),
+                title: title.clone(),
+            },
             Change::RetryOperation { id, title },
         ]
     }
@@ -264,9 +421,15 @@ pub(crate) mod tests {
     fn bodies_are_cinders() {
         let samples = samples();
         let call = samples[2].call();
-        assert_eq!((call.method, call.path.as_str()), (Method::Post, "/volumes"));
+        assert_eq!(
+            (call.method, call.path.as_str()),
+            (Method::Post, "/volumes")
+        );
         let body = call.body.unwrap();
-        assert_eq!(body["volume"]["source_volid"], "7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11");
+        assert_eq!(
+            body["volume"]["source_volid"],
+            "7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11"
+        );
         assert_eq!(body["volume"]["size"], 10);
         let delete = samples[8].call();
         assert!(delete.path.ends_with("?cascade=true") && delete.body.is_none());
@@ -279,6 +442,10 @@ pub(crate) mod tests {
             samples()[0].command(),
             r"ashlar volume create --size=10G --type=gold '--description=-for tests' 'it'\''s -new'"
         );
-        assert!(samples()[4].command().ends_with("-- 7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11 --rf"));
+        assert!(
+            samples()[4]
+                .command()
+                .ends_with("-- 7f3c1b2e-94d0-4b1e-9d0c-5a2f8e6b7c11 --rf")
+        );
     }
 }

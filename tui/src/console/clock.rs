@@ -84,7 +84,13 @@ mod tests {
 
     #[test]
     fn ages_are_coarse_and_never_negative() {
-        for (len_s, word) in [(-5, "<1m"), (59, "<1m"), (60, "1m"), (7200, "2h"), (90_000, "1d")] {
+        for (len_s, word) in [
+            (-5, "<1m"),
+            (59, "<1m"),
+            (60, "1m"),
+            (7200, "2h"),
+            (90_000, "1d"),
+        ] {
             assert_eq!(age(len_s * SECOND, 0), word);
         }
         assert_eq!(span(400), "0.4 s");

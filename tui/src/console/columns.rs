@@ -44,16 +44,47 @@ pub(crate) struct Column {
     pub(crate) cell: fn(&Item, &Data, Ms) -> Cell,
 }
 
-const fn column(head: &'static str, width: usize, leaves: u8, cell: fn(&Item, &Data, Ms) -> Cell) -> Column {
-    Column { head, width, grows: false, is_number: false, leaves, cell }
+const fn column(
+    head: &'static str,
+    width: usize,
+    leaves: u8,
+    cell: fn(&Item, &Data, Ms) -> Cell,
+) -> Column {
+    Column {
+        head,
+        width,
+        grows: false,
+        is_number: false,
+        leaves,
+        cell,
+    }
 }
 
-const fn number(head: &'static str, width: usize, leaves: u8, cell: fn(&Item, &Data, Ms) -> Cell) -> Column {
-    Column { head, width, grows: false, is_number: true, leaves, cell }
+const fn number(
+    head: &'static str,
+    width: usize,
+    leaves: u8,
+    cell: fn(&Item, &Data, Ms) -> Cell,
+) -> Column {
+    Column {
+        head,
+        width,
+        grows: false,
+        is_number: true,
+        leaves,
+        cell,
+    }
 }
 
 const fn growing(head: &'static str, width: usize, cell: fn(&Item, &Data, Ms) -> Cell) -> Column {
-    Column { head, width, grows: true, is_number: false, leaves: 0, cell }
+    Column {
+        head,
+        width,
+        grows: true,
+        is_number: false,
+        leaves: 0,
+        cell,
+    }
 }
 
 const POOLS: &[Column] = &[
@@ -64,27 +95,45 @@ const POOLS: &[Column] = &[
         None => missing(),
     }),
     number("USED%", 6, 0, |item, _, _| match used_share(item) {
-        Some(share) => Cell { text: format!("{share:.0}%"), rank: Rank::Number(share), tone: fullness(share) },
+        Some(share) => Cell {
+            text: format!("{share:.0}%"),
+            rank: Rank::Number(share),
+            tone: fullness(share),
+        },
         None => missing(),
     }),
     number("SIZE", 7, 0, |item, _, _| capacity(pool(item).total_gib)),
     number("FREE", 7, 0, |item, _, _| capacity(pool(item).free_gib)),
-    number("PROMISED", 9, 1, |item, _, _| capacity(pool(item).provisioned_gib)),
+    number("PROMISED", 9, 1, |item, _, _| {
+        capacity(pool(item).provisioned_gib)
+    }),
     number("OVERSUB", 8, 3, |item, _, _| match oversubscription(item) {
-        Some(ratio) => Cell { text: format!("{ratio:.1}x"), rank: Rank::Number(ratio), tone: Tone::Plain },
+        Some(ratio) => Cell {
+            text: format!("{ratio:.1}x"),
+            rank: Rank::Number(ratio),
+            tone: Tone::Plain,
+        },
         None => missing(),
     }),
-    number("VOLUMES", 8, 4, |item, data, _| count(volumes_on(item, data))),
+    number("VOLUMES", 8, 4, |item, data, _| {
+        count(volumes_on(item, data))
+    }),
 ];
 
 const VOLUMES: &[Column] = &[
     growing("NAME", 17, title),
     column("STATUS", 17, 0, status),
     number("SIZE", 6, 0, size),
-    column("TYPE", 10, 3, |item, _, _| volume_text(item, |volume| &volume.volume_type)),
-    column("POOL", 10, 4, |item, _, _| volume_text(item, |volume| &volume.pool)),
+    column("TYPE", 11, 3, |item, _, _| {
+        volume_text(item, |volume| &volume.volume_type)
+    }),
+    column("POOL", 10, 4, |item, _, _| {
+        volume_text(item, |volume| &volume.pool)
+    }),
     column("ATTACHED TO", 18, 0, attached_to),
-    column("PROJECT", 9, 6, |item, _, _| text(&item.project.chars().take(8).collect::<String>())),
+    column("PROJECT", 9, 6, |item, _, _| {
+        text(&item.project.chars().take(8).collect::<String>())
+    }),
     number("AGE", 4, 5, age),
 ];
 
@@ -92,67 +141,130 @@ const SNAPSHOTS: &[Column] = &[
     growing("NAME", 17, title),
     column("STATUS", 14, 0, status),
     number("SIZE", 6, 0, size),
-    column("VOLUME", 20, 0, |item, data, _| text(&data.volume_title(&item.of))),
+    column("VOLUME", 20, 0, |item, data, _| {
+        text(&data.volume_title(&item.of))
+    }),
     column("CREATED", 16, 2, |item, _, _| when(item.created_at)),
     number("AGE", 4, 1, age),
 ];
 
 const ATTACHMENTS: &[Column] = &[
-    growing("VOLUME", 17, |item, data, _| text(&data.volume_title(&item.of))),
+    growing("VOLUME", 17, |item, data, _| {
+        text(&data.volume_title(&item.of))
+    }),
     column("STATUS", 12, 0, status),
-    column("HOST", 16, 0, |item, data, _| text_or_dash(&host_of(item, data))),
-    column("MODE", 4, 2, |item, _, _| attachment_text(item, |attachment| attachment.mode.clone())),
+    column("HOST", 16, 0, |item, data, _| {
+        text_or_dash(&host_of(item, data))
+    }),
+    column("MODE", 4, 2, |item, _, _| {
+        attachment_text(item, |attachment| attachment.mode.clone())
+    }),
     number("LUN", 3, 3, |item, _, _| match &item.more {
-        More::Attachment(attachment) => attachment.lun.map_or_else(missing, |lun| plain_number(lun, lun.to_string())),
+        More::Attachment(attachment) => attachment
+            .lun
+            .map_or_else(missing, |lun| plain_number(lun, lun.to_string())),
         _ => missing(),
     }),
-    column("TARGET", 26, 4, |item, _, _| attachment_text(item, |attachment| short_iqn(&attachment.iqn))),
+    column("TARGET", 26, 4, |item, _, _| {
+        attachment_text(item, |attachment| short_iqn(&attachment.iqn))
+    }),
     number("QUIET", 7, 1, quiet),
     number("SINCE", 5, 1, age),
 ];
 
 const OPERATIONS: &[Column] = &[
     column("ID", 8, 1, |item, _, _| text(item.short_id())),
-    growing("WHAT", 26, |item, data, _| text(&operation_title(item, data))),
+    growing("WHAT", 26, |item, data, _| {
+        text(&operation_title(item, data))
+    }),
     column("PHASE", 11, 0, status),
     number("DONE", 6, 0, |item, _, _| match share_done(item) {
-        Some(share) => Cell { text: format!("{share:.0}%"), rank: Rank::Number(share), tone: Tone::Plain },
+        Some(share) => Cell {
+            text: format!("{share:.0}%"),
+            rank: Rank::Number(share),
+            tone: Tone::Plain,
+        },
         None => missing(),
     }),
-    number("RATE", 7, 3, |item, _, _| match item.operation().and_then(|operation| operation.bytes_per_s) {
-        Some(rate) => plain_number(rate, format!("{}/s", units::short(rate))),
-        None => missing(),
+    number("RATE", 7, 3, |item, _, _| {
+        match item.operation().and_then(|operation| operation.bytes_per_s) {
+            Some(rate) => plain_number(rate, format!("{}/s", units::short(rate))),
+            None => missing(),
+        }
     }),
-    number("LEFT", 7, 2, |item, _, _| match item.operation().and_then(|operation| operation.left_s) {
-        Some(left) => plain_number(left, clock::span(i64::try_from(left).unwrap_or(i64::MAX / 1000).saturating_mul(1000))),
-        None => missing(),
+    number("LEFT", 7, 2, |item, _, _| {
+        match item.operation().and_then(|operation| operation.left_s) {
+            Some(left) => plain_number(
+                left,
+                clock::span(
+                    i64::try_from(left)
+                        .unwrap_or(i64::MAX / 1000)
+                        .saturating_mul(1000),
+                ),
+            ),
+            None => missing(),
+        }
     }),
-    number("TOOK", 8, 4, |item, _, _| match (item.created_at, item.operation().and_then(|operation| operation.finished_at)) {
-        (Some(begun), Some(ended)) => Cell { text: clock::span(ended - begun), rank: ms_rank(ended - begun), tone: Tone::Plain },
-        _ => missing(),
+    number("TOOK", 8, 4, |item, _, _| {
+        match (
+            item.created_at,
+            item.operation().and_then(|operation| operation.finished_at),
+        ) {
+            (Some(begun), Some(ended)) => Cell {
+                text: clock::span(ended - begun),
+                rank: ms_rank(ended - begun),
+                tone: Tone::Plain,
+            },
+            _ => missing(),
+        }
     }),
     number("AGE", 4, 0, age),
 ];
 
 const SERVICES: &[Column] = &[
     growing("SERVICE", 24, |item, _, _| text(&item.name)),
-    column("STATE", 6, 0, |item, _, _| service(item, |state, _| Cell { text: state.to_owned(), rank: Rank::Text(state.to_owned()), tone: if state == "up" { Tone::Plain } else { Tone::Bad } })),
+    column("STATE", 6, 0, |item, _, _| {
+        service(item, |state, _| Cell {
+            text: state.to_owned(),
+            rank: Rank::Text(state.to_owned()),
+            tone: if state == "up" {
+                Tone::Plain
+            } else {
+                Tone::Bad
+            },
+        })
+    }),
     column("STATUS", 10, 0, status),
     number("SEEN", 5, 1, |item, _, now| match &item.more {
-        More::Service { seen_at: Some(at), .. } => Cell { text: clock::age(now, *at), rank: ms_rank(*at), tone: Tone::Plain },
+        More::Service {
+            seen_at: Some(at), ..
+        } => Cell {
+            text: clock::age(now, *at),
+            rank: ms_rank(*at),
+            tone: Tone::Plain,
+        },
         _ => missing(),
     }),
-    column("REASON", 20, 2, |item, _, _| service(item, |_, reason| text_or_dash(reason))),
+    column("REASON", 20, 2, |item, _, _| {
+        service(item, |_, reason| text_or_dash(reason))
+    }),
 ];
 
 const TYPES: &[Column] = &[
     growing("TYPE", 17, title),
     column("PUBLIC", 7, 1, |item, _, _| match &item.more {
-        More::Type { is_public: Some(is_public), .. } => text(if *is_public { "yes" } else { "no" }),
+        More::Type {
+            is_public: Some(is_public),
+            ..
+        } => text(if *is_public { "yes" } else { "no" }),
         _ => missing(),
     }),
     number("VOLUMES", 8, 0, |item, data, _| {
-        let uses = |other: &&Item| other.volume().is_some_and(|volume| volume.volume_type == item.name);
+        let uses = |other: &&Item| {
+            other
+                .volume()
+                .is_some_and(|volume| volume.volume_type == item.name)
+        };
         count(data.of(Kind::Volume).rows().filter(uses).count())
     }),
     column("DESCRIPTION", 30, 2, |item, _, _| match &item.more {
@@ -178,24 +290,47 @@ pub(crate) fn of(kind: Kind) -> &'static [Column] {
 }
 
 fn text(text: &str) -> Cell {
-    let rank = if text.is_empty() { Rank::Missing } else { Rank::Text(text.to_lowercase()) };
-    Cell { text: text.to_owned(), rank, tone: Tone::Plain }
+    let rank = if text.is_empty() {
+        Rank::Missing
+    } else {
+        Rank::Text(text.to_lowercase())
+    };
+    Cell {
+        text: text.to_owned(),
+        rank,
+        tone: Tone::Plain,
+    }
 }
 
 fn text_or_dash(word: &str) -> Cell {
-    if word.is_empty() { missing() } else { text(word) }
+    if word.is_empty() {
+        missing()
+    } else {
+        text(word)
+    }
 }
 
 fn missing() -> Cell {
-    Cell { text: "-".to_owned(), rank: Rank::Missing, tone: Tone::Off }
+    Cell {
+        text: "-".to_owned(),
+        rank: Rank::Missing,
+        tone: Tone::Off,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an order needs no last digits")]
 fn plain_number(number: u64, text: String) -> Cell {
-    Cell { text, rank: Rank::Number(number as f64), tone: Tone::Plain }
+    Cell {
+        text,
+        rank: Rank::Number(number as f64),
+        tone: Tone::Plain,
+    }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an order of times needs no last digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "an order of times needs no last digits"
+)]
 fn ms_rank(ms: Ms) -> Rank {
     Rank::Number(ms as f64)
 }
@@ -207,7 +342,11 @@ fn count(count: usize) -> Cell {
 fn title(item: &Item, _: &Data, _: Ms) -> Cell {
     if item.name.is_empty() {
         let shown = format!("{} no name", item.short_id());
-        return Cell { rank: Rank::Text(item.id.clone()), text: shown, tone: Tone::Off };
+        return Cell {
+            rank: Rank::Text(item.id.clone()),
+            text: shown,
+            tone: Tone::Off,
+        };
     }
     text(&item.name)
 }
@@ -228,20 +367,29 @@ fn size(item: &Item, _: &Data, _: Ms) -> Cell {
 fn age(item: &Item, _: &Data, now: Ms) -> Cell {
     match item.created_at {
         // The newest has the smallest age.
-        Some(at) => Cell { text: clock::age(now, at), rank: ms_rank(-at), tone: Tone::Plain },
+        Some(at) => Cell {
+            text: clock::age(now, at),
+            rank: ms_rank(-at),
+            tone: Tone::Plain,
+        },
         None => missing(),
     }
 }
 
 fn when(at: Option<Ms>) -> Cell {
     match at {
-        Some(at) => Cell { text: clock::minute(at), rank: ms_rank(at), tone: Tone::Plain },
+        Some(at) => Cell {
+            text: clock::minute(at),
+            rank: ms_rank(at),
+            tone: Tone::Plain,
+        },
         None => missing(),
     }
 }
 
 fn volume_text(item: &Item, field: fn(&super::item::Volume) -> &String) -> Cell {
-    item.volume().map_or_else(missing, |volume| text_or_dash(field(volume)))
+    item.volume()
+        .map_or_else(missing, |volume| text_or_dash(field(volume)))
 }
 
 fn attachment_text(item: &Item, field: fn(&super::item::Attachment) -> String) -> Cell {
@@ -259,7 +407,9 @@ fn service(item: &Item, cell: fn(&str, &str) -> Cell) -> Cell {
 }
 
 fn attached_to(item: &Item, _: &Data, _: Ms) -> Cell {
-    let Some(volume) = item.volume() else { return missing() };
+    let Some(volume) = item.volume() else {
+        return missing();
+    };
     match (volume.hosts.first(), volume.attachment_count) {
         (Some((_, host)), 1) if !host.is_empty() => text(host),
         (Some((_, host)), more) if !host.is_empty() => text(&format!("{host} +{}", more - 1)),
@@ -281,7 +431,9 @@ fn short_iqn(iqn: &str) -> String {
 
 /// The host of an attachment: its own word, else what the volume's list of attachments says.
 pub(crate) fn host_of(item: &Item, data: &Data) -> String {
-    let More::Attachment(attachment) = &item.more else { return String::new() };
+    let More::Attachment(attachment) = &item.more else {
+        return String::new();
+    };
     if !attachment.host.is_empty() {
         return attachment.host.clone();
     }
@@ -294,14 +446,21 @@ pub(crate) fn host_of(item: &Item, data: &Data) -> String {
 }
 
 fn quiet(item: &Item, data: &Data, _: Ms) -> Cell {
-    let sessions = data.of(Kind::Session).rows().filter(|session| session.of == item.of);
+    let sessions = data
+        .of(Kind::Session)
+        .rows()
+        .filter(|session| session.of == item.of);
     let quiet_s = sessions.filter_map(|session| match &session.more {
         More::Session(session) => session.quiet_s,
         _ => None,
     });
     match quiet_s.min() {
         Some(quiet_s) => {
-            let span = clock::span(i64::try_from(quiet_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
+            let span = clock::span(
+                i64::try_from(quiet_s)
+                    .unwrap_or(i64::MAX / 1000)
+                    .saturating_mul(1000),
+            );
             plain_number(quiet_s, span)
         }
         None => missing(),
@@ -314,7 +473,11 @@ fn pool(item: &Item) -> super::item::Pool {
 
 fn capacity(size_gib: Option<f64>) -> Cell {
     match size_gib {
-        Some(size) => Cell { text: units::gib_f(size), rank: Rank::Number(size), tone: Tone::Plain },
+        Some(size) => Cell {
+            text: units::gib_f(size),
+            rank: Rank::Number(size),
+            tone: Tone::Plain,
+        },
         None => missing(),
     }
 }
@@ -323,7 +486,8 @@ fn capacity(size_gib: Option<f64>) -> Cell {
 pub(crate) fn used_share(item: &Item) -> Option<f64> {
     let pool = item.pool()?;
     let (total, free) = (pool.total_gib?, pool.free_gib?);
-    (total.is_finite() && total > 0.0 && free.is_finite()).then(|| ((total - free) / total * 100.0).clamp(0.0, 100.0))
+    (total.is_finite() && total > 0.0 && free.is_finite())
+        .then(|| ((total - free) / total * 100.0).clamp(0.0, 100.0))
 }
 
 /// Promised over real.
@@ -335,8 +499,14 @@ fn oversubscription(item: &Item) -> Option<f64> {
 
 /// How many volumes lie on a pool.
 pub(crate) fn volumes_on(item: &Item, data: &Data) -> usize {
-    let short = item.name.rsplit_once('#').map_or(item.name.as_str(), |(_, pool)| pool);
-    data.of(Kind::Volume).rows().filter(|other| other.volume().is_some_and(|volume| volume.pool == short)).count()
+    let short = item
+        .name
+        .rsplit_once('#')
+        .map_or(item.name.as_str(), |(_, pool)| pool);
+    data.of(Kind::Volume)
+        .rows()
+        .filter(|other| other.volume().is_some_and(|volume| volume.pool == short))
+        .count()
 }
 
 /// From when on a pool is said to hurt, in percent.
@@ -359,14 +529,19 @@ pub(crate) fn fullness(share: f64) -> Tone {
 pub(crate) fn share_done(item: &Item) -> Option<f64> {
     let operation = item.operation()?;
     let (done, total) = (operation.bytes_done?, operation.bytes_total?);
-    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no last digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a percentage needs no last digits"
+    )]
     let share = (total > 0).then(|| done as f64 / total as f64 * 100.0);
     share.map(|share| share.min(100.0))
 }
 
 /// `create volume pg-01`.
 pub(crate) fn operation_title(item: &Item, data: &Data) -> String {
-    let Some(operation) = item.operation() else { return item.title() };
+    let Some(operation) = item.operation() else {
+        return item.title();
+    };
     let name = [Kind::Volume, Kind::Snapshot]
         .iter()
         .find_map(|kind| data.of(*kind).last_known(&item.of))

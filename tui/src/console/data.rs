@@ -71,7 +71,12 @@ impl Table {
     pub(crate) fn put(&mut self, item: Item) {
         self.version += 1;
         let words = words(&item);
-        let slot = Slot { item, words, is_gone: false, round: self.round };
+        let slot = Slot {
+            item,
+            words,
+            is_gone: false,
+            round: self.round,
+        };
         match self.by_id.get(&slot.item.id) {
             Some(&at) => self.slots[at] = slot,
             None => {
@@ -92,9 +97,12 @@ impl Table {
     /// Drops rows that are gone, except the one under the cursor.
     pub(crate) fn compact(&mut self, keep: Option<&str>) {
         let before = self.slots.len();
-        self.slots.retain(|slot| !slot.is_gone || keep == Some(slot.item.id.as_str()));
+        self.slots
+            .retain(|slot| !slot.is_gone || keep == Some(slot.item.id.as_str()));
         if self.slots.len() != before {
-            self.by_id = (0..self.slots.len()).map(|at| (self.slots[at].item.id.clone(), at)).collect();
+            self.by_id = (0..self.slots.len())
+                .map(|at| (self.slots[at].item.id.clone(), at))
+                .collect();
             self.version += 1;
         }
     }
@@ -123,7 +131,9 @@ impl Table {
     /// The steps that are known of an operation.
     pub(crate) fn steps_of(&self, id: &str) -> Vec<super::item::Step> {
         let operation = self.last_known(id).and_then(Item::operation);
-        operation.map(|operation| operation.steps.clone()).unwrap_or_default()
+        operation
+            .map(|operation| operation.steps.clone())
+            .unwrap_or_default()
     }
 
     /// Whether there was a row of that id and it is gone.
@@ -133,7 +143,10 @@ impl Table {
 
     /// The live rows.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Item> {
-        self.slots.iter().filter(|slot| !slot.is_gone).map(|slot| &slot.item)
+        self.slots
+            .iter()
+            .filter(|slot| !slot.is_gone)
+            .map(|slot| &slot.item)
     }
 
     /// How many live rows.
@@ -143,7 +156,10 @@ impl Table {
 }
 
 fn words(item: &Item) -> String {
-    let mut words = format!("{} {} {} {} {}", item.name, item.id, item.status, item.project, item.of);
+    let mut words = format!(
+        "{} {} {} {} {}",
+        item.name, item.id, item.status, item.project, item.of
+    );
     match &item.more {
         super::item::More::Volume(volume) => {
             for part in [&volume.volume_type, &volume.pool] {
@@ -156,10 +172,18 @@ fn words(item: &Item) -> String {
             }
         }
         super::item::More::Attachment(attachment) => {
-            words.push_str(&format!(" {} {} {}", attachment.host, attachment.iqn, attachment.instance));
+            words.push_str(&format!(
+                " {} {} {}",
+                attachment.host, attachment.iqn, attachment.instance
+            ));
         }
         super::item::More::Operation(operation) => {
-            words.push_str(&format!(" {} {} {}", operation.what(), operation.error, operation.request_id));
+            words.push_str(&format!(
+                " {} {} {}",
+                operation.what(),
+                operation.error,
+                operation.request_id
+            ));
         }
         super::item::More::Session(session) => {
             words.push_str(&format!(" {} {}", session.initiator, session.address));
@@ -221,12 +245,16 @@ impl Data {
 
     /// The snapshots of a volume.
     pub(crate) fn snapshots_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Item> {
-        self.of(Kind::Snapshot).rows().filter(move |snapshot| snapshot.of == id)
+        self.of(Kind::Snapshot)
+            .rows()
+            .filter(move |snapshot| snapshot.of == id)
     }
 
     /// The attachments of a volume.
     pub(crate) fn attachments_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Item> {
-        self.of(Kind::Attachment).rows().filter(move |attachment| attachment.of == id)
+        self.of(Kind::Attachment)
+            .rows()
+            .filter(move |attachment| attachment.of == id)
     }
 }
 
@@ -236,7 +264,11 @@ mod tests {
     use serde_json::json;
 
     fn volume(id: &str) -> Item {
-        Item::read(Kind::Volume, &json!({"id": id, "name": id, "status": "available"})).unwrap()
+        Item::read(
+            Kind::Volume,
+            &json!({"id": id, "name": id, "status": "available"}),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -260,7 +292,10 @@ mod tests {
 
     #[test]
     fn a_quota_without_limit_leaves_nothing_to_say() {
-        let rows = vec![("volumes".to_owned(), 10, 4), ("gigabytes".to_owned(), -1, 4)];
+        let rows = vec![
+            ("volumes".to_owned(), 10, 4),
+            ("gigabytes".to_owned(), -1, 4),
+        ];
         let quota = Quota { rows };
         assert_eq!(quota.left("volumes"), Some(6));
         assert_eq!(quota.left("gigabytes"), None);

@@ -80,7 +80,11 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// Before changes to these objects; their plans are still to be asked for.
-    pub(crate) fn new(verb: &'static str, noun: &'static str, changes: Vec<(String, Change)>) -> Self {
+    pub(crate) fn new(
+        verb: &'static str,
+        noun: &'static str,
+        changes: Vec<(String, Change)>,
+    ) -> Self {
         let targets = changes
             .into_iter()
             .map(|(title, change)| Target {
@@ -103,7 +107,11 @@ impl Dialog {
     }
 
     /// The same for acts that destroy nothing: confirm only.
-    pub(crate) fn light(verb: &'static str, noun: &'static str, changes: Vec<(String, Change)>) -> Self {
+    pub(crate) fn light(
+        verb: &'static str,
+        noun: &'static str,
+        changes: Vec<(String, Change)>,
+    ) -> Self {
         let mut dialog = Self::new(verb, noun, changes);
         dialog.is_light = true;
         for target in &mut dialog.targets {
@@ -131,7 +139,12 @@ impl Dialog {
 
     /// What keeps the button from being armed, if anything does.
     pub(crate) fn in_the_way(&self) -> Option<String> {
-        let any = |wanted: fn(&Planned) -> bool| self.targets.iter().filter(|target| wanted(&target.planned)).count();
+        let any = |wanted: fn(&Planned) -> bool| {
+            self.targets
+                .iter()
+                .filter(|target| wanted(&target.planned))
+                .count()
+        };
         let asked = any(|planned| matches!(planned, Planned::Asked(_)));
         if asked > 0 {
             return Some("waiting for the plan".to_owned());
@@ -140,14 +153,18 @@ impl Dialog {
         if failed > 0 {
             return Some("the plan could not be told".to_owned());
         }
-        let blocked = any(|planned| matches!(planned, Planned::Known(plan) if plan.is_blocked));
+        let blocked = any(|planned| matches!(planned, Planned::Known(plan) | Planned::Unplanned(plan) if plan.is_blocked));
         if blocked > 0 {
             return Some(match (blocked, self.targets.len()) {
                 (1, 1) => "something is in the way".to_owned(),
                 (blocked, all) => format!("{blocked} of {all} are blocked"),
             });
         }
-        if self.targets.iter().any(|target| target.outcome != Outcome::Unsent) {
+        if self
+            .targets
+            .iter()
+            .any(|target| target.outcome != Outcome::Unsent)
+        {
             return Some("it was sent".to_owned());
         }
         match self.must_type() {
@@ -172,7 +189,10 @@ impl Dialog {
     /// The next or previous part.
     pub(crate) fn turn(&mut self, by: isize) {
         let stops = self.stops();
-        let at = stops.iter().position(|stop| *stop == self.focus).unwrap_or(0);
+        let at = stops
+            .iter()
+            .position(|stop| *stop == self.focus)
+            .unwrap_or(0);
         let len = isize::try_from(stops.len()).unwrap_or(1);
         let next = (isize::try_from(at).unwrap_or(0) + by).rem_euclid(len);
         self.focus = stops[usize::try_from(next).unwrap_or(0)];
@@ -181,8 +201,14 @@ impl Dialog {
     /// Asks again for every plan: something changed, or a choice was made. What was typed is typed again.
     pub(crate) fn ask_again(&mut self) {
         self.typed = Input::default();
-        for target in self.targets.iter_mut().filter(|target| target.outcome == Outcome::Unsent) {
-            if let (Change::DeleteVolume { is_cascade, .. }, Some(cascade)) = (&mut target.change, self.cascade) {
+        for target in self
+            .targets
+            .iter_mut()
+            .filter(|target| target.outcome == Outcome::Unsent)
+        {
+            if let (Change::DeleteVolume { is_cascade, .. }, Some(cascade)) =
+                (&mut target.change, self.cascade)
+            {
                 *is_cascade = cascade;
             }
             target.planned = Planned::Asked(0);
@@ -192,13 +218,19 @@ impl Dialog {
 
 /// What the console itself sees of a change, for a daemon that cannot plan.
 pub(crate) fn seen(change: &Change, data: &Data) -> Plan {
-    let mut plan = Plan { level: "type_name".to_owned(), ..Plan::default() };
+    let mut plan = Plan {
+        level: "type_name".to_owned(),
+        ..Plan::default()
+    };
     match change {
         Change::DeleteVolume { id, is_cascade, .. } => {
             let volume = data.get(Kind::Volume, id);
-            let attached = volume.and_then(|item| item.volume()).map_or(0, |volume| volume.attachment_count);
+            let attached = volume
+                .and_then(|item| item.volume())
+                .map_or(0, |volume| volume.attachment_count);
             if attached > 0 {
-                plan.blocks.push(format!("{attached} attachment(s): detach first"));
+                plan.blocks
+                    .push(format!("{attached} attachment(s): detach first"));
             }
             let snapshots = data.snapshots_of(id).count();
             match (snapshots, is_cascade) {
@@ -207,11 +239,14 @@ pub(crate) fn seen(change: &Change, data: &Data) -> Plan {
                 (count, false) => plan.blocks.push(format!("{count} snapshot(s)")),
             }
             if let Some(size) = volume.and_then(|item| item.size_gib) {
-                plan.lost.push(format!("the volume's data, {}", super::units::gib(size)));
+                plan.lost
+                    .push(format!("the volume's data, {}", super::units::gib(size)));
             }
         }
         Change::DeleteSnapshot { .. } => plan.lost.push("the snapshot's data".to_owned()),
-        Change::DeleteAttachment { .. } => plan.breaks.push("whatever the host still does with it".to_owned()),
+        Change::DeleteAttachment { .. } => plan
+            .breaks
+            .push("whatever the host still does with it".to_owned()),
         _ => {}
     }
     plan.is_blocked = !plan.blocks.is_empty();
@@ -223,8 +258,14 @@ mod tests {
     use super::*;
 
     fn dialog(plans: &[Plan]) -> Dialog {
-        let change = |at: usize| Change::DeleteVolume { id: at.to_string(), title: format!("v{at}"), is_cascade: false };
-        let changes = (0..plans.len()).map(|at| (format!("v{at}"), change(at))).collect();
+        let change = |at: usize| Change::DeleteVolume {
+            id: at.to_string(),
+            title: format!("v{at}"),
+            is_cascade: false,
+        };
+        let changes = (0..plans.len())
+            .map(|at| (format!("v{at}"), change(at)))
+            .collect();
         let mut dialog = Dialog::new("Delete", "volume", changes);
         for (target, plan) in dialog.targets.iter_mut().zip(plans) {
             target.planned = Planned::Known(plan.clone());
@@ -233,7 +274,12 @@ mod tests {
     }
 
     fn plan(level: &str, is_blocked: bool) -> Plan {
-        Plan { level: level.to_owned(), is_blocked, hash: "h".to_owned(), ..Plan::default() }
+        Plan {
+            level: level.to_owned(),
+            is_blocked,
+            hash: "h".to_owned(),
+            ..Plan::default()
+        }
     }
 
     #[test]
@@ -266,8 +312,22 @@ mod tests {
     fn the_focus_goes_round() {
         let mut one = dialog(&[plan("type_name", false)]);
         one.cascade = Some(false);
-        let round: Vec<Focus> = (0..5).map(|_| { one.turn(1); one.focus }).collect();
-        assert_eq!(round, [Focus::Cascade, Focus::Typed, Focus::Go, Focus::Cancel, Focus::Cascade]);
+        let round: Vec<Focus> = (0..5)
+            .map(|_| {
+                one.turn(1);
+                one.focus
+            })
+            .collect();
+        assert_eq!(
+            round,
+            [
+                Focus::Cascade,
+                Focus::Typed,
+                Focus::Go,
+                Focus::Cancel,
+                Focus::Cascade
+            ]
+        );
         one.turn(-1);
         assert_eq!(one.focus, Focus::Cancel);
     }

@@ -42,7 +42,12 @@ pub(crate) enum Stream {
     /// A sign of life.
     Beat,
     /// An object changed.
-    Change { id: u64, kind: String, object_id: String, is_deleted: bool },
+    Change {
+        id: u64,
+        kind: String,
+        object_id: String,
+        is_deleted: bool,
+    },
     /// What was missed is no longer kept; it goes on from this id.
     Gap(u64),
     /// The daemon has no event stream (a plain Cinder, or an older ashlard).
@@ -79,7 +84,12 @@ pub(crate) enum Answer {
     /// Who the console is.
     Whoami(Result<Whoami, Trouble>),
     /// Rows of a listing; `is_last` ends it.
-    Page { kind: Kind, items: Vec<Item>, is_first: bool, is_last: bool },
+    Page {
+        kind: Kind,
+        items: Vec<Item>,
+        is_first: bool,
+        is_last: bool,
+    },
     /// A listing failed.
     NoPage(Kind, Trouble),
     /// One object, `None` when there is none.
@@ -110,7 +120,12 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// No answer at all.
     pub(crate) fn lost(why: &str) -> Self {
-        Self { code: 0, why: super::text::clean(why), request_id: String::new(), retry_after_s: None }
+        Self {
+            code: 0,
+            why: super::text::clean(why),
+            request_id: String::new(),
+            retry_after_s: None,
+        }
     }
 
     /// Whether there was no answer.
@@ -127,7 +142,11 @@ pub(crate) enum Effect {
     /// Ask something.
     Ask(Ask),
     /// Change something: the only effect that does. The hash is of the plan that was shown.
-    Change { ticket: Ticket, change: Change, plan_hash: Option<String> },
+    Change {
+        ticket: Ticket,
+        change: Change,
+        plan_hash: Option<String>,
+    },
     /// Put a text on the terminal's clipboard.
     Copy(String),
     /// Send `Event::Wake` at this time.

@@ -71,11 +71,19 @@ pub(crate) struct Form {
 }
 
 fn text(label: &'static str, value: &str, note: &'static str) -> Field {
-    Field { label, entry: Entry::Text(Input::of(value)), note }
+    Field {
+        label,
+        entry: Entry::Text(Input::of(value)),
+        note,
+    }
 }
 
 fn choice(label: &'static str, options: Vec<String>, note: &'static str) -> Field {
-    Field { label, entry: Entry::Choice(options, 0), note }
+    Field {
+        label,
+        entry: Entry::Choice(options, 0),
+        note,
+    }
 }
 
 impl Form {
@@ -97,15 +105,21 @@ impl Form {
     /// A new volume, empty or with the content of `from`.
     pub(crate) fn create(from: Option<(Kind, &Item)>, data: &Data) -> Self {
         let (source, title, size) = match from {
-            Some((Kind::Snapshot, item)) => {
-                (Source::Snapshot(item.id.clone()), format!("New volume from snapshot {}", item.title()), item.size_gib)
-            }
-            Some((_, item)) => {
-                (Source::Volume(item.id.clone()), format!("New volume, a clone of {}", item.title()), item.size_gib)
-            }
+            Some((Kind::Snapshot, item)) => (
+                Source::Snapshot(item.id.clone()),
+                format!("New volume from snapshot {}", item.title()),
+                item.size_gib,
+            ),
+            Some((_, item)) => (
+                Source::Volume(item.id.clone()),
+                format!("New volume, a clone of {}", item.title()),
+                item.size_gib,
+            ),
             None => (Source::Empty, "New volume".to_owned(), None),
         };
-        let size = size.map(|size_gib| format!("{size_gib}G")).unwrap_or_default();
+        let size = size
+            .map(|size_gib| format!("{size_gib}G"))
+            .unwrap_or_default();
         let mut types = vec!["(default)".to_owned()];
         types.extend(data.of(Kind::Type).rows().map(|row| row.name.clone()));
         let fields = vec![
@@ -143,7 +157,11 @@ impl Form {
         let title = format!("Attach {}", volume.title());
         let modes = vec!["read-write".to_owned(), "read-only".to_owned()];
         let fields = vec![
-            text("Initiator", "", "the host's IQN: /etc/iscsi/initiatorname.iscsi"),
+            text(
+                "Initiator",
+                "",
+                "the host's IQN: /etc/iscsi/initiatorname.iscsi",
+            ),
             text("Host", "", "the host's name; may be empty"),
             choice("Mode", modes, "Left/Right choose"),
         ];
@@ -152,7 +170,12 @@ impl Form {
 
     /// The text of a field.
     pub(crate) fn value(&self, label: &str) -> String {
-        match self.fields.iter().find(|field| field.label == label).map(|field| &field.entry) {
+        match self
+            .fields
+            .iter()
+            .find(|field| field.label == label)
+            .map(|field| &field.entry)
+        {
             Some(Entry::Text(input)) => input.text().trim().to_owned(),
             Some(Entry::Choice(options, at)) => options.get(*at).cloned().unwrap_or_default(),
             None => String::new(),
@@ -190,7 +213,11 @@ impl Form {
         }
     }
 
-    fn create_change(&self, source: &Source, data: &Data) -> Result<Change, (&'static str, String)> {
+    fn create_change(
+        &self,
+        source: &Source,
+        data: &Data,
+    ) -> Result<Change, (&'static str, String)> {
         let name = self.value("Name");
         name_fits(&name)?;
         let size_gib = units::read_gib(&self.value("Size"), None).map_err(|why| ("Size", why))?;
@@ -200,7 +227,10 @@ impl Form {
             Source::Volume(id) => data.get(Kind::Volume, id).and_then(|item| item.size_gib),
         };
         if let Some(least) = least.filter(|least| size_gib < *least) {
-            return Err(("Size", format!("at least {}: the size of its source", units::gib(least))));
+            return Err((
+                "Size",
+                format!("at least {}: the size of its source", units::gib(least)),
+            ));
         }
         quota_allows(data, "volumes", 1).map_err(|why| ("Name", why))?;
         quota_allows(data, "gigabytes", size_gib).map_err(|why| ("Size", why))?;
@@ -209,29 +239,50 @@ impl Form {
             named => named.to_owned(),
         };
         let description = self.value("Description");
-        Ok(Change::CreateVolume { name, size_gib, volume_type, description, source: source.clone() })
+        Ok(Change::CreateVolume {
+            name,
+            size_gib,
+            volume_type,
+            description,
+            source: source.clone(),
+        })
     }
 
     fn extend_change(&self, id: &str, data: &Data) -> Result<Change, (&'static str, String)> {
         let gone = || ("New size", "the volume is gone".to_owned());
         let volume = data.get(Kind::Volume, id).ok_or_else(gone)?;
-        let size_gib = units::read_gib(&self.value("New size"), volume.size_gib).map_err(|why| ("New size", why))?;
+        let size_gib = units::read_gib(&self.value("New size"), volume.size_gib)
+            .map_err(|why| ("New size", why))?;
         let now_gib = volume.size_gib.unwrap_or(0);
         if size_gib <= now_gib {
-            return Err(("New size", format!("more than {}: volumes do not shrink", units::gib(now_gib))));
+            return Err((
+                "New size",
+                format!("more than {}: volumes do not shrink", units::gib(now_gib)),
+            ));
         }
         quota_allows(data, "gigabytes", size_gib - now_gib).map_err(|why| ("New size", why))?;
-        Ok(Change::ExtendVolume { id: id.to_owned(), title: volume.title(), size_gib })
+        Ok(Change::ExtendVolume {
+            id: id.to_owned(),
+            title: volume.title(),
+            size_gib,
+        })
     }
 
     /// What will be, from what the console knows; nothing is guessed.
     pub(crate) fn after(&self, data: &Data) -> Vec<String> {
         let mut lines: Vec<String> = self.placement.iter().cloned().collect();
-        let Ok(changes) = self.changes(data) else { return lines };
+        let Ok(changes) = self.changes(data) else {
+            return lines;
+        };
         match changes.first() {
-            Some(Change::CreateVolume { size_gib, .. }) => lines.extend(quota_line(data, *size_gib, 1)),
+            Some(Change::CreateVolume { size_gib, .. }) => {
+                lines.extend(quota_line(data, *size_gib, 1))
+            }
             Some(Change::ExtendVolume { id, size_gib, .. }) => {
-                let now_gib = data.get(Kind::Volume, id).and_then(|volume| volume.size_gib).unwrap_or(0);
+                let now_gib = data
+                    .get(Kind::Volume, id)
+                    .and_then(|volume| volume.size_gib)
+                    .unwrap_or(0);
                 lines.push(format!(
                     "{} > {}, {} bytes",
                     units::gib(now_gib),
@@ -241,7 +292,10 @@ impl Form {
                 lines.extend(quota_line(data, size_gib.saturating_sub(now_gib), 0));
             }
             Some(Change::CreateSnapshot { .. }) => {
-                lines.push(format!("{} more; the volumes stay in use", plural(changes.len(), "snapshot")));
+                lines.push(format!(
+                    "{} more; the volumes stay in use",
+                    plural(changes.len(), "snapshot")
+                ));
             }
             Some(Change::CreateAttachment { .. }) => {
                 lines.push("exported to this initiator alone; H on the attachment says that the host has it".to_owned());
@@ -253,13 +307,20 @@ impl Form {
 }
 
 fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 fn name_fits(name: &str) -> Result<(), (&'static str, String)> {
     let count = name.chars().count();
     if count > NAME_CHARS_MAX {
-        return Err(("Name", format!("{count} characters; at most {NAME_CHARS_MAX}")));
+        return Err((
+            "Name",
+            format!("{count} characters; at most {NAME_CHARS_MAX}"),
+        ));
     }
     Ok(())
 }
@@ -268,7 +329,9 @@ fn initiator_fault(initiator: &str) -> Option<&'static str> {
     if initiator.is_empty() {
         return Some("the host's initiator name is needed: nobody else may log in");
     }
-    let is_known = ["iqn.", "eui.", "naa."].iter().any(|start| initiator.starts_with(start));
+    let is_known = ["iqn.", "eui.", "naa."]
+        .iter()
+        .any(|start| initiator.starts_with(start));
     if !is_known || initiator.contains(char::is_whitespace) {
         return Some("an initiator name begins with iqn., eui. or naa. and has no spaces");
     }
@@ -277,9 +340,9 @@ fn initiator_fault(initiator: &str) -> Option<&'static str> {
 
 fn quota_allows(data: &Data, resource: &str, more: u64) -> Result<(), String> {
     match data.quota.as_ref().and_then(|quota| quota.left(resource)) {
-        Some(left) if i64::try_from(more).map_or(true, |more| more > left) => {
-            Err(format!("quota: {left} {resource} left in this project; 0 shows it"))
-        }
+        Some(left) if i64::try_from(more).map_or(true, |more| more > left) => Err(format!(
+            "quota: {left} {resource} left in this project; 0 shows it"
+        )),
         _ => Ok(()),
     }
 }
@@ -288,11 +351,21 @@ fn quota_line(data: &Data, more_gib: u64, more_volumes: i64) -> Option<String> {
     let quota = data.quota.as_ref()?;
     let row = |name: &str| quota.rows.iter().find(|(resource, ..)| resource == name);
     let (_, limit, used) = row("gigabytes")?;
-    let of = |limit: i64| if limit < 0 { "no limit".to_owned() } else { format!("of {limit}") };
+    let of = |limit: i64| {
+        if limit < 0 {
+            "no limit".to_owned()
+        } else {
+            format!("of {limit}")
+        }
+    };
     let after = used.saturating_add(i64::try_from(more_gib).unwrap_or(i64::MAX));
     let mut line = format!("quota {used} > {after} {} GiB", of(*limit));
     if let Some((_, limit, used)) = row("volumes").filter(|_| more_volumes > 0) {
-        line.push_str(&format!("; volumes {used} > {} {}", used + more_volumes, of(*limit)));
+        line.push_str(&format!(
+            "; volumes {used} > {} {}",
+            used + more_volumes,
+            of(*limit)
+        ));
     }
     Some(line)
 }
@@ -306,15 +379,23 @@ mod tests {
     fn data() -> Data {
         let mut data = Data::default();
         let value = json!({"id": "v1", "name": "pg", "status": "available", "size": 10});
-        data.of_mut(Kind::Volume).put(Item::read(Kind::Volume, &value).unwrap());
+        data.of_mut(Kind::Volume)
+            .put(Item::read(Kind::Volume, &value).unwrap());
         data.quota = Some(Quota {
-            rows: vec![("gigabytes".to_owned(), 100, 60), ("volumes".to_owned(), 10, 4)],
+            rows: vec![
+                ("gigabytes".to_owned(), 100, 60),
+                ("volumes".to_owned(), 10, 4),
+            ],
         });
         data
     }
 
     fn fill(form: &mut Form, label: &str, value: &str) {
-        let field = form.fields.iter_mut().find(|field| field.label == label).unwrap();
+        let field = form
+            .fields
+            .iter_mut()
+            .find(|field| field.label == label)
+            .unwrap();
         field.entry = Entry::Text(Input::of(value));
     }
 
@@ -324,11 +405,20 @@ mod tests {
         let mut form = Form::create(None, &data);
         assert_eq!(form.changes(&data).unwrap_err().0, "Size");
         fill(&mut form, "Size", "50G");
-        assert_eq!(form.changes(&data).unwrap_err().1, "quota: 40 gigabytes left in this project; 0 shows it");
+        assert_eq!(
+            form.changes(&data).unwrap_err().1,
+            "quota: 40 gigabytes left in this project; 0 shows it"
+        );
         fill(&mut form, "Size", "0.01T");
         let changes = form.changes(&data).unwrap();
-        assert!(matches!(&changes[0], Change::CreateVolume { size_gib: 11, .. }), "{changes:?}");
-        assert_eq!(form.after(&data), ["quota 60 > 71 of 100 GiB; volumes 4 > 5 of 10"]);
+        assert!(
+            matches!(&changes[0], Change::CreateVolume { size_gib: 11, .. }),
+            "{changes:?}"
+        );
+        assert_eq!(
+            form.after(&data),
+            ["quota 60 > 71 of 100 GiB; volumes 4 > 5 of 10"]
+        );
         fill(&mut form, "Name", &"x".repeat(256));
         assert_eq!(form.changes(&data).unwrap_err().0, "Name");
     }
@@ -341,7 +431,10 @@ mod tests {
         fill(&mut form, "New size", "10G");
         assert!(form.changes(&data).unwrap_err().1.contains("do not shrink"));
         fill(&mut form, "New size", "+5");
-        assert!(matches!(form.changes(&data).unwrap()[0], Change::ExtendVolume { size_gib: 15, .. }));
+        assert!(matches!(
+            form.changes(&data).unwrap()[0],
+            Change::ExtendVolume { size_gib: 15, .. }
+        ));
         let mut form = Form::create(Some((Kind::Volume, volume)), &data);
         assert_eq!(form.value("Size"), "10G");
         fill(&mut form, "Size", "9G");

@@ -16,7 +16,10 @@ impl Input {
     /// With this text, the cursor at its end.
     pub(crate) fn of(text: &str) -> Self {
         let chars: Vec<char> = text.chars().take(CHARS_MAX).collect();
-        Self { at: chars.len(), chars }
+        Self {
+            at: chars.len(),
+            chars,
+        }
     }
 
     /// The text.
@@ -101,7 +104,10 @@ mod tests {
         assert_eq!(input.text(), "one ");
         input.key(Key::ctrl('a'));
         input.key(Key::char('>'));
-        assert_eq!((input.text().as_str(), input.before().as_str()), (">one ", ">"));
+        assert_eq!(
+            (input.text().as_str(), input.before().as_str()),
+            (">one ", ">")
+        );
         input.key(Key::plain(Code::Delete));
         input.key(Key::plain(Code::End));
         input.key(Key::plain(Code::Backspace));

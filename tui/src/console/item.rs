@@ -88,11 +88,22 @@ pub(crate) struct Item {
 pub(crate) enum More {
     Pool(Pool),
     Volume(Box<Volume>),
-    Snapshot { progress: String },
+    Snapshot {
+        progress: String,
+    },
     Attachment(Box<Attachment>),
     Operation(Box<Operation>),
-    Service { host: String, binary: String, state: String, reason: String, seen_at: Option<Ms> },
-    Type { description: String, is_public: Option<bool> },
+    Service {
+        host: String,
+        binary: String,
+        state: String,
+        reason: String,
+        seen_at: Option<Ms>,
+    },
+    Type {
+        description: String,
+        is_public: Option<bool>,
+    },
     Session(Box<Session>),
 }
 
@@ -179,7 +190,14 @@ impl Item {
             id: word(value, "id"),
             name: word(value, "name"),
             status: word(value, "status"),
-            project: first(value, &["project_id", "os-vol-tenant-attr:tenant_id", "os-extended-snapshot-attributes:project_id"]),
+            project: first(
+                value,
+                &[
+                    "project_id",
+                    "os-vol-tenant-attr:tenant_id",
+                    "os-extended-snapshot-attributes:project_id",
+                ],
+            ),
             size_gib: value.get("size").and_then(Value::as_u64),
             created_at: time(value, "created_at"),
             of: first(value, &["volume_id", "object_id"]),
@@ -210,22 +228,37 @@ impl Item {
 
     /// The first 8 characters of the id.
     pub(crate) fn short_id(&self) -> &str {
-        self.id.char_indices().nth(8).map_or(self.id.as_str(), |(at, _)| &self.id[..at])
+        self.id
+            .char_indices()
+            .nth(8)
+            .map_or(self.id.as_str(), |(at, _)| &self.id[..at])
     }
 
     /// The volume's own part.
     pub(crate) fn volume(&self) -> Option<&Volume> {
-        if let More::Volume(volume) = &self.more { Some(volume) } else { None }
+        if let More::Volume(volume) = &self.more {
+            Some(volume)
+        } else {
+            None
+        }
     }
 
     /// The operation's own part.
     pub(crate) fn operation(&self) -> Option<&Operation> {
-        if let More::Operation(operation) = &self.more { Some(operation) } else { None }
+        if let More::Operation(operation) = &self.more {
+            Some(operation)
+        } else {
+            None
+        }
     }
 
     /// The pool's own part.
     pub(crate) fn pool(&self) -> Option<&Pool> {
-        if let More::Pool(pool) = &self.more { Some(pool) } else { None }
+        if let More::Pool(pool) = &self.more {
+            Some(pool)
+        } else {
+            None
+        }
     }
 }
 
@@ -263,6 +296,8 @@ fn more(kind: Kind, value: &Value) -> More {
 fn pool(value: &Value) -> Pool {
     let figures = value.get("capabilities").unwrap_or(value);
     let number = |key: &str| match figures.get(key) {
+        // Cinder's word for a pool without end.
+        Some(Value::String(text)) if text == "infinite" => Some(f64::INFINITY),
         Some(Value::String(text)) => text.parse().ok(),
         Some(other) => other.as_f64(),
         None => None,
@@ -272,7 +307,9 @@ fn pool(value: &Value) -> Pool {
         free_gib: number("free_capacity_gb"),
         provisioned_gib: number("provisioned_capacity_gb"),
         over_ratio: number("max_over_subscription_ratio"),
-        is_thin: figures.get("thin_provisioning_support").and_then(Value::as_bool),
+        is_thin: figures
+            .get("thin_provisioning_support")
+            .and_then(Value::as_bool),
         driver: first(figures, &["volume_backend_name", "driver_version"]),
     }
 }
@@ -292,7 +329,12 @@ fn volume(value: &Value) -> Volume {
         is_multiattach: is_true("multiattach"),
         hosts: attachments
             .iter()
-            .map(|one| (word(one, "attachment_id"), first(one, &["host_name", "server_id"])))
+            .map(|one| {
+                (
+                    word(one, "attachment_id"),
+                    first(one, &["host_name", "server_id"]),
+                )
+            })
             .collect(),
         attachment_count: attachments.len(),
     }
@@ -300,7 +342,9 @@ fn volume(value: &Value) -> Volume {
 
 /// `host@backend#pool` is shown as `pool`.
 fn pool_of(host: &str) -> String {
-    host.rsplit_once('#').map_or(host, |(_, pool)| pool).to_owned()
+    host.rsplit_once('#')
+        .map_or(host, |(_, pool)| pool)
+        .to_owned()
 }
 
 fn attachment(value: &Value) -> Attachment {
@@ -366,7 +410,10 @@ fn session(value: &Value) -> Session {
     Session {
         initiator: word(value, "initiator"),
         address: word(value, "address"),
-        is_read_only: value.get("read_only").and_then(Value::as_bool).unwrap_or(false),
+        is_read_only: value
+            .get("read_only")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
         read_bytes: number("read_bytes"),
         written_bytes: number("written_bytes"),
         quiet_s: number("quiet_s"),
@@ -384,7 +431,10 @@ pub(crate) fn word(value: &Value, key: &str) -> String {
 
 fn first(value: &Value, keys: &[&str]) -> String {
     let words = keys.iter().map(|key| word(value, key));
-    words.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+    words
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .unwrap_or_default()
 }
 
 fn time(value: &Value, key: &str) -> Option<Ms> {

@@ -37,7 +37,10 @@ impl Screen {
 
     /// Its title.
     pub(crate) fn title(self) -> &'static str {
-        Screen::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.2)
+        Screen::ALL
+            .iter()
+            .find(|row| row.0 == self)
+            .map_or("", |row| row.2)
     }
 
     /// What it lists, if it is a list.
@@ -151,7 +154,10 @@ impl Act {
             (Act::Cancel, "cancelled"),
             (Act::Retry, "retried"),
         ];
-        words.iter().find(|(act, _)| *act == self).map_or("used so", |(_, word)| word)
+        words
+            .iter()
+            .find(|(act, _)| *act == self)
+            .map_or("used so", |(_, word)| word)
     }
 }
 
@@ -183,71 +189,390 @@ pub(crate) struct Binding {
     pub(crate) cli: Option<(&'static str, &'static str)>,
 }
 
-const fn row(act: Act, keys: &'static [&'static str], on: On, hint: &'static str, about: &'static str) -> Binding {
-    Binding { act, keys, on, hint, about, cli: None }
+const fn row(
+    act: Act,
+    keys: &'static [&'static str],
+    on: On,
+    hint: &'static str,
+    about: &'static str,
+) -> Binding {
+    Binding {
+        act,
+        keys,
+        on,
+        hint,
+        about,
+        cli: None,
+    }
 }
 
-const fn verb(act: Act, keys: &'static [&'static str], kinds: &'static [Kind], hint: &'static str, about: &'static str, cli: (&'static str, &'static str)) -> Binding {
-    Binding { act, keys, on: On::Kinds(kinds), hint, about, cli: Some(cli) }
+const fn verb(
+    act: Act,
+    keys: &'static [&'static str],
+    kinds: &'static [Kind],
+    hint: &'static str,
+    about: &'static str,
+    cli: (&'static str, &'static str),
+) -> Binding {
+    Binding {
+        act,
+        keys,
+        on: On::Kinds(kinds),
+        hint,
+        about,
+        cli: Some(cli),
+    }
 }
 
 /// The table. Verbs of objects first, since hints are taken in this order.
 pub(crate) const TABLE: &[Binding] = &[
-    row(Act::Open, &["Enter"], On::Everywhere, "open", "Everything about this object"),
-    verb(Act::Create, &["n"], &[Kind::Volume], "new", "Create a volume", ("volume", "create")),
-    verb(Act::Attach, &["a"], &[Kind::Volume], "attach", "Attach the volume to a host", ("attachment", "create")),
-    verb(Act::Complete, &["H"], &[Kind::Attachment], "host has it", "Say that the host has the device", ("attachment", "complete")),
-    verb(Act::Detach, &["A"], &[Kind::Volume, Kind::Attachment], "detach", "Detach; the host must have let go", ("attachment", "delete")),
-    verb(Act::Snapshot, &["s"], &[Kind::Volume], "snapshot", "Snapshot the volume as of now", ("snapshot", "create")),
-    verb(Act::Extend, &["x"], &[Kind::Volume], "extend", "Make the volume larger, in use or not", ("volume", "extend")),
-    verb(Act::Clone, &["C"], &[Kind::Volume, Kind::Snapshot], "clone", "Create a volume with the content of this", ("volume", "create")),
-    verb(Act::Delete, &["^D", "Delete"], &[Kind::Volume, Kind::Snapshot], "delete", "Delete, after a look at what goes with it", ("*", "delete")),
-    verb(Act::Cancel, &["X"], &[Kind::Operation], "cancel", "Cancel the operation, where that is still possible", ("operation", "cancel")),
-    verb(Act::Retry, &["Z"], &[Kind::Operation], "retry", "Do a failed operation again", ("operation", "retry")),
-    row(Act::Mark, &["Space"], On::Lists, "mark", "Mark or unmark; acts are for what is marked"),
-    row(Act::Filter, &["/"], On::Lists, "filter", "Show only what matches; Esc clears"),
-    row(Act::Sort, &["o"], On::Lists, "sort", "Choose the column to sort by"),
-    row(Act::Problems, &["!"], On::Lists, "problems", "Only what has a problem"),
-    row(Act::TaskDrawer, &["T"], On::Everywhere, "tasks", "What the daemon is doing"),
-    row(Act::Palette, &[":"], On::Everywhere, "cmd", "Any command, screen or object, by name"),
-    row(Act::Help, &["?"], On::Everywhere, "help", "The keys of this view; Enter runs one"),
-    row(Act::Yaml, &["y"], On::Lists, "yaml", "The object as the daemon tells it"),
-    row(Act::Copy, &["c"], On::Lists, "copy", "Copy id, name or another field (OSC 52)"),
-    row(Act::CopyCommand, &["Y"], On::Lists, "", "Copy the command line that shows this object"),
-    row(Act::Actions, &["."], On::Lists, "all", "Everything that can be done with this object, and why not"),
-    row(Act::Jump, &["J"], On::Lists, "", "Go to what belongs to this object"),
-    row(Act::Preview, &["p"], On::Lists, "", "Show or hide the preview"),
-    row(Act::Zoom, &["z", "d"], On::Lists, "", "Describe: the preview on the whole screen"),
-    row(Act::Range, &["v"], On::Lists, "", "Mark from here to where v is pressed again"),
-    row(Act::Invert, &["*"], On::Lists, "", "Mark what is shown and not marked"),
-    row(Act::SortBefore, &["<"], On::Lists, "", "Sort by the column to the left"),
-    row(Act::SortAfter, &[">"], On::Lists, "", "Sort by the column to the right"),
-    row(Act::SortReverse, &["="], On::Lists, "", "Turn the order round"),
+    row(
+        Act::Open,
+        &["Enter"],
+        On::Everywhere,
+        "open",
+        "Everything about this object",
+    ),
+    verb(
+        Act::Create,
+        &["n"],
+        &[Kind::Volume],
+        "new",
+        "Create a volume",
+        ("volume", "create"),
+    ),
+    verb(
+        Act::Attach,
+        &["a"],
+        &[Kind::Volume],
+        "attach",
+        "Attach the volume to a host",
+        ("attachment", "create"),
+    ),
+    verb(
+        Act::Complete,
+        &["H"],
+        &[Kind::Attachment],
+        "host has it",
+        "Say that the host has the device",
+        ("attachment", "complete"),
+    ),
+    verb(
+        Act::Detach,
+        &["A"],
+        &[Kind::Volume, Kind::Attachment],
+        "detach",
+        "Detach; the host must have let go",
+        ("attachment", "delete"),
+    ),
+    verb(
+        Act::Snapshot,
+        &["s"],
+        &[Kind::Volume],
+        "snapshot",
+        "Snapshot the volume as of now",
+        ("snapshot", "create"),
+    ),
+    verb(
+        Act::Extend,
+        &["x"],
+        &[Kind::Volume],
+        "extend",
+        "Make the volume larger, in use or not",
+        ("volume", "extend"),
+    ),
+    verb(
+        Act::Clone,
+        &["C"],
+        &[Kind::Volume, Kind::Snapshot],
+        "clone",
+        "Create a volume with the content of this",
+        ("volume", "create"),
+    ),
+    verb(
+        Act::Delete,
+        &["^D", "Delete"],
+        &[Kind::Volume, Kind::Snapshot],
+        "delete",
+        "Delete, after a look at what goes with it",
+        ("*", "delete"),
+    ),
+    verb(
+        Act::Cancel,
+        &["X"],
+        &[Kind::Operation],
+        "cancel",
+        "Cancel the operation, where that is still possible",
+        ("operation", "cancel"),
+    ),
+    verb(
+        Act::Retry,
+        &["Z"],
+        &[Kind::Operation],
+        "retry",
+        "Do a failed operation again",
+        ("operation", "retry"),
+    ),
+    row(
+        Act::Mark,
+        &["Space"],
+        On::Lists,
+        "mark",
+        "Mark or unmark; acts are for what is marked",
+    ),
+    row(
+        Act::Filter,
+        &["/"],
+        On::Lists,
+        "filter",
+        "Show only what matches; Esc clears",
+    ),
+    row(
+        Act::Sort,
+        &["o"],
+        On::Lists,
+        "sort",
+        "Choose the column to sort by",
+    ),
+    row(
+        Act::Problems,
+        &["!"],
+        On::Lists,
+        "problems",
+        "Only what has a problem",
+    ),
+    row(
+        Act::TaskDrawer,
+        &["T"],
+        On::Everywhere,
+        "tasks",
+        "What the daemon is doing",
+    ),
+    row(
+        Act::Palette,
+        &[":"],
+        On::Everywhere,
+        "cmd",
+        "Any command, screen or object, by name",
+    ),
+    row(
+        Act::Help,
+        &["?"],
+        On::Everywhere,
+        "help",
+        "The keys of this view; Enter runs one",
+    ),
+    row(
+        Act::Yaml,
+        &["y"],
+        On::Lists,
+        "yaml",
+        "The object as the daemon tells it",
+    ),
+    row(
+        Act::Copy,
+        &["c"],
+        On::Lists,
+        "copy",
+        "Copy id, name or another field (OSC 52)",
+    ),
+    row(
+        Act::CopyCommand,
+        &["Y"],
+        On::Lists,
+        "",
+        "Copy the command line that shows this object",
+    ),
+    row(
+        Act::Actions,
+        &["."],
+        On::Lists,
+        "all",
+        "Everything that can be done with this object, and why not",
+    ),
+    row(
+        Act::Jump,
+        &["J"],
+        On::Lists,
+        "",
+        "Go to what belongs to this object",
+    ),
+    row(
+        Act::Preview,
+        &["p"],
+        On::Lists,
+        "",
+        "Show or hide the preview",
+    ),
+    row(
+        Act::Zoom,
+        &["z", "d"],
+        On::Lists,
+        "",
+        "Describe: the preview on the whole screen",
+    ),
+    row(
+        Act::Range,
+        &["v"],
+        On::Lists,
+        "",
+        "Mark from here to where v is pressed again",
+    ),
+    row(
+        Act::Invert,
+        &["*"],
+        On::Lists,
+        "",
+        "Mark what is shown and not marked",
+    ),
+    row(
+        Act::SortBefore,
+        &["<"],
+        On::Lists,
+        "",
+        "Sort by the column to the left",
+    ),
+    row(
+        Act::SortAfter,
+        &[">"],
+        On::Lists,
+        "",
+        "Sort by the column to the right",
+    ),
+    row(
+        Act::SortReverse,
+        &["="],
+        On::Lists,
+        "",
+        "Turn the order round",
+    ),
     row(Act::Up, &["k", "Up"], On::Everywhere, "", "Up"),
     row(Act::Down, &["j", "Down"], On::Everywhere, "", "Down"),
-    row(Act::PageUp, &["^B", "PgUp"], On::Everywhere, "", "A page up"),
-    row(Act::PageDown, &["^F", "PgDn"], On::Everywhere, "", "A page down"),
-    row(Act::First, &["g", "Home"], On::Everywhere, "", "To the first"),
+    row(
+        Act::PageUp,
+        &["^B", "PgUp"],
+        On::Everywhere,
+        "",
+        "A page up",
+    ),
+    row(
+        Act::PageDown,
+        &["^F", "PgDn"],
+        On::Everywhere,
+        "",
+        "A page down",
+    ),
+    row(
+        Act::First,
+        &["g", "Home"],
+        On::Everywhere,
+        "",
+        "To the first",
+    ),
     row(Act::Last, &["G", "End"], On::Everywhere, "", "To the last"),
-    row(Act::HistoryBack, &["[", "-"], On::Everywhere, "", "The view before"),
-    row(Act::HistoryForward, &["]"], On::Everywhere, "", "The view after"),
-    row(Act::Refresh, &["r"], On::Everywhere, "", "Ask again now; without a link, try now"),
-    row(Act::Redraw, &["^L"], On::Everywhere, "", "Draw the screen anew"),
-    row(Act::Messages, &["l"], On::Everywhere, "", "What was said on this console"),
-    row(Act::ReadOnly, &["^R"], On::Everywhere, "", "Read-only mode on or off"),
-    row(Act::Back, &["Esc"], On::Everywhere, "", "One step back: popup, filter, marks, view"),
-    row(Act::Leave, &["q"], On::Everywhere, "quit", "Back; at the root, quit. What the daemon does goes on"),
+    row(
+        Act::HistoryBack,
+        &["[", "-"],
+        On::Everywhere,
+        "",
+        "The view before",
+    ),
+    row(
+        Act::HistoryForward,
+        &["]"],
+        On::Everywhere,
+        "",
+        "The view after",
+    ),
+    row(
+        Act::Refresh,
+        &["r"],
+        On::Everywhere,
+        "",
+        "Ask again now; without a link, try now",
+    ),
+    row(
+        Act::Redraw,
+        &["^L"],
+        On::Everywhere,
+        "",
+        "Draw the screen anew",
+    ),
+    row(
+        Act::Messages,
+        &["l"],
+        On::Everywhere,
+        "",
+        "What was said on this console",
+    ),
+    row(
+        Act::ReadOnly,
+        &["^R"],
+        On::Everywhere,
+        "",
+        "Read-only mode on or off",
+    ),
+    row(
+        Act::Back,
+        &["Esc"],
+        On::Everywhere,
+        "",
+        "One step back: popup, filter, marks, then the dashboard",
+    ),
+    row(
+        Act::Leave,
+        &["q"],
+        On::Everywhere,
+        "quit",
+        "Back; at the root, quit. What the daemon does goes on",
+    ),
     row(Act::Quit, &["^C"], On::Everywhere, "", "Quit now"),
-    row(Act::Go(Screen::Dash), &["1"], On::Everywhere, "", "Dashboard"),
+    row(
+        Act::Go(Screen::Dash),
+        &["1"],
+        On::Everywhere,
+        "",
+        "Dashboard",
+    ),
     row(Act::Go(Screen::Pools), &["2"], On::Everywhere, "", "Pools"),
-    row(Act::Go(Screen::Volumes), &["3"], On::Everywhere, "", "Volumes"),
-    row(Act::Go(Screen::Snapshots), &["4"], On::Everywhere, "", "Snapshots"),
-    row(Act::Go(Screen::Attachments), &["5"], On::Everywhere, "", "Attachments"),
-    row(Act::Go(Screen::Backups), &["6"], On::Everywhere, "", "Backups"),
+    row(
+        Act::Go(Screen::Volumes),
+        &["3"],
+        On::Everywhere,
+        "",
+        "Volumes",
+    ),
+    row(
+        Act::Go(Screen::Snapshots),
+        &["4"],
+        On::Everywhere,
+        "",
+        "Snapshots",
+    ),
+    row(
+        Act::Go(Screen::Attachments),
+        &["5"],
+        On::Everywhere,
+        "",
+        "Attachments",
+    ),
+    row(
+        Act::Go(Screen::Backups),
+        &["6"],
+        On::Everywhere,
+        "",
+        "Backups",
+    ),
     row(Act::Go(Screen::Tasks), &["7"], On::Everywhere, "", "Tasks"),
     row(Act::Go(Screen::Nodes), &["8"], On::Everywhere, "", "Nodes"),
     row(Act::Go(Screen::Types), &["9"], On::Everywhere, "", "Types"),
-    row(Act::Go(Screen::Quotas), &["0"], On::Everywhere, "", "Quotas"),
+    row(
+        Act::Go(Screen::Quotas),
+        &["0"],
+        On::Everywhere,
+        "",
+        "Quotas",
+    ),
 ];
 
 impl Binding {
@@ -272,7 +597,13 @@ impl Binding {
 
 /// What a key does on a screen.
 pub(crate) fn find(key: Key, screen: Screen) -> Option<Act> {
-    let has = |binding: &&Binding| binding.applies(screen) && binding.keys.iter().any(|text| Key::parse(text) == Some(key));
+    let has = |binding: &&Binding| {
+        binding.applies(screen)
+            && binding
+                .keys
+                .iter()
+                .any(|text| Key::parse(text) == Some(key))
+    };
     TABLE.iter().find(has).map(|binding| binding.act)
 }
 
@@ -285,7 +616,10 @@ pub(crate) fn binding(act: Act) -> Option<&'static Binding> {
 pub(crate) fn hints(screen: Screen, cells: usize) -> Vec<(&'static Binding, String)> {
     let mut used = 1;
     let mut shown = Vec::new();
-    for binding in TABLE.iter().filter(|binding| !binding.hint.is_empty() && binding.applies(screen)) {
+    for binding in TABLE
+        .iter()
+        .filter(|binding| !binding.hint.is_empty() && binding.applies(screen))
+    {
         let key = binding.keys.first().copied().unwrap_or_default();
         let text = format!("{key} {}", binding.hint);
         if used + text.len() + 2 > cells {
@@ -319,7 +653,10 @@ mod tests {
     #[test]
     fn no_act_has_a_key_that_terminals_take() {
         for text in TABLE.iter().flat_map(|binding| binding.keys) {
-            assert!(!["^S", "^Q", "^Z", "^[", "^M", "^I", "^H"].contains(text), "{text}");
+            assert!(
+                !["^S", "^Q", "^Z", "^[", "^M", "^I", "^H"].contains(text),
+                "{text}"
+            );
         }
     }
 
@@ -335,7 +672,12 @@ mod tests {
     #[test]
     fn every_act_that_changes_something_names_its_command() {
         for binding in TABLE {
-            assert_eq!(binding.act.is_mutating(), binding.cli.is_some(), "{:?}", binding.act);
+            assert_eq!(
+                binding.act.is_mutating(),
+                binding.cli.is_some(),
+                "{:?}",
+                binding.act
+            );
             assert!(!binding.about.is_empty());
         }
     }

@@ -62,21 +62,53 @@ pub(crate) fn layout(size: (u16, u16), wants_preview: bool) -> Layout {
     };
     let strip_rows = if frame == Frame::Line { 0 } else { 1 };
     let rows = height.saturating_sub(top_rows + hints + strip_rows);
-    let whole = Area { x: 0, y: top_rows, width, height: rows };
+    let whole = Area {
+        x: 0,
+        y: top_rows,
+        width,
+        height: rows,
+    };
     let (body, preview) = match frame {
         Frame::Whole if wants_preview && width >= SIDE_WIDTH => {
             let list = width * 3 / 5;
-            let side = Area { x: list, width: width - list, ..whole };
-            (Area { width: list, ..whole }, Some(side))
+            let side = Area {
+                x: list,
+                width: width - list,
+                ..whole
+            };
+            (
+                Area {
+                    width: list,
+                    ..whole
+                },
+                Some(side),
+            )
         }
         Frame::Whole if wants_preview => {
             let list = rows / 2;
-            let below = Area { y: top_rows + list, height: rows - list, ..whole };
-            (Area { height: list, ..whole }, Some(below))
+            let below = Area {
+                y: top_rows + list,
+                height: rows - list,
+                ..whole
+            };
+            (
+                Area {
+                    height: list,
+                    ..whole
+                },
+                Some(below),
+            )
         }
         Frame::Line | Frame::Small | Frame::Medium | Frame::Whole => (whole, None),
     };
-    Layout { frame, top_rows, body, preview, strip: top_rows + rows, hints }
+    Layout {
+        frame,
+        top_rows,
+        body,
+        preview,
+        strip: top_rows + rows,
+        hints,
+    }
 }
 
 impl Layout {
@@ -97,7 +129,10 @@ mod tests {
                 for wants in [false, true] {
                     let parts = layout((width, height), wants);
                     let strip = u16::from(parts.frame != Frame::Line);
-                    let preview = parts.preview.filter(|area| area.x == 0).map_or(0, |area| area.height);
+                    let preview = parts
+                        .preview
+                        .filter(|area| area.x == 0)
+                        .map_or(0, |area| area.height);
                     let sum = parts.top_rows + parts.body.height + preview + strip + parts.hints;
                     assert!(sum == height || height < 4, "{width}x{height}: {parts:?}");
                     assert!(parts.body.x + parts.body.width <= width);
@@ -114,7 +149,11 @@ mod tests {
         assert_eq!(frame(80, 24), Frame::Medium);
         assert_eq!(frame(40, 12), Frame::Small);
         assert_eq!(frame(39, 12), Frame::Line);
-        assert!(layout((160, 50), true).preview.is_some_and(|area| area.x == 96));
+        assert!(
+            layout((160, 50), true)
+                .preview
+                .is_some_and(|area| area.x == 96)
+        );
         assert_eq!(layout((80, 24), true).preview, None);
     }
 }

@@ -44,7 +44,11 @@ impl List {
     /// An empty look at a kind.
     pub(crate) fn new(kind: Kind) -> Self {
         // Operations: the newest first, as the daemon lists them.
-        let sort = if kind == Kind::Operation { (columns::of(kind).len() - 1, false) } else { (0, false) };
+        let sort = if kind == Kind::Operation {
+            (columns::of(kind).len() - 1, false)
+        } else {
+            (0, false)
+        };
         Self {
             kind,
             cursor: None,
@@ -94,7 +98,9 @@ impl List {
             if (slot.is_gone && !is_cursor) || !self.shows(slot, &wanted, data, now) {
                 continue;
             }
-            let rank = column.map_or(Rank::Missing, |column| (column.cell)(&slot.item, data, now).rank);
+            let rank = column.map_or(Rank::Missing, |column| {
+                (column.cell)(&slot.item, data, now).rank
+            });
             rows.push((rank, at));
         }
         let is_down = self.sort.1;
@@ -128,7 +134,10 @@ impl List {
     /// Puts the cursor on a position, as near as there is one.
     pub(crate) fn put_at(&mut self, at: usize, data: &Data) {
         self.at = at.min(self.order.len().saturating_sub(1));
-        let slot = self.order.get(self.at).and_then(|at| data.of(self.kind).slot(*at));
+        let slot = self
+            .order
+            .get(self.at)
+            .and_then(|at| data.of(self.kind).slot(*at));
         self.cursor = slot.map(|slot| slot.item.id.clone());
     }
 
@@ -198,7 +207,9 @@ struct Wanted {
 impl Wanted {
     fn of(text: &str) -> Self {
         let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-        Self { words: words.map(str::to_lowercase).collect() }
+        Self {
+            words: words.map(str::to_lowercase).collect(),
+        }
     }
 
     fn accepts(&self, slot: &Slot, list: &List, _: &Data, _: Ms) -> bool {
@@ -222,7 +233,8 @@ mod tests {
         let mut data = Data::default();
         for (name, size) in names {
             let value = json!({"id": name, "name": name, "status": "available", "size": size});
-            data.of_mut(Kind::Volume).put(Item::read(Kind::Volume, &value).unwrap());
+            data.of_mut(Kind::Volume)
+                .put(Item::read(Kind::Volume, &value).unwrap());
         }
         data
     }
@@ -255,7 +267,10 @@ mod tests {
         data.of_mut(Kind::Volume).remove("b");
         list.arrange(&mut data, 0);
         assert_eq!(shown(&list, &data), ["a", "b", "c"]);
-        assert!(list.targets(&data).is_empty(), "an act has no target that is gone");
+        assert!(
+            list.targets(&data).is_empty(),
+            "an act has no target that is gone"
+        );
         list.step(1, &data);
         list.arrange(&mut data, 0);
         assert_eq!(shown(&list, &data), ["a", "c"]);
@@ -266,7 +281,8 @@ mod tests {
     fn words_narrow_marks_survive_and_missing_values_sort_last() {
         let mut data = data(&[("pg-1", 1), ("pg-2", 2), ("web", 3)]);
         let odd = json!({"id": "none", "name": "none", "status": "error"});
-        data.of_mut(Kind::Volume).put(Item::read(Kind::Volume, &odd).unwrap());
+        data.of_mut(Kind::Volume)
+            .put(Item::read(Kind::Volume, &odd).unwrap());
         let mut list = List::new(Kind::Volume);
         list.toggle("web");
         list.filter = "PG !2".to_owned();

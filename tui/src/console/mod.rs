@@ -30,6 +30,9 @@ mod units;
 mod update;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use crate::client::{Endpoint, Token};
 use crate::failure::Failure;
 
@@ -46,7 +49,12 @@ pub(crate) fn open(
         Endpoint::Http(base) => (None, base.clone()),
     };
     run::open(run::Wish {
-        place: run::Place { socket, base, token: token.map(Token::reveal), project },
+        place: run::Place {
+            socket,
+            base,
+            token: token.map(Token::reveal),
+            project,
+        },
         endpoint: endpoint.to_string(),
         is_read_only,
         is_ascii,

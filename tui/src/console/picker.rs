@@ -18,8 +18,6 @@ pub(crate) enum Run {
     Copy(String, &'static str),
     /// Go to an object.
     Object(Kind, String),
-    /// Nothing: the line only tells something.
-    Nothing,
 }
 
 /// A line to pick.
@@ -61,7 +59,14 @@ impl Picker {
     /// All of these lines.
     pub(crate) fn new(title: &str, lines: Vec<Line>) -> Self {
         let shown = (0..lines.len()).collect();
-        Self { title: title.to_owned(), input: Input::default(), lines, shown, at: 0, is_palette: false }
+        Self {
+            title: title.to_owned(),
+            input: Input::default(),
+            lines,
+            shown,
+            at: 0,
+            is_palette: false,
+        }
     }
 
     /// The line under the cursor.
@@ -79,14 +84,17 @@ impl Picker {
     pub(crate) fn narrow(&mut self, data: &Data) {
         let wanted = self.input.text().trim().to_lowercase();
         if self.is_palette {
-            self.lines.retain(|line| !matches!(line.run, Run::Object(..)));
+            self.lines
+                .retain(|line| !matches!(line.run, Run::Object(..)));
             self.lines.extend(objects(data, &wanted));
         }
         let mut scored: Vec<(i32, usize)> = self
             .lines
             .iter()
             .enumerate()
-            .filter_map(|(at, line)| score(&wanted, &line.label.to_lowercase()).map(|score| (-score, at)))
+            .filter_map(|(at, line)| {
+                score(&wanted, &line.label.to_lowercase()).map(|score| (-score, at))
+            })
             .collect();
         scored.sort_unstable();
         self.shown = scored.into_iter().map(|(_, at)| at).collect();
@@ -102,7 +110,10 @@ pub(crate) fn score(wanted: &str, text: &str) -> Option<i32> {
     let mut last: Option<usize> = None;
     for c in wanted.chars().filter(|c| *c != ' ') {
         let found = letters.iter().skip(at).position(|letter| *letter == c)? + at;
-        let starts_word = found == 0 || letters.get(found - 1).is_some_and(|before| !before.is_alphanumeric());
+        let starts_word = found == 0
+            || letters
+                .get(found - 1)
+                .is_some_and(|before| !before.is_alphanumeric());
         score += match last {
             Some(last) if last + 1 == found => 8,
             _ if starts_word => 6,
@@ -112,7 +123,9 @@ pub(crate) fn score(wanted: &str, text: &str) -> Option<i32> {
         at = found + 1;
     }
     // A shorter text is the nearer one.
-    let spare = i32::try_from(letters.len()).unwrap_or(i32::MAX / 2).min(200);
+    let spare = i32::try_from(letters.len())
+        .unwrap_or(i32::MAX / 2)
+        .min(200);
     Some(score * 256 - spare)
 }
 
@@ -177,7 +190,11 @@ fn name(act: Act, hint: &str) -> String {
         }
         words.extend(c.to_lowercase());
     }
-    if hint.is_empty() || words.contains(hint) { words } else { format!("{hint} ({words})") }
+    if hint.is_empty() || words.contains(hint) {
+        words
+    } else {
+        format!("{hint} ({words})")
+    }
 }
 
 /// Other words for commands, as people type them.
@@ -195,14 +212,20 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// What the typed word stands for, when it is another word for something.
 pub(crate) fn alias(typed: &str) -> Option<&'static str> {
-    ALIASES.iter().find(|(alias, _)| *alias == typed).map(|(_, word)| *word)
+    ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == typed)
+        .map(|(_, word)| *word)
 }
 
 /// The palette of a screen.
 pub(crate) fn palette(screen: Screen, reason: &dyn Fn(Act) -> Option<String>) -> Picker {
     let mut lines = acts(screen, reason);
     // Verbs of other lists, too: they say where they work.
-    for binding in TABLE.iter().filter(|binding| !binding.applies(screen) && binding.act.is_mutating()) {
+    for binding in TABLE
+        .iter()
+        .filter(|binding| !binding.applies(screen) && binding.act.is_mutating())
+    {
         if let super::keymap::On::Kinds([kind, ..]) = binding.on
             && let Some((noun, verb)) = binding.command(Some(*kind))
         {
@@ -243,10 +266,15 @@ mod tests {
     #[test]
     fn runs_and_starts_of_words_win() {
         let best = |wanted: &str, texts: &[&str]| {
-            let scored = texts.iter().filter_map(|text| score(wanted, text).map(|score| (score, (*text).to_owned())));
+            let scored = texts
+                .iter()
+                .filter_map(|text| score(wanted, text).map(|score| (score, (*text).to_owned())));
             scored.max().map(|(_, text)| text)
         };
-        assert_eq!(best("vde", &["volume delete", "volume extend"]).unwrap(), "volume delete");
+        assert_eq!(
+            best("vde", &["volume delete", "volume extend"]).unwrap(),
+            "volume delete"
+        );
         assert_eq!(best("ext", &["next", "extend"]).unwrap(), "extend");
         assert_eq!(best("snap", &["snapshots", "snap"]).unwrap(), "snap");
         assert_eq!(score("xyz", "volume"), None);
@@ -257,7 +285,15 @@ mod tests {
     fn the_palette_names_the_verbs_of_the_command_line() {
         let picker = palette(Screen::Volumes, &|_| None);
         let has = |label: &str| picker.lines.iter().any(|line| line.label == label);
-        for label in ["volume create", "volume delete", "volume extend", "snapshot create", "attachment create", "dashboard", "operation cancel"] {
+        for label in [
+            "volume create",
+            "volume delete",
+            "volume extend",
+            "snapshot create",
+            "attachment create",
+            "dashboard",
+            "operation cancel",
+        ] {
             assert!(has(label), "{label}");
         }
         assert_eq!(alias("vol"), Some("volumes"));

@@ -11,15 +11,27 @@ pub(crate) fn allowed(act: Act, item: &Item, data: &Data) -> Result<(), String> 
     let title = item.title();
     let status = item.status.as_str();
     match (act, &item.more) {
-        (Act::Extend, More::Volume(_)) => one_of(&title, status, &["available", "in-use"], "extended"),
-        (Act::Snapshot, More::Volume(_)) => one_of(&title, status, &["available", "in-use"], "snapshotted"),
+        (Act::Extend, More::Volume(_)) => {
+            one_of(&title, status, &["available", "in-use"], "extended")
+        }
+        (Act::Snapshot, More::Volume(_)) => {
+            one_of(&title, status, &["available", "in-use"], "snapshotted")
+        }
         (Act::Clone, More::Volume(_)) => one_of(&title, status, &["available", "in-use"], "cloned"),
-        (Act::Clone, More::Snapshot { .. }) => one_of(&title, status, &["available"], "copied into a volume"),
+        (Act::Clone, More::Snapshot { .. }) => {
+            one_of(&title, status, &["available"], "copied into a volume")
+        }
         (Act::Attach, More::Volume(volume)) => {
             if !volume.is_multiattach && volume.attachment_count > 0 {
-                return Err(format!("{title} is attached already and its type is not multiattach: A detaches"));
+                return Err(format!(
+                    "{title} is attached already and its type is not multiattach: A detaches"
+                ));
             }
-            let from: &[&str] = if volume.is_multiattach { &["available", "in-use", "reserved"] } else { &["available"] };
+            let from: &[&str] = if volume.is_multiattach {
+                &["available", "in-use", "reserved"]
+            } else {
+                &["available"]
+            };
             one_of(&title, status, from, "attached")
         }
         (Act::Detach, More::Volume(volume)) => {
@@ -35,14 +47,16 @@ pub(crate) fn allowed(act: Act, item: &Item, data: &Data) -> Result<(), String> 
         (Act::Complete, More::Attachment(_)) => match status {
             "attaching" => Ok(()),
             "attached" => Err("the host has it already: it is attached".to_owned()),
-            other => Err(format!("the attachment is {other}; only one that is attaching can be completed")),
+            other => Err(format!(
+                "the attachment is {other}; only one that is attaching can be completed"
+            )),
         },
         // What stands in the way of a delete is told by its dialog, with what would remove it.
         (Act::Delete, More::Volume(_) | More::Snapshot { .. }) => match status {
             "deleting" => Err(format!("{title} is being deleted already")),
-            "creating" | "extending" | "reverting" | "restoring" => {
-                Err(format!("{title} is {status}; it can be deleted once that has ended"))
-            }
+            "creating" | "extending" | "reverting" | "restoring" => Err(format!(
+                "{title} is {status}; it can be deleted once that has ended"
+            )),
             _ => Ok(()),
         },
         (Act::Cancel, More::Operation(operation)) => {
@@ -58,7 +72,9 @@ pub(crate) fn allowed(act: Act, item: &Item, data: &Data) -> Result<(), String> 
             (_, Some(true)) => Ok(()),
             ("failed", None) => Ok(()),
             (_, Some(false)) => Err("the daemon says that this one cannot be retried".to_owned()),
-            (status, None) => Err(format!("it is {status}; only a failed operation can be retried")),
+            (status, None) => Err(format!(
+                "it is {status}; only a failed operation can be retried"
+            )),
         },
         _ => not_here(act, item),
     }
@@ -90,7 +106,10 @@ fn one_of(title: &str, status: &str, from: &[&str], done: &str) -> Result<(), St
     if from.contains(&status) {
         return Ok(());
     }
-    Err(format!("{title} is {status}; it can be {done} when it is {}", from.join(" or ")))
+    Err(format!(
+        "{title} is {status}; it can be {done} when it is {}",
+        from.join(" or ")
+    ))
 }
 
 #[cfg(test)]
@@ -100,7 +119,9 @@ mod tests {
 
     fn verdict(act: Act, kind: Kind, value: &serde_json::Value) -> String {
         let item = Item::read(kind, value).unwrap();
-        allowed(act, &item, &Data::default()).err().unwrap_or_default()
+        allowed(act, &item, &Data::default())
+            .err()
+            .unwrap_or_default()
     }
 
     #[test]
@@ -108,27 +129,59 @@ mod tests {
         let table = [
             (Act::Extend, "available", ""),
             (Act::Extend, "in-use", ""),
-            (Act::Extend, "error", "v is error; it can be extended when it is available or in-use"),
-            (Act::Extend, "extending", "v is extending; it can be extended when it is available or in-use"),
+            (
+                Act::Extend,
+                "error",
+                "v is error; it can be extended when it is available or in-use",
+            ),
+            (
+                Act::Extend,
+                "extending",
+                "v is extending; it can be extended when it is available or in-use",
+            ),
             (Act::Snapshot, "in-use", ""),
-            (Act::Snapshot, "creating", "v is creating; it can be snapshotted when it is available or in-use"),
+            (
+                Act::Snapshot,
+                "creating",
+                "v is creating; it can be snapshotted when it is available or in-use",
+            ),
             (Act::Clone, "available", ""),
-            (Act::Clone, "deleting", "v is deleting; it can be cloned when it is available or in-use"),
+            (
+                Act::Clone,
+                "deleting",
+                "v is deleting; it can be cloned when it is available or in-use",
+            ),
             (Act::Attach, "available", ""),
-            (Act::Attach, "reserved", "v is reserved; it can be attached when it is available"),
-            (Act::Attach, "error", "v is error; it can be attached when it is available"),
+            (
+                Act::Attach,
+                "reserved",
+                "v is reserved; it can be attached when it is available",
+            ),
+            (
+                Act::Attach,
+                "error",
+                "v is error; it can be attached when it is available",
+            ),
             (Act::Detach, "available", "v is not attached: a attaches it"),
             (Act::Delete, "available", ""),
             (Act::Delete, "error_deleting", ""),
             (Act::Delete, "in-use", ""),
             (Act::Delete, "deleting", "v is being deleted already"),
-            (Act::Delete, "extending", "v is extending; it can be deleted once that has ended"),
+            (
+                Act::Delete,
+                "extending",
+                "v is extending; it can be deleted once that has ended",
+            ),
             (Act::Complete, "available", "a volume cannot be completed"),
             (Act::Cancel, "available", "a volume cannot be cancelled"),
         ];
         for (act, status, reason) in table {
             let value = json!({"id": "1", "name": "v", "status": status});
-            assert_eq!(verdict(act, Kind::Volume, &value), reason, "{act:?} {status}");
+            assert_eq!(
+                verdict(act, Kind::Volume, &value),
+                reason,
+                "{act:?} {status}"
+            );
         }
         let attached = json!({"id": "1", "name": "v", "status": "in-use", "attachments": [{"attachment_id": "2"}]});
         assert_eq!(
@@ -142,31 +195,89 @@ mod tests {
     fn snapshots_attachments_and_operations_too() {
         let table = [
             (Act::Clone, Kind::Snapshot, "available", ""),
-            (Act::Clone, Kind::Snapshot, "error", "1 is error; it can be copied into a volume when it is available"),
-            (Act::Delete, Kind::Snapshot, "deleting", "1 is being deleted already"),
-            (Act::Extend, Kind::Snapshot, "available", "a snapshot cannot be extended"),
+            (
+                Act::Clone,
+                Kind::Snapshot,
+                "error",
+                "1 is error; it can be copied into a volume when it is available",
+            ),
+            (
+                Act::Delete,
+                Kind::Snapshot,
+                "deleting",
+                "1 is being deleted already",
+            ),
+            (
+                Act::Extend,
+                Kind::Snapshot,
+                "available",
+                "a snapshot cannot be extended",
+            ),
             (Act::Detach, Kind::Attachment, "attached", ""),
-            (Act::Detach, Kind::Attachment, "detaching", "the attachment 1 is being detached already"),
+            (
+                Act::Detach,
+                Kind::Attachment,
+                "detaching",
+                "the attachment 1 is being detached already",
+            ),
             (Act::Complete, Kind::Attachment, "attaching", ""),
-            (Act::Complete, Kind::Attachment, "attached", "the host has it already: it is attached"),
-            (Act::Complete, Kind::Attachment, "reserved", "the attachment is reserved; only one that is attaching can be completed"),
+            (
+                Act::Complete,
+                Kind::Attachment,
+                "attached",
+                "the host has it already: it is attached",
+            ),
+            (
+                Act::Complete,
+                Kind::Attachment,
+                "reserved",
+                "the attachment is reserved; only one that is attaching can be completed",
+            ),
             (Act::Delete, Kind::Pool, "up", "a pool cannot be deleted"),
         ];
         for (act, kind, status, reason) in table {
             let value = json!({"id": "1", "name": if kind == Kind::Pool { "p" } else { "" }, "status": status});
-            assert_eq!(verdict(act, kind, &value), reason, "{act:?} {kind:?} {status}");
+            assert_eq!(
+                verdict(act, kind, &value),
+                reason,
+                "{act:?} {kind:?} {status}"
+            );
         }
         let operation = |phase: &str, can: Option<bool>| json!({"id": "1", "phase": phase, "can_cancel": can, "can_retry": can});
         let table = [
             (Act::Cancel, "running", Some(true), ""),
-            (Act::Cancel, "running", Some(false), "it is past the point where it could be undone"),
-            (Act::Cancel, "done", None, "it is done: there is nothing left to cancel"),
+            (
+                Act::Cancel,
+                "running",
+                Some(false),
+                "it is past the point where it could be undone",
+            ),
+            (
+                Act::Cancel,
+                "done",
+                None,
+                "it is done: there is nothing left to cancel",
+            ),
             (Act::Retry, "failed", None, ""),
-            (Act::Retry, "failed", Some(false), "the daemon says that this one cannot be retried"),
-            (Act::Retry, "running", None, "it is running; only a failed operation can be retried"),
+            (
+                Act::Retry,
+                "failed",
+                Some(false),
+                "the daemon says that this one cannot be retried",
+            ),
+            (
+                Act::Retry,
+                "running",
+                None,
+                "it is running; only a failed operation can be retried",
+            ),
         ];
         for (act, phase, can, reason) in table {
-            assert_eq!(verdict(act, Kind::Operation, &operation(phase, can)), reason, "{act:?} {phase}");
+            assert_eq!(
+                verdict(act, Kind::Operation, &operation(phase, can)),
+                reason,
+                "{act:?} {phase}"
+            );
         }
     }
 }

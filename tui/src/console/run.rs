@@ -43,26 +43,45 @@ pub(crate) fn open(wish: Wish) -> Result<(), Failure> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !is_terminal || term.is_empty() || term == "dumb" {
         let why = "the console needs a terminal";
-        return Err(Failure::usage(why, "every verb of it is on the command line: `ashlar --help`"));
+        return Err(Failure::usage(
+            why,
+            "every verb of it is on the command line: `ashlar --help`",
+        ));
     }
     let theme = theme(wish.is_ascii);
-    let failed = |what: &str, error: &dyn std::fmt::Display| Failure::new(Exit::Failed, what, &error.to_string());
-    let settings = Settings { endpoint: super::text::clean(&wish.endpoint), is_read_only: wish.is_read_only };
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Failed, what, &error.to_string())
+    };
+    let settings = Settings {
+        endpoint: super::text::clean(&wish.endpoint),
+        is_read_only: wish.is_read_only,
+    };
     let mut state = State::new(settings, Terminal::size(), clock::now());
     give_back_on_panic();
-    let mut terminal = Terminal::enter().map_err(|error| failed("taking the terminal over", &error))?;
+    let mut terminal =
+        Terminal::enter().map_err(|error| failed("taking the terminal over", &error))?;
     // The first frame comes before the first byte from the network (law 10).
-    terminal.draw(view(&state, &theme)).map_err(|error| failed("drawing", &error))?;
+    terminal
+        .draw(view(&state, &theme))
+        .map_err(|error| failed("drawing", &error))?;
     let (events, inbox) = sync_channel(EVENTS_MAX);
     listen(&events).map_err(|error| failed("listening to the terminal", &error))?;
     let http = Http::new(wish.place).map_err(|error| failed("starting the HTTP client", &error))?;
     let mut edge = Threads::start(http, events);
     let effects = begin(&state);
-    let ended = turn(&mut state, &theme, &mut terminal, &mut edge, &inbox, effects);
+    let ended = turn(
+        &mut state,
+        &theme,
+        &mut terminal,
+        &mut edge,
+        &inbox,
+        effects,
+    );
     drop(terminal);
     let (live, _) = state.tasks();
     if live > 0 {
-        let line = format!("{live} operations go on in the daemon; `ashlar operation list` shows them");
+        let line =
+            format!("{live} operations go on in the daemon; `ashlar operation list` shows them");
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes());
     }
     ended.map_err(|error| failed("writing to the terminal", &error))
@@ -82,19 +101,31 @@ fn turn(
     carry_out(effects, terminal, edge, &mut wake_at)?;
     loop {
         let now = clock::now();
-        let until = if is_due { Some(drawn_at + FRAME_MS) } else { wake_at };
-        let wait = until.map_or(60_000, |at: Ms| (at - now).max(0));
-        let event = match inbox.recv_timeout(Duration::from_millis(u64::try_from(wait).unwrap_or(0))) {
-            Ok(event) => event,
-            Err(RecvTimeoutError::Timeout) => Event::Wake,
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        let until = if is_due {
+            Some(drawn_at + FRAME_MS)
+        } else {
+            wake_at
         };
+        let wait = until.map_or(60_000, |at: Ms| (at - now).max(0));
+        let event =
+            match inbox.recv_timeout(Duration::from_millis(u64::try_from(wait).unwrap_or(0))) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => Event::Wake,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
         let mut is_urgent = false;
         let mut next = Some(event);
         for _ in 0..FRAME_EVENTS_MAX {
             let Some(event) = next.take() else { break };
             // A storm of changes must not hold up a key, nor be drawn one by one.
-            is_urgent |= matches!(event, Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Wake | Event::Changed(..));
+            is_urgent |= matches!(
+                event,
+                Event::Key(_)
+                    | Event::Paste(_)
+                    | Event::Resize(..)
+                    | Event::Wake
+                    | Event::Changed(..)
+            );
             let effects = update(state, clock::now(), event);
             if effects.contains(&Effect::Quit) {
                 return Ok(());
@@ -123,14 +154,21 @@ fn turn(
     }
 }
 
-fn carry_out(effects: Vec<Effect>, terminal: &mut Terminal, edge: &mut dyn Edge, wake_at: &mut Option<Ms>) -> std::io::Result<()> {
+fn carry_out(
+    effects: Vec<Effect>,
+    terminal: &mut Terminal,
+    edge: &mut dyn Edge,
+    wake_at: &mut Option<Ms>,
+) -> std::io::Result<()> {
     for effect in effects {
         match effect {
             Effect::WakeAt(at) => *wake_at = Some(at),
             Effect::Copy(text) => terminal.copy(&text)?,
             Effect::Redraw => terminal.forget(),
             Effect::Quit => {}
-            effect @ (Effect::Connect { .. } | Effect::Ask(_) | Effect::Change { .. }) => edge.carry_out(effect),
+            effect @ (Effect::Connect { .. } | Effect::Ask(_) | Effect::Change { .. }) => {
+                edge.carry_out(effect)
+            }
         }
     }
     Ok(())
@@ -139,32 +177,36 @@ fn carry_out(effects: Vec<Effect>, terminal: &mut Terminal, edge: &mut dyn Edge,
 /// Keys and signals, each on a thread of its own.
 fn listen(events: &SyncSender<Event>) -> std::io::Result<()> {
     let keys = events.clone();
-    std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
-        loop {
-            match terminal::read() {
-                Ok(Some(event)) => {
-                    if keys.send(event).is_err() {
+    std::thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || {
+            loop {
+                match terminal::read() {
+                    Ok(Some(event)) => {
+                        if keys.send(event).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(_) => {
+                        // Nobody can type any more.
+                        let _ = keys.send(Event::Terminate);
                         return;
                     }
                 }
-                Ok(None) => {}
-                Err(_) => {
-                    // Nobody can type any more.
-                    let _ = keys.send(Event::Terminate);
+            }
+        })?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT])?;
+    let ends = events.clone();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if ends.send(Event::Terminate).is_err() {
                     return;
                 }
             }
-        }
-    })?;
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT])?;
-    let ends = events.clone();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            if ends.send(Event::Terminate).is_err() {
-                return;
-            }
-        }
-    })?;
+        })?;
     Ok(())
 }
 
@@ -183,11 +225,26 @@ fn give_back_on_panic() {
 
 /// Glyphs and colours by the environment.
 fn theme(is_ascii: bool) -> Theme {
-    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| variable(name)).unwrap_or_default().to_lowercase();
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .map(|value| value.to_string_lossy().into_owned())
+            .filter(|value| !value.is_empty())
+    };
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| variable(name))
+        .unwrap_or_default()
+        .to_lowercase();
     let is_utf8 = locale.contains("utf-8") || locale.contains("utf8");
     let term = variable("TERM").unwrap_or_default();
     let is_poor = term == "linux" || term.starts_with("vt");
-    let glyphs = if is_ascii || !is_utf8 || is_poor { Glyphs::Ascii } else { Glyphs::Unicode };
-    Theme { glyphs, has_colour: variable("NO_COLOR").is_none() && !term.starts_with("vt") }
+    let glyphs = if is_ascii || !is_utf8 || is_poor {
+        Glyphs::Ascii
+    } else {
+        Glyphs::Unicode
+    };
+    Theme {
+        glyphs,
+        has_colour: variable("NO_COLOR").is_none() && !term.starts_with("vt"),
+    }
 }

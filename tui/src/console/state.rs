@@ -40,7 +40,12 @@ pub(crate) enum Phase {
     /// By asking again and again: the daemon has no event stream.
     Polling,
     /// No answer since then.
-    Down { since: Ms, tries: u32, next_at: Ms, why: String },
+    Down {
+        since: Ms,
+        tries: u32,
+        next_at: Ms,
+        why: String,
+    },
     /// The daemon does not let us in: why.
     Denied(String),
 }
@@ -70,9 +75,15 @@ pub(crate) enum Overlay {
     Dialog(Box<Dialog>),
     Reading(Reading),
     /// Everything about one object.
-    Detail { kind: Kind, id: String, top: usize },
+    Detail {
+        kind: Kind,
+        id: String,
+        top: usize,
+    },
     /// What the daemon is doing.
-    Tasks { top: usize },
+    Tasks {
+        top: usize,
+    },
 }
 
 /// A line that tells how the last act went.
@@ -205,6 +216,13 @@ impl State {
         Some((self.lists.get_mut(kind.index())?, &mut self.data))
     }
 
+    /// Puts something over the view; one of each sort at most, so that Esc soon leads to the root.
+    pub(crate) fn cover(&mut self, overlay: Overlay) {
+        let sort = std::mem::discriminant(&overlay);
+        self.overlays.retain(|other| std::mem::discriminant(other) != sort);
+        self.overlays.push(overlay);
+    }
+
     /// The live object under the cursor.
     pub(crate) fn under_cursor(&self) -> Option<(Kind, &Item)> {
         let list = self.list()?;
@@ -220,7 +238,11 @@ impl State {
 
     /// Tells how the last act went, and keeps it.
     pub(crate) fn say(&mut self, text: &str, tone: Tone) {
-        self.flash = Some(Flash { text: text.to_owned(), tone, until: self.now + FLASH_MS });
+        self.flash = Some(Flash {
+            text: text.to_owned(),
+            tone,
+            until: self.now + FLASH_MS,
+        });
         self.messages.push_back((self.now, text.to_owned()));
         while self.messages.len() > MESSAGES_MAX {
             self.messages.pop_front();
@@ -234,7 +256,12 @@ impl State {
 
     /// Goes to a screen.
     pub(crate) fn go(&mut self, screen: Screen) {
-        if screen != self.screen {
+        if screen == Screen::Dash {
+            // The root: from here on, back is out.
+            self.before.clear();
+            self.after.clear();
+            self.screen = screen;
+        } else if screen != self.screen {
             self.before.push(self.screen);
             if self.before.len() > HISTORY_MAX {
                 self.before.remove(0);
@@ -258,16 +285,19 @@ impl State {
             Phase::Live | Phase::Polling => None,
             Phase::Connecting => Some("not sent: no answer from the daemon yet".to_owned()),
             Phase::Denied(why) => Some(format!("not sent: {why}")),
-            Phase::Down { since, .. } => {
-                Some(format!("not sent: no link for {}", super::clock::span(self.now - since)))
-            }
+            Phase::Down { since, .. } => Some(format!(
+                "not sent: no link for {}",
+                super::clock::span(self.now - since)
+            )),
         }
     }
 
     /// How many operations have not ended, and how many ended badly.
     pub(crate) fn tasks(&self) -> (usize, usize) {
         let rows = || self.data.of(Kind::Operation).rows();
-        let live = rows().filter(|item| !super::rules::is_over(&item.status)).count();
+        let live = rows()
+            .filter(|item| !super::rules::is_over(&item.status))
+            .count();
         let failed = rows().filter(|item| item.status == "failed").count();
         (live, failed)
     }
@@ -282,7 +312,9 @@ impl State {
         times.extend(self.form_ask_at());
         match &self.link.phase {
             Phase::Down { next_at, .. } => times.push((*next_at).min(self.now + SECOND)),
-            Phase::Live => times.extend(self.link.heard_at.map(|at| at + super::update::SILENCE_MS)),
+            Phase::Live => {
+                times.extend(self.link.heard_at.map(|at| at + super::update::SILENCE_MS))
+            }
             Phase::Connecting | Phase::Polling | Phase::Denied(_) => {}
         }
         let is_old = self.list().is_some_and(|list| list.is_old(&self.data));
@@ -296,14 +328,22 @@ impl State {
 
     fn form_ask_at(&self) -> Option<Ms> {
         self.overlays.iter().find_map(|overlay| {
-            if let Overlay::Form(form) = overlay { form.ask_at } else { None }
+            if let Overlay::Form(form) = overlay {
+                form.ask_at
+            } else {
+                None
+            }
         })
     }
 }
 
 /// What failed, on what, why, what is unchanged, and the id to quote.
 pub(crate) fn refusal(what: &str, trouble: &Trouble) -> String {
-    let why = if trouble.why.is_empty() { "the daemon gave no reason" } else { trouble.why.as_str() };
+    let why = if trouble.why.is_empty() {
+        "the daemon gave no reason"
+    } else {
+        trouble.why.as_str()
+    };
     let next = match trouble.code {
         0 => " It may or may not have arrived: look before doing it again.",
         401 => " Nothing was changed. A new token is needed: ASHLAR_TOKEN or --token-file.",

@@ -70,7 +70,10 @@ impl Terminal {
         let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         crossterm::terminal::enable_raw_mode()?;
         IS_OURS.store(true, Ordering::SeqCst);
-        let mut terminal = Self { out, painter: Painter::default() };
+        let mut terminal = Self {
+            out,
+            painter: Painter::default(),
+        };
         terminal.out.write_all(ENTER)?;
         Ok(terminal)
     }
@@ -86,7 +89,11 @@ impl Terminal {
     /// Shows a frame.
     pub(crate) fn draw(&mut self, frame: Buffer) -> io::Result<()> {
         let bytes = self.painter.frame(frame)?;
-        if bytes.is_empty() { Ok(()) } else { self.out.write_all(&bytes) }
+        if bytes.is_empty() {
+            Ok(())
+        } else {
+            self.out.write_all(&bytes)
+        }
     }
 
     /// The next frame is drawn whole.
@@ -121,10 +128,17 @@ pub(crate) fn osc52(text: &str) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = b"\x1b]52;c;".to_vec();
     for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let digit = usize::try_from(bits >> (18 - 6 * at) & 63).unwrap_or(0);
-            out.push(if at <= chunk.len() { DIGITS[digit] } else { b'=' });
+            out.push(if at <= chunk.len() {
+                DIGITS[digit]
+            } else {
+                b'='
+            });
         }
     }
     out.push(7);
@@ -170,7 +184,9 @@ fn translate(key: term::KeyEvent) -> Option<Key> {
     if let term::KeyCode::F(n) = key.code {
         return Some(Key::plain(Code::F(n)));
     }
-    let term::KeyCode::Char(c) = key.code else { return None };
+    let term::KeyCode::Char(c) = key.code else {
+        return None;
+    };
     Some(match (c, ctrl) {
         // Some terminals send ^H for the key that takes back.
         ('h', true) => Key::plain(Code::Backspace),

@@ -34,7 +34,11 @@ fn is_hidden(c: char) -> bool {
 
 /// How many cells it takes.
 pub(crate) fn width(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.width() }
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.width()
+    }
 }
 
 /// Cut to `cells`, with `~` as its last character when something was cut.
@@ -97,7 +101,9 @@ pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
         }
         line.push_str(word);
     }
-    lines.push(line);
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
     lines
 }
 

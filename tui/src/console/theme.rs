@@ -156,11 +156,22 @@ mod tests {
 
     #[test]
     fn states_differ_by_glyph_in_both_sets() {
-        let states = [Tone::Plain, Tone::Live, Tone::Busy, Tone::Warn, Tone::Bad, Tone::Off];
+        let states = [
+            Tone::Plain,
+            Tone::Live,
+            Tone::Busy,
+            Tone::Warn,
+            Tone::Bad,
+            Tone::Off,
+        ];
         for glyphs in [Glyphs::Ascii, Glyphs::Unicode] {
             for (at, tone) in states.iter().enumerate() {
                 for other in &states[at + 1..] {
-                    assert_ne!(glyphs.state(*tone), glyphs.state(*other), "{tone:?} {other:?}");
+                    assert_ne!(
+                        glyphs.state(*tone),
+                        glyphs.state(*other),
+                        "{tone:?} {other:?}"
+                    );
                 }
             }
         }
@@ -168,7 +179,10 @@ mod tests {
 
     #[test]
     fn without_colour_no_style_names_one() {
-        let theme = Theme { glyphs: Glyphs::Ascii, has_colour: false };
+        let theme = Theme {
+            glyphs: Glyphs::Ascii,
+            has_colour: false,
+        };
         for (tone, _) in Tone::ALL {
             let style = theme.style(*tone);
             assert_eq!((style.fg, style.bg), (None, None), "{tone:?}");

@@ -73,7 +73,8 @@ pub(crate) fn read_gib(text: &str, now_gib: Option<u64>) -> Result<u64, String> 
     if more == 0 {
         return Err("it must be at least 1 GiB".to_owned());
     }
-    base.checked_add(more).ok_or_else(|| "that is too large".to_owned())
+    base.checked_add(more)
+        .ok_or_else(|| "that is too large".to_owned())
 }
 
 /// Thousandths of a decimal number.
@@ -86,7 +87,11 @@ fn milli(number: &str) -> Option<u64> {
     if !is_digits(whole) || !is_digits(part) {
         return None;
     }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let part: u64 = format!("{part:0<3}").parse().ok()?;
     whole.checked_mul(1000)?.checked_add(part)
 }
@@ -97,7 +102,13 @@ mod tests {
 
     #[test]
     fn cells_hold_three_or_four_digits() {
-        for (len, cell) in [(512, "512B"), (4096, "4.0K"), (430 << 20, "430M"), (40 << 30, "40G"), (1536 << 30, "1.5T")] {
+        for (len, cell) in [
+            (512, "512B"),
+            (4096, "4.0K"),
+            (430 << 20, "430M"),
+            (40 << 30, "40G"),
+            (1536 << 30, "1.5T"),
+        ] {
             assert_eq!(short(len), cell);
         }
         assert_eq!(gib(2048), "2.0T");
@@ -113,7 +124,18 @@ mod tests {
         assert_eq!(read_gib("0.75T", None), Ok(768));
         assert_eq!(read_gib("1.5g", None), Ok(2));
         assert_eq!(read_gib("+5G", Some(10)), Ok(15));
-        for bad in ["", "G", "-1", "0", "1.2345G", "1 G", "5GB", "+5G", "99999999999999999999", "18446744073709551T"] {
+        for bad in [
+            "",
+            "G",
+            "-1",
+            "0",
+            "1.2345G",
+            "1 G",
+            "5GB",
+            "+5G",
+            "99999999999999999999",
+            "18446744073709551T",
+        ] {
             assert!(read_gib(bad, None).is_err(), "{bad}");
         }
     }

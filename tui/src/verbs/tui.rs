@@ -13,5 +13,10 @@ pub(super) const TUI: Verb = Verb {
     ],
     level: Level::Safe,
     columns: &[],
-    run: |_, _| Err(Failure::usage("the console answers with no object", "run `ashlar tui` on a terminal")),
+    run: |_, _| {
+        Err(Failure::usage(
+            "the console answers with no object",
+            "run `ashlar tui` on a terminal",
+        ))
+    },
 };

@@ -51,7 +51,10 @@ impl Http {
     /// Connects to nothing yet.
     pub(crate) fn new(place: Place) -> Result<Self, reqwest::Error> {
         let builder = || {
-            let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).tcp_keepalive(KEEPALIVE).no_proxy();
+            let builder = Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_keepalive(KEEPALIVE)
+                .no_proxy();
             match &place.socket {
                 Some(path) => builder.unix_socket(path.as_str()),
                 None => builder,
@@ -68,7 +71,12 @@ impl Http {
 
     /// Who the console is; asked once.
     pub(super) fn whoami(&self) -> Result<Whoami, Trouble> {
-        if let Some(whoami) = self.whoami.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(whoami) = self
+            .whoami
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+        {
             return Ok(whoami);
         }
         let mut whoami = match self.get("/ashlar/v1/whoami") {
@@ -79,7 +87,9 @@ impl Http {
                 version: word(&value, "version"),
             },
             // A plain Cinder does not say; the project must have been named.
-            Err(trouble) if trouble.code == 404 && self.place.project.is_some() => Whoami::default(),
+            Err(trouble) if trouble.code == 404 && self.place.project.is_some() => {
+                Whoami::default()
+            }
             Err(trouble) => return Err(trouble),
         };
         if let Some(project) = &self.place.project {
@@ -102,7 +112,10 @@ impl Http {
 
     /// POST of a question to one of Ashlar's own paths: what it asks about is not done.
     pub(super) fn question(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
-        let request = self.client.post(format!("{}/ashlar/v1{path}", self.place.base)).json(body);
+        let request = self
+            .client
+            .post(format!("{}/ashlar/v1{path}", self.place.base))
+            .json(body);
         self.answer(request)
     }
 
@@ -116,11 +129,22 @@ impl Http {
 
     /// The event stream from after an id.
     pub(super) fn stream(&self, since: Option<u64>) -> Result<Response, Trouble> {
-        let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
-        let request = self.streams.get(format!("{}/ashlar/v1/events{query}", self.place.base));
-        let response = self.known(request).header("Accept", "text/event-stream").send();
+        let query = since
+            .map(|since| format!("?since={since}"))
+            .unwrap_or_default();
+        let request = self
+            .streams
+            .get(format!("{}/ashlar/v1/events{query}", self.place.base));
+        let response = self
+            .known(request)
+            .header("Accept", "text/event-stream")
+            .send();
         let response = response.map_err(|error| lost(&error))?;
-        if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refusal(response))
+        }
     }
 
     /// A change; the only requests that do anything.
@@ -154,7 +178,11 @@ impl Http {
     }
 
     fn answer(&self, request: RequestBuilder) -> Result<Value, Trouble> {
-        let response = self.known(request).header("Accept", "application/json").send().map_err(|error| lost(&error))?;
+        let response = self
+            .known(request)
+            .header("Accept", "application/json")
+            .send()
+            .map_err(|error| lost(&error))?;
         if !response.status().is_success() {
             return Err(refusal(response));
         }
@@ -164,15 +192,28 @@ impl Http {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&body).map_err(|error| Trouble { code: 502, ..Trouble::lost(&format!("the answer is not JSON: {error}")) })
+        serde_json::from_slice(&body).map_err(|error| Trouble {
+            code: 502,
+            ..Trouble::lost(&format!("the answer is not JSON: {error}"))
+        })
     }
 
     /// An older Cinder: stays on the end of its ladder.
     fn step_down(&self) -> bool {
-        let Ok(versions) = self.answer(self.client.get(format!("{}/", self.place.base))) else { return false };
+        let Ok(versions) = self.answer(self.client.get(format!("{}/", self.place.base))) else {
+            return false;
+        };
         let all = versions.get("versions").and_then(Value::as_array);
-        let v3 = all.into_iter().flatten().find(|version| word(version, "id").starts_with("v3"));
-        let newest = v3.and_then(|version| word(version, "version").strip_prefix("3.")?.parse::<u32>().ok());
+        let v3 = all
+            .into_iter()
+            .flatten()
+            .find(|version| word(version, "id").starts_with("v3"));
+        let newest = v3.and_then(|version| {
+            word(version, "version")
+                .strip_prefix("3.")?
+                .parse::<u32>()
+                .ok()
+        });
         let mut minor = self.minor.lock().unwrap_or_else(PoisonError::into_inner);
         match newest {
             Some(newest) if newest < *minor => {
@@ -186,7 +227,11 @@ impl Http {
 
 /// No answer: the innermost cause says most.
 fn lost(error: &reqwest::Error) -> Trouble {
-    let mut why = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+    let mut why = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        error.to_string()
+    };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         why = cause.to_string();
@@ -197,19 +242,38 @@ fn lost(error: &reqwest::Error) -> Trouble {
 
 fn refusal(response: Response) -> Trouble {
     let header = |name: &str| {
-        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         value.map(clean).unwrap_or_default()
     };
-    let request_id = [header("x-compute-request-id"), header("x-openstack-request-id")];
-    let request_id = request_id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+    let request_id = [
+        header("x-compute-request-id"),
+        header("x-openstack-request-id"),
+    ];
+    let request_id = request_id
+        .into_iter()
+        .find(|id| !id.is_empty())
+        .unwrap_or_default();
     let retry_after_s = header("retry-after").parse().ok();
     let code = response.status().as_u16();
     let mut body = String::new();
     // Half a sentence is better than none.
     let _ = response.take(64 << 10).read_to_string(&mut body);
     let parsed = serde_json::from_str::<Value>(&body).ok();
-    let fault = parsed.as_ref().and_then(Value::as_object).and_then(|fault| fault.values().next());
-    let message = fault.map(|fault| word(fault, "message")).filter(|message| !message.is_empty());
+    let fault = parsed
+        .as_ref()
+        .and_then(Value::as_object)
+        .and_then(|fault| fault.values().next());
+    let message = fault
+        .map(|fault| word(fault, "message"))
+        .filter(|message| !message.is_empty());
     let why = message.unwrap_or_else(|| clean(body.trim()));
-    Trouble { code, why, request_id, retry_after_s }
+    Trouble {
+        code,
+        why,
+        request_id,
+        retry_after_s,
+    }
 }

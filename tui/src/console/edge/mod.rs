@@ -50,13 +50,24 @@ impl Threads {
         workers(WRITERS, "change", orders, {
             let (http, events) = (Arc::clone(&http), events.clone());
             move |effect| {
-                if let Effect::Change { ticket, change, plan_hash } = effect {
+                if let Effect::Change {
+                    ticket,
+                    change,
+                    plan_hash,
+                } = effect
+                {
                     let result = http.change(&change.call(), plan_hash.as_deref());
                     let _ = events.send(Event::Changed(ticket, change, result));
                 }
             }
         });
-        Self { asks, changes, events, http, stream: stream::Generation::default() }
+        Self {
+            asks,
+            changes,
+            events,
+            http,
+            stream: stream::Generation::default(),
+        }
     }
 }
 
@@ -64,21 +75,40 @@ impl Edge for Threads {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { since } => {
-                stream::follow(Arc::clone(&self.http), since, self.events.clone(), self.stream.next());
+                stream::follow(
+                    Arc::clone(&self.http),
+                    since,
+                    self.events.clone(),
+                    self.stream.next(),
+                );
             }
             Effect::Ask(ask) => {
                 if let Err(error) = self.asks.try_send(ask) {
-                    let (std::sync::mpsc::TrySendError::Full(ask) | std::sync::mpsc::TrySendError::Disconnected(ask)) = error;
+                    let (std::sync::mpsc::TrySendError::Full(ask)
+                    | std::sync::mpsc::TrySendError::Disconnected(ask)) = error;
                     refuse(&self.events, ask);
                 }
             }
             effect @ Effect::Change { .. } => {
                 if let Err(error) = self.changes.try_send(effect)
-                    && let std::sync::mpsc::TrySendError::Full(Effect::Change { ticket, change, .. })
-                    | std::sync::mpsc::TrySendError::Disconnected(Effect::Change { ticket, change, .. }) = error
+                    && let std::sync::mpsc::TrySendError::Full(Effect::Change {
+                        ticket,
+                        change,
+                        ..
+                    })
+                    | std::sync::mpsc::TrySendError::Disconnected(Effect::Change {
+                        ticket,
+                        change,
+                        ..
+                    }) = error
                 {
-                    let trouble = Trouble { code: 429, ..Trouble::lost("too much is waiting to be sent") };
-                    let _ = self.events.try_send(Event::Changed(ticket, change, Err(trouble)));
+                    let trouble = Trouble {
+                        code: 429,
+                        ..Trouble::lost("too much is waiting to be sent")
+                    };
+                    let _ = self
+                        .events
+                        .try_send(Event::Changed(ticket, change, Err(trouble)));
                 }
             }
             Effect::Copy(_) | Effect::WakeAt(_) | Effect::Redraw | Effect::Quit => {}
@@ -88,7 +118,10 @@ impl Edge for Threads {
 
 /// A question for which there is no room is answered so.
 fn refuse(events: &SyncSender<Event>, ask: Ask) {
-    let trouble = Trouble { code: 429, ..Trouble::lost("too much is being asked at once") };
+    let trouble = Trouble {
+        code: 429,
+        ..Trouble::lost("too much is being asked at once")
+    };
     let answer = match ask {
         Ask::Whoami => Answer::Whoami(Err(trouble)),
         Ask::List(kind) => Answer::NoPage(kind, trouble),
@@ -102,19 +135,26 @@ fn refuse(events: &SyncSender<Event>, ask: Ask) {
 }
 
 /// Threads that take from one queue until its sender is gone.
-fn workers<T: Send + 'static>(count: usize, name: &str, queue: Receiver<T>, work: impl Fn(T) + Clone + Send + 'static) {
+fn workers<T: Send + 'static>(
+    count: usize,
+    name: &str,
+    queue: Receiver<T>,
+    work: impl Fn(T) + Clone + Send + 'static,
+) {
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..count {
         let (queue, work) = (Arc::clone(&queue), work.clone());
-        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            loop {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                match next {
-                    Ok(task) => work(task),
-                    Err(_) => return,
+        let spawned = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    match next {
+                        Ok(task) => work(task),
+                        Err(_) => return,
+                    }
                 }
-            }
-        });
+            });
         // Fewer threads only make it slower; none is a queue that says so when it is full.
         drop(spawned);
     }

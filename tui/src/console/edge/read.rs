@@ -41,13 +41,33 @@ pub(super) fn answer(http: &Http, ask: Ask, send: &mut dyn FnMut(Event) -> bool)
 fn place(kind: Kind, is_admin: bool) -> (String, &'static str, bool) {
     let all = if is_admin { "&all_tenants=1" } else { "" };
     match kind {
-        Kind::Volume => (format!("/volumes/detail?limit={PAGE_ROWS}{all}"), "volumes", true),
-        Kind::Snapshot => (format!("/snapshots/detail?limit={PAGE_ROWS}{all}"), "snapshots", true),
-        Kind::Attachment => (format!("/attachments/detail?limit={PAGE_ROWS}{all}"), "attachments", true),
-        Kind::Pool => ("/scheduler-stats/get_pools?detail=true".to_owned(), "pools", false),
+        Kind::Volume => (
+            format!("/volumes/detail?limit={PAGE_ROWS}{all}"),
+            "volumes",
+            true,
+        ),
+        Kind::Snapshot => (
+            format!("/snapshots/detail?limit={PAGE_ROWS}{all}"),
+            "snapshots",
+            true,
+        ),
+        Kind::Attachment => (
+            format!("/attachments/detail?limit={PAGE_ROWS}{all}"),
+            "attachments",
+            true,
+        ),
+        Kind::Pool => (
+            "/scheduler-stats/get_pools?detail=true".to_owned(),
+            "pools",
+            false,
+        ),
         Kind::Service => ("/os-services".to_owned(), "services", false),
         Kind::Type => ("/types?is_public=None".to_owned(), "volume_types", false),
-        Kind::Operation => (format!("/operations?limit={PAGE_ROWS}"), "operations", false),
+        Kind::Operation => (
+            format!("/operations?limit={PAGE_ROWS}"),
+            "operations",
+            false,
+        ),
         Kind::Session => ("/sessions".to_owned(), "sessions", false),
     }
 }
@@ -57,7 +77,11 @@ fn is_own(kind: Kind) -> bool {
 }
 
 fn get(http: &Http, kind: Kind, path: &str) -> Result<Value, Trouble> {
-    if is_own(kind) { http.own(path) } else { http.cinder(path) }
+    if is_own(kind) {
+        http.own(path)
+    } else {
+        http.cinder(path)
+    }
 }
 
 fn list(http: &Http, kind: Kind, send: &mut dyn FnMut(Event) -> bool) -> Result<(), Trouble> {
@@ -71,13 +95,28 @@ fn list(http: &Http, kind: Kind, send: &mut dyn FnMut(Event) -> bool) -> Result<
         };
         let value = get(http, kind, &path)?;
         let rows = value.get(key).and_then(Value::as_array).map(Vec::as_slice);
-        let rows = rows.ok_or_else(|| Trouble { code: 502, ..Trouble::lost(&format!("the answer holds no `{key}`")) })?;
+        let rows = rows.ok_or_else(|| Trouble {
+            code: 502,
+            ..Trouble::lost(&format!("the answer holds no `{key}`"))
+        })?;
         // An id that is no plain word would change the path; no daemon of ours gives one.
-        marker = rows.last().map(|row| word(row, "id")).filter(|id| is_plain(id));
+        marker = rows
+            .last()
+            .map(|row| word(row, "id"))
+            .filter(|id| is_plain(id));
         let has_more = value.get(format!("{key}_links")).is_some();
-        let is_last = !is_paged || !has_more || rows.is_empty() || marker.is_none() || page + 1 == PAGES_MAX;
-        let items = rows.iter().filter_map(|row| Item::read(kind, row)).collect();
-        let event = Event::Answer(Answer::Page { kind, items, is_first: page == 0, is_last });
+        let is_last =
+            !is_paged || !has_more || rows.is_empty() || marker.is_none() || page + 1 == PAGES_MAX;
+        let items = rows
+            .iter()
+            .filter_map(|row| Item::read(kind, row))
+            .collect();
+        let event = Event::Answer(Answer::Page {
+            kind,
+            items,
+            is_first: page == 0,
+            is_last,
+        });
         if !send(event) || is_last {
             return Ok(());
         }
@@ -105,7 +144,9 @@ fn single(kind: Kind, id: &str) -> Option<(String, &'static str)> {
 }
 
 fn one(http: &Http, kind: Kind, id: &str) -> Result<Option<Item>, Trouble> {
-    let Some((path, key)) = single(kind, id) else { return Ok(None) };
+    let Some((path, key)) = single(kind, id) else {
+        return Ok(None);
+    };
     match get(http, kind, &path) {
         Ok(value) => Ok(value.get(key).and_then(|inner| Item::read(kind, inner))),
         Err(trouble) if trouble.code == 404 => Ok(None),
@@ -116,11 +157,18 @@ fn one(http: &Http, kind: Kind, id: &str) -> Result<Option<Item>, Trouble> {
 /// The object as the daemon tells it. Secrets are not for a screen.
 fn raw(http: &Http, kind: Kind, id: &str) -> Result<Vec<String>, Trouble> {
     let mut value = match single(kind, id) {
-        Some((path, key)) => get(http, kind, &path)?.get(key).cloned().unwrap_or(Value::Null),
+        Some((path, key)) => get(http, kind, &path)?
+            .get(key)
+            .cloned()
+            .unwrap_or(Value::Null),
         None => {
             let (path, key, _) = place(kind, false);
             let rows = get(http, kind, &path)?;
-            let rows = rows.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+            let rows = rows
+                .get(key)
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
             let is_it = |row: &Value| Item::read(kind, row).is_some_and(|item| item.id == id);
             rows.into_iter().find(is_it).unwrap_or(Value::Null)
         }
@@ -148,7 +196,9 @@ fn hide_secrets(value: &mut Value) {
 /// What a change would do. A daemon without `plan` answers 404 or 405: that is `None`.
 fn plan(http: &Http, change: &Change) -> Result<Option<Plan>, Trouble> {
     let (noun, verb) = change.verb();
-    let Some((_, id)) = change.object() else { return Ok(None) };
+    let Some((_, id)) = change.object() else {
+        return Ok(None);
+    };
     let mut input = json!({});
     if let Change::DeleteVolume { is_cascade, .. } = change {
         input = json!({"cascade": is_cascade});
@@ -165,7 +215,10 @@ fn plan(http: &Http, change: &Change) -> Result<Option<Plan>, Trouble> {
 fn read_plan(value: &Value, id: &str) -> Plan {
     let plan = value.get("plan").unwrap_or(value);
     let objects = plan.get("objects").and_then(Value::as_array);
-    let object = objects.into_iter().flatten().find(|object| word(object, "id") == id);
+    let object = objects
+        .into_iter()
+        .flatten()
+        .find(|object| word(object, "id") == id);
     let object = object.unwrap_or(&Value::Null);
     let texts = |key: &str| -> Vec<String> {
         let all = object.get(key).and_then(Value::as_array);
@@ -174,7 +227,10 @@ fn read_plan(value: &Value, id: &str) -> Plan {
     };
     Plan {
         hash: word(plan, "hash"),
-        is_blocked: plan.get("is_blocked").and_then(Value::as_bool).unwrap_or(false),
+        is_blocked: plan
+            .get("is_blocked")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
         blocks: texts("blocks"),
         lost: texts("lost"),
         breaks: texts("breaks"),
@@ -212,9 +268,15 @@ fn quota(http: &Http) -> Result<Quota, Trouble> {
     let row = |(resource, figures): (&String, &Value)| {
         let limit = figures.get("limit")?.as_i64()?;
         let number = |key: &str| figures.get(key).and_then(Value::as_i64).unwrap_or(0);
-        Some((clean(resource), limit, number("in_use").saturating_add(number("reserved"))))
+        Some((
+            clean(resource),
+            limit,
+            number("in_use").saturating_add(number("reserved")),
+        ))
     };
-    Ok(Quota { rows: set.into_iter().flatten().filter_map(row).collect() })
+    Ok(Quota {
+        rows: set.into_iter().flatten().filter_map(row).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -228,7 +290,10 @@ mod tests {
             {"id": "v1", "blocks": ["1 attachment\u{1b}"], "lost": [], "frees_bytes": 5}]}});
         let plan = read_plan(&value, "v1");
         assert_eq!(plan.blocks, ["1 attachment<1b>"]);
-        assert_eq!((plan.hash.as_str(), plan.is_blocked, plan.level.as_str()), ("h1", true, "type_name"));
+        assert_eq!(
+            (plan.hash.as_str(), plan.is_blocked, plan.level.as_str()),
+            ("h1", true, "type_name")
+        );
         assert_eq!(plan.frees_bytes, Some(5));
     }
 
@@ -237,7 +302,10 @@ mod tests {
         let mut value = json!({"connection_info": {"auth_password": "p4ss", "auth_username": "u"}, "list": [{"secret": "s"}]});
         hide_secrets(&mut value);
         let text = value.to_string();
-        assert!(!text.contains("p4ss") && !text.contains("\"s\"") && text.contains("\"u\""), "{text}");
+        assert!(
+            !text.contains("p4ss") && !text.contains("\"s\"") && text.contains("\"u\""),
+            "{text}"
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl Reader {
             return std::mem::take(&mut self.has_field).then_some(frame);
         }
         if line.first() == Some(&b':') {
-            return Some(Frame { is_beat: true, ..Frame::default() });
+            return Some(Frame {
+                is_beat: true,
+                ..Frame::default()
+            });
         }
         let line = String::from_utf8_lossy(&line).into_owned();
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
@@ -77,9 +80,20 @@ mod tests {
     const TEXT: &str = "event: hello\r\ndata: {\"newest\":7}\r\n\r\n: beat\n\nid: 8\nevent: change\ndata: {\"a\":\ndata: 1}\n\nretry: 5\n\n";
 
     fn frames() -> Vec<Frame> {
-        let frame = |event: &str, data: &str| Frame { event: event.to_owned(), data: data.to_owned(), is_beat: false };
-        let beat = Frame { is_beat: true, ..Frame::default() };
-        vec![frame("hello", "{\"newest\":7}"), beat, frame("change", "{\"a\":\n1}")]
+        let frame = |event: &str, data: &str| Frame {
+            event: event.to_owned(),
+            data: data.to_owned(),
+            is_beat: false,
+        };
+        let beat = Frame {
+            is_beat: true,
+            ..Frame::default()
+        };
+        vec![
+            frame("hello", "{\"newest\":7}"),
+            beat,
+            frame("change", "{\"a\":\n1}"),
+        ]
     }
 
     #[test]

@@ -23,7 +23,10 @@ impl Generation {
     /// The next one; the ones before are over.
     pub(super) fn next(&self) -> Self {
         let mine = self.newest.fetch_add(1, Ordering::SeqCst) + 1;
-        Self { newest: Arc::clone(&self.newest), mine }
+        Self {
+            newest: Arc::clone(&self.newest),
+            mine,
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -32,21 +35,35 @@ impl Generation {
 }
 
 /// Begins to follow.
-pub(super) fn follow(http: Arc<Http>, since: Option<u64>, events: SyncSender<Event>, generation: Generation) {
+pub(super) fn follow(
+    http: Arc<Http>,
+    since: Option<u64>,
+    events: SyncSender<Event>,
+    generation: Generation,
+) {
     let tell = events.clone();
-    let spawned = std::thread::Builder::new().name("events".to_owned()).spawn(move || {
-        let end = read(&http, since, &events, &generation);
-        if !generation.is_over() {
-            let _ = events.send(Event::Stream(end));
-        }
-    });
+    let spawned = std::thread::Builder::new()
+        .name("events".to_owned())
+        .spawn(move || {
+            let end = read(&http, since, &events, &generation);
+            if !generation.is_over() {
+                let _ = events.send(Event::Stream(end));
+            }
+        });
     if let Err(error) = spawned {
-        let _ = tell.try_send(Event::Stream(Stream::Lost(Trouble::lost(&format!("no thread: {error}")))));
+        let _ = tell.try_send(Event::Stream(Stream::Lost(Trouble::lost(&format!(
+            "no thread: {error}"
+        )))));
     }
 }
 
 /// Reads to the end; says how it ended.
-fn read(http: &Http, since: Option<u64>, events: &SyncSender<Event>, generation: &Generation) -> Stream {
+fn read(
+    http: &Http,
+    since: Option<u64>,
+    events: &SyncSender<Event>,
+    generation: &Generation,
+) -> Stream {
     let mut response = match http.stream(since) {
         Ok(response) => response,
         Err(trouble) if [404, 405, 406, 501].contains(&trouble.code) => return Stream::Absent,
@@ -58,7 +75,9 @@ fn read(http: &Http, since: Option<u64>, events: &SyncSender<Event>, generation:
         let len = match response.read(&mut bytes) {
             Ok(0) => return Stream::Lost(Trouble::lost("the daemon closed the event stream")),
             Ok(len) => len,
-            Err(error) => return Stream::Lost(Trouble::lost(&format!("the event stream broke: {error}"))),
+            Err(error) => {
+                return Stream::Lost(Trouble::lost(&format!("the event stream broke: {error}")));
+            }
         };
         for frame in reader.take(bytes.get(..len).unwrap_or_default()) {
             if generation.is_over() {
@@ -99,11 +118,26 @@ mod tests {
 
     #[test]
     fn frames_mean_what_the_wire_says() {
-        let frame = |event: &str, data: &str| Frame { event: event.to_owned(), data: data.to_owned(), is_beat: false };
-        assert_eq!(meaning(&frame("hello", "{\"newest\":7}")), Some(Stream::Hello(7)));
-        assert_eq!(meaning(&frame("gap", "{\"newest\":9,\"since\":1}")), Some(Stream::Gap(9)));
+        let frame = |event: &str, data: &str| Frame {
+            event: event.to_owned(),
+            data: data.to_owned(),
+            is_beat: false,
+        };
+        assert_eq!(
+            meaning(&frame("hello", "{\"newest\":7}")),
+            Some(Stream::Hello(7))
+        );
+        assert_eq!(
+            meaning(&frame("gap", "{\"newest\":9,\"since\":1}")),
+            Some(Stream::Gap(9))
+        );
         let change = r#"{"id":8,"kind":"volume","object_id":"v","change":"deleted"}"#;
-        let expected = Stream::Change { id: 8, kind: "volume".to_owned(), object_id: "v".to_owned(), is_deleted: true };
+        let expected = Stream::Change {
+            id: 8,
+            kind: "volume".to_owned(),
+            object_id: "v".to_owned(),
+            is_deleted: true,
+        };
         assert_eq!(meaning(&frame("change", change)), Some(expected));
         assert_eq!(meaning(&frame("change", "{cut")), None);
         assert_eq!(meaning(&frame("news", "{}")), Some(Stream::Beat));

@@ -35,7 +35,11 @@ fn write(value: &Value, depth: usize, head: &str, lines: &mut Vec<String>) {
                 write(inner, depth + 1, "-", lines);
             }
         }
-        plain => lines.push(format!("{indent}{head} {}", scalar(plain)).trim_end().to_owned()),
+        plain => lines.push(
+            format!("{indent}{head} {}", scalar(plain))
+                .trim_end()
+                .to_owned(),
+        ),
     }
 }
 
@@ -59,7 +63,16 @@ mod tests {
         let value = json!({"a": 1, "b": {"c": ["x", {"d": null}], "e": []}, "f": "y\u{1b}z"});
         assert_eq!(
             lines(&value),
-            ["a: 1", "b:", "  c:", "    - x", "    -", "      d: null", "  e: []", "f: y<1b>z"]
+            [
+                "a: 1",
+                "b:",
+                "  c:",
+                "    - x",
+                "    -",
+                "      d: null",
+                "  e: []",
+                "f: y<1b>z"
+            ]
         );
     }
 }

@@ -20,11 +20,22 @@ pub(super) fn begin(state: &mut State, act: Act) -> Effects {
         state.say(&why, Tone::Warn);
         return Effects::new();
     }
-    let Some(kind) = state.screen.kind() else { return Effects::new() };
-    let ids = state.list().map(|list| list.targets(&state.data)).unwrap_or_default();
-    let items: Vec<Item> = ids.iter().filter_map(|id| state.data.get(kind, id)).cloned().collect();
+    let Some(kind) = state.screen.kind() else {
+        return Effects::new();
+    };
+    let ids = state
+        .list()
+        .map(|list| list.targets(&state.data))
+        .unwrap_or_default();
+    let items: Vec<Item> = ids
+        .iter()
+        .filter_map(|id| state.data.get(kind, id))
+        .cloned()
+        .collect();
     match act {
-        Act::Create | Act::Extend | Act::Clone | Act::Snapshot | Act::Attach => open_form(state, act, kind, &items),
+        Act::Create | Act::Extend | Act::Clone | Act::Snapshot | Act::Attach => {
+            open_form(state, act, kind, &items)
+        }
         _ => open_dialog(state, act, &items),
     }
 }
@@ -46,16 +57,28 @@ pub(super) fn reason(state: &State, act: Act) -> Option<String> {
     if act == Act::Create {
         return None;
     }
-    let ids = state.list().map(|list| list.targets(&state.data)).unwrap_or_default();
+    let ids = state
+        .list()
+        .map(|list| list.targets(&state.data))
+        .unwrap_or_default();
     if ids.is_empty() {
         let is_gone = state.list().is_some_and(|list| list.cursor.is_some());
-        return Some(if is_gone { "it is gone".to_owned() } else { "nothing is selected".to_owned() });
+        return Some(if is_gone {
+            "it is gone".to_owned()
+        } else {
+            "nothing is selected".to_owned()
+        });
     }
     if ids.len() > 1 && [Act::Extend, Act::Clone, Act::Attach].contains(&act) {
-        return Some(format!("{} are marked; this is for one at a time: Esc clears the marks", ids.len()));
+        return Some(format!(
+            "{} are marked; this is for one at a time: Esc clears the marks",
+            ids.len()
+        ));
     }
     let items = ids.iter().filter_map(|id| state.data.get(kind, id));
-    let refused: Vec<String> = items.filter_map(|item| rules::allowed(act, item, &state.data).err()).collect();
+    let refused: Vec<String> = items
+        .filter_map(|item| rules::allowed(act, item, &state.data).err())
+        .collect();
     match refused.as_slice() {
         [] => None,
         [one] if ids.len() == 1 => Some(one.clone()),
@@ -77,40 +100,56 @@ fn open_form(state: &mut State, act: Act, kind: Kind, items: &[Item]) -> Effects
     if let Some(draft) = state.draft.take_if(|draft| draft.purpose == form.purpose) {
         form = draft;
     }
-    state.overlays.push(Overlay::Form(form));
+    state.cover(Overlay::Form(form));
     Effects::new()
 }
 
 fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
     let mut dialog = match act {
         Act::Delete if items.iter().all(|item| item.volume().is_some()) => {
-            let change = |item: &Item| Change::DeleteVolume { id: item.id.clone(), title: item.title(), is_cascade: false };
+            let change = |item: &Item| Change::DeleteVolume {
+                id: item.id.clone(),
+                title: item.title(),
+                is_cascade: false,
+            };
             let mut dialog = Dialog::new("Delete", "volume", named(items, change));
             dialog.cascade = Some(false);
             dialog
         }
         Act::Delete => {
-            let change = |item: &Item| Change::DeleteSnapshot { id: item.id.clone(), title: item.title() };
+            let change = |item: &Item| Change::DeleteSnapshot {
+                id: item.id.clone(),
+                title: item.title(),
+            };
             Dialog::new("Delete", "snapshot", named(items, change))
         }
         Act::Detach => Dialog::new("Detach", "attachment", detachments(state, items)),
         Act::Complete => {
             let title = |item: &Item| state.data.volume_title(&item.of);
-            let change = |item: &Item| Change::CompleteAttachment { id: item.id.clone(), title: title(item) };
+            let change = |item: &Item| Change::CompleteAttachment {
+                id: item.id.clone(),
+                title: title(item),
+            };
             Dialog::light("Complete", "attachment", named(items, change))
         }
         Act::Cancel => {
-            let change = |item: &Item| Change::CancelOperation { id: item.id.clone(), title: operation(state, item) };
+            let change = |item: &Item| Change::CancelOperation {
+                id: item.id.clone(),
+                title: operation(state, item),
+            };
             Dialog::light("Cancel", "operation", named(items, change))
         }
         Act::Retry => {
-            let change = |item: &Item| Change::RetryOperation { id: item.id.clone(), title: operation(state, item) };
+            let change = |item: &Item| Change::RetryOperation {
+                id: item.id.clone(),
+                title: operation(state, item),
+            };
             Dialog::light("Retry", "operation", named(items, change))
         }
         _ => return Effects::new(),
     };
     unname_doubles(&mut dialog);
-    state.overlays.push(Overlay::Dialog(Box::new(dialog)));
+    state.cover(Overlay::Dialog(Box::new(dialog)));
     dialogs::ask_plans(state)
 }
 
@@ -119,7 +158,10 @@ fn operation(state: &State, item: &Item) -> String {
 }
 
 fn named(items: &[Item], change: impl Fn(&Item) -> Change) -> Vec<(String, Change)> {
-    items.iter().map(|item| (item.title(), change(item))).collect()
+    items
+        .iter()
+        .map(|item| (item.title(), change(item)))
+        .collect()
 }
 
 /// The attachments of these volumes, or these attachments.
@@ -128,16 +170,33 @@ fn detachments(state: &State, items: &[Item]) -> Vec<(String, Change)> {
     for item in items {
         match item.volume() {
             Some(volume) => {
-                let listed = state.data.attachments_of(&item.id).map(|attachment| attachment.id.clone());
+                let listed = state
+                    .data
+                    .attachments_of(&item.id)
+                    .map(|attachment| attachment.id.clone());
                 let mut ids: Vec<String> = listed.collect();
                 if ids.is_empty() {
                     ids = volume.hosts.iter().map(|(id, _)| id.clone()).collect();
                 }
-                found.extend(ids.into_iter().map(|id| (item.title(), Change::DeleteAttachment { id, title: item.title() })));
+                found.extend(ids.into_iter().map(|id| {
+                    (
+                        item.title(),
+                        Change::DeleteAttachment {
+                            id,
+                            title: item.title(),
+                        },
+                    )
+                }));
             }
             None => {
                 let title = state.data.volume_title(&item.of);
-                found.push((title.clone(), Change::DeleteAttachment { id: item.id.clone(), title }));
+                found.push((
+                    title.clone(),
+                    Change::DeleteAttachment {
+                        id: item.id.clone(),
+                        title,
+                    },
+                ));
             }
         }
     }
@@ -146,9 +205,17 @@ fn detachments(state: &State, items: &[Item]) -> Vec<(String, Change)> {
 
 /// A name that two objects have says nothing: those are told by their ids.
 fn unname_doubles(dialog: &mut Dialog) {
-    let titles: Vec<String> = dialog.targets.iter().map(|target| target.title.clone()).collect();
+    let titles: Vec<String> = dialog
+        .targets
+        .iter()
+        .map(|target| target.title.clone())
+        .collect();
     for target in &mut dialog.targets {
-        let is_double = titles.iter().filter(|title| **title == target.title).count() > 1;
+        let is_double = titles
+            .iter()
+            .filter(|title| **title == target.title)
+            .count()
+            > 1;
         if let (true, Some((_, id))) = (is_double, target.change.object()) {
             target.title = id.chars().take(8).collect();
         }
@@ -156,7 +223,12 @@ fn unname_doubles(dialog: &mut Dialog) {
 }
 
 /// The daemon took a change on, or refused it.
-pub(super) fn changed(state: &mut State, ticket: Ticket, change: &Change, result: Result<Value, Trouble>) -> Effects {
+pub(super) fn changed(
+    state: &mut State,
+    ticket: Ticket,
+    change: &Change,
+    result: Result<Value, Trouble>,
+) -> Effects {
     link::look_soon(state);
     let result = match result {
         Ok(value) => {
@@ -171,7 +243,12 @@ pub(super) fn changed(state: &mut State, ticket: Ticket, change: &Change, result
                 form_changed(state, at, ticket, change, result);
                 return Effects::new();
             }
-            Overlay::Dialog(dialog) if dialog.targets.iter().any(|target| target.outcome == Outcome::Sent(ticket)) => {
+            Overlay::Dialog(dialog)
+                if dialog
+                    .targets
+                    .iter()
+                    .any(|target| target.outcome == Outcome::Sent(ticket)) =>
+            {
                 return dialogs::changed(state, at, ticket, result);
             }
             Overlay::Form(_)
@@ -191,7 +268,11 @@ pub(super) fn changed(state: &mut State, ticket: Ticket, change: &Change, result
 
 /// What an answer to a change tells of its object is shown at once.
 fn keep(state: &mut State, change: &Change, value: &Value) {
-    let kinds = [("volume", Kind::Volume), ("snapshot", Kind::Snapshot), ("operation", Kind::Operation)];
+    let kinds = [
+        ("volume", Kind::Volume),
+        ("snapshot", Kind::Snapshot),
+        ("operation", Kind::Operation),
+    ];
     for (key, kind) in kinds {
         if let Some(item) = value.get(key).and_then(|inner| Item::read(kind, inner)) {
             state.data.of_mut(kind).put(item);
@@ -207,13 +288,23 @@ fn accepted(change: &Change) -> String {
     format!("Accepted: {}", change.what())
 }
 
-fn form_changed(state: &mut State, at: usize, ticket: Ticket, change: &Change, result: Result<(), Trouble>) {
-    let Some(Overlay::Form(form)) = state.overlays.get_mut(at) else { return };
+fn form_changed(
+    state: &mut State,
+    at: usize,
+    ticket: Ticket,
+    change: &Change,
+    result: Result<(), Trouble>,
+) {
+    let Some(Overlay::Form(form)) = state.overlays.get_mut(at) else {
+        return;
+    };
     form.waiting.retain(|other| *other != ticket);
     match result {
         Ok(()) => {
             // Of several, those that went well are not sent again.
-            if let (Purpose::Snapshot(ids), Change::CreateSnapshot { volume_id, .. }) = (&mut form.purpose, change) {
+            if let (Purpose::Snapshot(ids), Change::CreateSnapshot { volume_id, .. }) =
+                (&mut form.purpose, change)
+            {
                 ids.retain(|id| id != volume_id);
             }
             if form.waiting.is_empty() && form.refused.is_none() {

@@ -10,7 +10,9 @@ use super::link;
 
 /// A key in the topmost dialog. The key that opened it means nothing here, so that holding it cannot walk through.
 pub(super) fn key(state: &mut State, key: Key) -> Effects {
-    let Some(Overlay::Dialog(dialog)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Dialog(dialog)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     match (key.code, key.ctrl) {
         (Code::Esc, _) => {
             state.overlays.pop();
@@ -39,7 +41,9 @@ fn is_typing(dialog: &Dialog, key: Key) -> bool {
 }
 
 fn enter(state: &mut State) -> Effects {
-    let Some(Overlay::Dialog(dialog)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Dialog(dialog)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     match dialog.focus {
         Focus::Cancel => {
             state.overlays.pop();
@@ -68,7 +72,9 @@ fn toggle(state: &mut State) -> Effects {
 /// The armed button: sends each act with the hash of the plan that was shown.
 fn go(state: &mut State) -> Effects {
     let cannot = state.cannot_change();
-    let Some(Overlay::Dialog(dialog)) = state.overlays.last() else { return Effects::new() };
+    let Some(Overlay::Dialog(dialog)) = state.overlays.last() else {
+        return Effects::new();
+    };
     if let Some(why) = cannot.or_else(|| dialog.in_the_way()) {
         state.say(&format!("Not yet: {why}"), Tone::Warn);
         return Effects::new();
@@ -83,7 +89,11 @@ fn go(state: &mut State) -> Effects {
                 _ => None,
             };
             target.outcome = Outcome::Sent(ticket);
-            effects.push(Effect::Change { ticket, change: target.change.clone(), plan_hash });
+            effects.push(Effect::Change {
+                ticket,
+                change: target.change.clone(),
+                plan_hash,
+            });
             ticket += 1;
         }
         dialog.focus = Focus::Cancel;
@@ -112,10 +122,13 @@ pub(super) fn ask_plans(state: &mut State) -> Effects {
 /// A plan came.
 pub(super) fn planned(state: &mut State, ticket: Ticket, result: Result<Option<Plan>, Trouble>) {
     let data = &state.data;
-    let dialogs = state.overlays.iter_mut().filter_map(|overlay| match overlay {
-        Overlay::Dialog(dialog) => Some(dialog),
-        _ => None,
-    });
+    let dialogs = state
+        .overlays
+        .iter_mut()
+        .filter_map(|overlay| match overlay {
+            Overlay::Dialog(dialog) => Some(dialog),
+            _ => None,
+        });
     for target in dialogs.flat_map(|dialog| &mut dialog.targets) {
         if target.planned == Planned::Asked(ticket) {
             target.planned = match &result {
@@ -128,11 +141,23 @@ pub(super) fn planned(state: &mut State, ticket: Ticket, result: Result<Option<P
 }
 
 /// One act of a dialog went well or not.
-pub(super) fn changed(state: &mut State, at: usize, ticket: Ticket, result: Result<(), Trouble>) -> Effects {
+pub(super) fn changed(
+    state: &mut State,
+    at: usize,
+    ticket: Ticket,
+    result: Result<(), Trouble>,
+) -> Effects {
     let is_stale_plan = matches!(&result, Err(trouble) if trouble.code == 412);
-    let Some(Overlay::Dialog(dialog)) = state.overlays.get_mut(at) else { return Effects::new() };
-    let sent = dialog.targets.iter_mut().find(|target| target.outcome == Outcome::Sent(ticket));
-    let Some(target) = sent else { return Effects::new() };
+    let Some(Overlay::Dialog(dialog)) = state.overlays.get_mut(at) else {
+        return Effects::new();
+    };
+    let sent = dialog
+        .targets
+        .iter_mut()
+        .find(|target| target.outcome == Outcome::Sent(ticket));
+    let Some(target) = sent else {
+        return Effects::new();
+    };
     let what = target.change.what();
     target.outcome = match &result {
         Ok(()) => Outcome::Done,
@@ -141,7 +166,10 @@ pub(super) fn changed(state: &mut State, at: usize, ticket: Ticket, result: Resu
         Err(trouble) => Outcome::Failed(refusal(&what, trouble)),
     };
     if is_stale_plan {
-        dialog.notice = Some(format!("{}: something changed since this was shown; nothing was done", target.title));
+        dialog.notice = Some(format!(
+            "{}: something changed since this was shown; nothing was done",
+            target.title
+        ));
         target.planned = Planned::Asked(0);
         dialog.typed = super::super::input::Input::default();
         dialog.focus = Focus::Cancel;
@@ -150,22 +178,38 @@ pub(super) fn changed(state: &mut State, at: usize, ticket: Ticket, result: Resu
         let text = refusal(&what, trouble);
         state.messages.push_back((state.now, text));
     }
-    let effects = if is_stale_plan && at + 1 == state.overlays.len() { ask_plans(state) } else { Effects::new() };
+    let effects = if is_stale_plan && at + 1 == state.overlays.len() {
+        ask_plans(state)
+    } else {
+        Effects::new()
+    };
     settle(state, at);
     effects
 }
 
 /// When everything has its answer: closes a dialog that went well, leaves what failed marked.
 fn settle(state: &mut State, at: usize) {
-    let Some(Overlay::Dialog(dialog)) = state.overlays.get(at) else { return };
-    let count = |wanted: fn(&Outcome) -> bool| dialog.targets.iter().filter(|target| wanted(&target.outcome)).count();
+    let Some(Overlay::Dialog(dialog)) = state.overlays.get(at) else {
+        return;
+    };
+    let count = |wanted: fn(&Outcome) -> bool| {
+        dialog
+            .targets
+            .iter()
+            .filter(|target| wanted(&target.outcome))
+            .count()
+    };
     let done = count(|outcome| *outcome == Outcome::Done);
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let all = dialog.targets.len();
     if done + failed < all {
         return;
     }
-    let what = dialog.targets.first().map(|target| target.change.what()).unwrap_or_default();
+    let what = dialog
+        .targets
+        .first()
+        .map(|target| target.change.what())
+        .unwrap_or_default();
     let done_ids: Vec<(Kind, String)> = dialog
         .targets
         .iter()
@@ -181,7 +225,10 @@ fn settle(state: &mut State, at: usize) {
     match (failed, all) {
         (0, 1) => state.say(&format!("Accepted: {what}"), Tone::Plain),
         (0, all) => state.say(&format!("Accepted: {all} of {all}"), Tone::Plain),
-        (failed, all) => state.say(&format!("{done} accepted, {failed} of {all} failed: the dialog says why"), Tone::Bad),
+        (failed, all) => state.say(
+            &format!("{done} accepted, {failed} of {all} failed: the dialog says why"),
+            Tone::Bad,
+        ),
     }
     if failed == 0 {
         state.overlays.remove(at);

@@ -13,13 +13,27 @@ const QUIET_MS: i64 = 300;
 /// A key in the topmost form. In a text field no letter is a command.
 pub(super) fn key(state: &mut State, key: Key) -> Effects {
     let now = state.now;
-    let Some(Overlay::Form(form)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Form(form)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     let last = form.fields.len() + 1;
     match (key.code, key.ctrl) {
         (Code::Esc, _) => close(state),
         (Code::Char('s'), true) | (Code::F(2), _) => return submit(state),
-        (Code::Tab | Code::Down, _) => form.focus = if form.focus >= last { 0 } else { form.focus + 1 },
-        (Code::BackTab | Code::Up, _) => form.focus = if form.focus == 0 { last } else { form.focus - 1 },
+        (Code::Tab | Code::Down, _) => {
+            form.focus = if form.focus >= last {
+                0
+            } else {
+                form.focus + 1
+            }
+        }
+        (Code::BackTab | Code::Up, _) => {
+            form.focus = if form.focus == 0 {
+                last
+            } else {
+                form.focus - 1
+            }
+        }
         (Code::Enter, _) if form.focus == last => return submit(state),
         (Code::Enter, _) if form.focus + 1 == last => close(state),
         (Code::Enter, _) => form.focus += 1,
@@ -56,7 +70,9 @@ fn edited(form: &mut Form, now: i64) {
 }
 
 fn edit(form: &mut Form, key: Key) -> bool {
-    let Some(field) = form.fields.get_mut(form.focus) else { return false };
+    let Some(field) = form.fields.get_mut(form.focus) else {
+        return false;
+    };
     match &mut field.entry {
         Entry::Text(input) => input.key(key),
         Entry::Choice(options, at) => {
@@ -66,8 +82,11 @@ fn edit(form: &mut Form, key: Key) -> bool {
                 Code::Right | Code::Char(' ') => *at = (*at + 1) % len,
                 // Typing finds: the next option that begins so.
                 Code::Char(c) if !key.ctrl => {
-                    let starts = |option: &String| option.to_lowercase().starts_with(c.to_ascii_lowercase());
-                    let next = (1..=len).map(|by| (*at + by) % len).find(|at| options.get(*at).is_some_and(starts));
+                    let starts =
+                        |option: &String| option.to_lowercase().starts_with(c.to_ascii_lowercase());
+                    let next = (1..=len)
+                        .map(|by| (*at + by) % len)
+                        .find(|at| options.get(*at).is_some_and(starts));
                     let Some(next) = next else { return false };
                     *at = next;
                 }
@@ -94,7 +113,9 @@ fn close(state: &mut State) {
 fn submit(state: &mut State) -> Effects {
     let cannot = state.cannot_change();
     let mut ticket = state.next_ticket;
-    let Some(Overlay::Form(form)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Form(form)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     if !form.waiting.is_empty() {
         return Effects::new();
     }
@@ -108,7 +129,11 @@ fn submit(state: &mut State) -> Effects {
             let mut effects = Effects::new();
             for change in changes {
                 form.waiting.push(ticket);
-                effects.push(Effect::Change { ticket, change, plan_hash: None });
+                effects.push(Effect::Change {
+                    ticket,
+                    change,
+                    plan_hash: None,
+                });
                 ticket += 1;
             }
             state.next_ticket = ticket;
@@ -129,13 +154,19 @@ fn submit(state: &mut State) -> Effects {
 pub(super) fn due(state: &mut State) -> Effects {
     let now = state.now;
     let mut ticket = state.next_ticket;
-    let Some(Overlay::Form(form)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Form(form)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     if !form.ask_at.is_some_and(|at| at <= now) {
         return Effects::new();
     }
     form.ask_at = None;
-    let Ok(changes) = form.changes(&state.data) else { return Effects::new() };
-    let Some(change @ Change::CreateVolume { .. }) = changes.into_iter().next() else { return Effects::new() };
+    let Ok(changes) = form.changes(&state.data) else {
+        return Effects::new();
+    };
+    let Some(change @ Change::CreateVolume { .. }) = changes.into_iter().next() else {
+        return Effects::new();
+    };
     form.asked = Some(ticket);
     let effects = vec![Effect::Ask(Ask::Placement(ticket, change))];
     ticket += 1;

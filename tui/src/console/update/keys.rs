@@ -61,10 +61,16 @@ pub(super) fn paste(state: &mut State, text: &str) -> Effects {
 
 /// ^C: quits now; a form with unsent text asks for a second one.
 fn interrupt(state: &mut State) -> Effects {
-    let is_unsent = state.overlays.iter().any(|overlay| matches!(overlay, Overlay::Form(form) if form.is_edited));
+    let is_unsent = state
+        .overlays
+        .iter()
+        .any(|overlay| matches!(overlay, Overlay::Form(form) if form.is_edited));
     if is_unsent && !state.is_quit_asked {
         state.is_quit_asked = true;
-        state.say("A form is unsent: ^C once more quits, Esc goes back to the list", Tone::Warn);
+        state.say(
+            "A form is unsent: ^C once more quits, Esc goes back to the list",
+            Tone::Warn,
+        );
         return Effects::new();
     }
     state.is_over = true;
@@ -85,7 +91,9 @@ fn reading_key(state: &mut State, key: Key) -> Option<Effects> {
             state.overlays.pop();
             return Some(Effects::new());
         }
-        (Code::Char('T'), false) if matches!(state.overlays.last(), Some(Overlay::Tasks { .. })) => {
+        (Code::Char('T'), false)
+            if matches!(state.overlays.last(), Some(Overlay::Tasks { .. })) =>
+        {
             state.overlays.pop();
             return Some(Effects::new());
         }
@@ -96,8 +104,11 @@ fn reading_key(state: &mut State, key: Key) -> Option<Effects> {
         Some(Overlay::Reading(reading)) => reading.lines.len().saturating_sub(1),
         _ => super::super::view::MOST_LINES,
     };
-    if let Some(Overlay::Reading(Reading { top, .. }) | Overlay::Detail { top, .. } | Overlay::Tasks { top }) =
-        state.overlays.last_mut()
+    if let Some(
+        Overlay::Reading(Reading { top, .. })
+        | Overlay::Detail { top, .. }
+        | Overlay::Tasks { top },
+    ) = state.overlays.last_mut()
     {
         *top = top.saturating_add_signed(by).min(most);
     }
@@ -106,7 +117,17 @@ fn reading_key(state: &mut State, key: Key) -> Option<Effects> {
 
 fn reading_act(state: &mut State, key: Key) -> Option<Effects> {
     let act = keymap::find(key, state.screen)?;
-    let stays = [Act::Palette, Act::Help, Act::Refresh, Act::Redraw, Act::Quit, Act::Copy, Act::Yaml, Act::CopyCommand, Act::Actions];
+    let stays = [
+        Act::Palette,
+        Act::Help,
+        Act::Refresh,
+        Act::Redraw,
+        Act::Quit,
+        Act::Copy,
+        Act::Yaml,
+        Act::CopyCommand,
+        Act::Actions,
+    ];
     if !stays.contains(&act) && !act.is_mutating() {
         state.overlays.pop();
     }
@@ -114,7 +135,9 @@ fn reading_act(state: &mut State, key: Key) -> Option<Effects> {
 }
 
 fn filter_key(state: &mut State, key: Key) -> Effects {
-    let Some((input, before)) = &mut state.typing else { return Effects::new() };
+    let Some((input, before)) = &mut state.typing else {
+        return Effects::new();
+    };
     match (key.code, key.ctrl) {
         (Code::Enter, _) => state.typing = None,
         (Code::Esc, _) => {
@@ -124,7 +147,14 @@ fn filter_key(state: &mut State, key: Key) -> Effects {
         }
         (Code::Up | Code::Down, _) => {
             state.typing = None;
-            return run(state, if key.code == Code::Up { Act::Up } else { Act::Down });
+            return run(
+                state,
+                if key.code == Code::Up {
+                    Act::Up
+                } else {
+                    Act::Down
+                },
+            );
         }
         _ => {
             if input.key(key) {
@@ -178,15 +208,21 @@ pub(super) fn run(state: &mut State, act: Act) -> Effects {
         }
         Act::ReadOnly => {
             state.is_read_only = !state.is_read_only;
-            let word = if state.is_read_only { "read-only: nothing can be changed" } else { "read-write" };
+            let word = if state.is_read_only {
+                "read-only: nothing can be changed"
+            } else {
+                "read-write"
+            };
             state.say(&format!("This console is {word}"), Tone::Plain);
         }
         Act::Palette | Act::Help | Act::Actions => open_picker(state, act),
-        Act::TaskDrawer => state.overlays.push(Overlay::Tasks { top: 0 }),
+        Act::TaskDrawer => state.cover(Overlay::Tasks { top: 0 }),
         Act::Messages => messages(state),
         Act::Open => return open(state),
         Act::Yaml => return yaml(state),
-        Act::Zoom | Act::Jump | Act::Copy | Act::CopyCommand => return pickers::of_object(state, act),
+        Act::Zoom | Act::Jump | Act::Copy | Act::CopyCommand => {
+            return pickers::of_object(state, act);
+        }
         _ => change_list(state, act),
     }
     Effects::new()
@@ -203,12 +239,17 @@ fn steps(act: Act, state: &State) -> Option<isize> {
         (Act::First, isize::MIN),
         (Act::Last, isize::MAX),
     ];
-    table.iter().find(|(other, _)| *other == act).map(|(_, by)| *by)
+    table
+        .iter()
+        .find(|(other, _)| *other == act)
+        .map(|(_, by)| *by)
 }
 
 fn step(state: &mut State, by: isize) -> Effects {
     if state.screen == Screen::Dash {
-        let last = super::super::attention::items(state).len().saturating_sub(1);
+        let last = super::super::attention::items(state)
+            .len()
+            .saturating_sub(1);
         state.dash_at = state.dash_at.saturating_add_signed(by).min(last);
         return Effects::new();
     }
@@ -239,26 +280,32 @@ pub(super) fn go(state: &mut State, screen: Screen) -> Effects {
 
 /// `q`: back, and at the root the end. The daemon's work goes on.
 fn leave(state: &mut State) {
-    if !step_back(state) && state.before.pop().map(|screen| state.screen = screen).is_none() {
+    if !step_back(state)
+        && state
+            .before
+            .pop()
+            .map(|screen| state.screen = screen)
+            .is_none()
+    {
         state.is_over = true;
     }
 }
 
-/// Esc: one step back; never the end.
+/// Esc: one step back, from a view to the dashboard; never the end.
 fn back(state: &mut State) {
-    if !step_back(state)
-        && let Some(screen) = state.before.pop()
-    {
-        state.screen = screen;
+    if !step_back(state) {
+        state.go(Screen::Dash);
     }
 }
 
 /// Popup, filter, problems, marks: whichever there is first.
 fn step_back(state: &mut State) -> bool {
-    if state.overlays.pop().is_some() {
+    if state.typing.take().is_some() || state.overlays.pop().is_some() {
         return true;
     }
-    let Some((list, _)) = state.list_mut() else { return false };
+    let Some((list, _)) = state.list_mut() else {
+        return false;
+    };
     list.range_from = None;
     if !list.filter.is_empty() {
         list.filter.clear();
@@ -280,27 +327,43 @@ fn open_picker(state: &mut State, act: Act) {
     };
     let picker = match act {
         Act::Palette => picker::palette(state.screen, &why),
-        Act::Help => Picker::new(&format!("Keys of {}", state.screen.title()), picker::acts(state.screen, &why)),
+        Act::Help => Picker::new(
+            &format!("Keys of {}", state.screen.title()),
+            picker::acts(state.screen, &why),
+        ),
         _ => {
             let mut lines = picker::acts(state.screen, &why);
             lines.retain(|line| matches!(line.run, picker::Run::Act(act) if act.is_mutating() || OF_OBJECT.contains(&act)));
             Picker::new("What can be done", lines)
         }
     };
-    state.overlays.push(Overlay::Picker(picker));
+    state.cover(Overlay::Picker(picker));
 }
 
 /// What looks at the object under the cursor.
-const OF_OBJECT: &[Act] = &[Act::Open, Act::Yaml, Act::Copy, Act::CopyCommand, Act::Jump, Act::Mark];
+const OF_OBJECT: &[Act] = &[
+    Act::Open,
+    Act::Yaml,
+    Act::Copy,
+    Act::CopyCommand,
+    Act::Jump,
+    Act::Mark,
+];
 
 fn messages(state: &mut State) {
-    let line = |(at, text): &(i64, String)| format!("{}  {text}", super::super::clock::time_of_day(*at));
+    let line =
+        |(at, text): &(i64, String)| format!("{}  {text}", super::super::clock::time_of_day(*at));
     let mut lines: Vec<String> = state.messages.iter().rev().map(line).collect();
     if lines.is_empty() {
         lines.push("Nothing was said yet.".to_owned());
     }
-    let reading = Reading { title: "Messages, newest first".to_owned(), lines, at: state.now, ..Reading::default() };
-    state.overlays.push(Overlay::Reading(reading));
+    let reading = Reading {
+        title: "Messages, newest first".to_owned(),
+        lines,
+        at: state.now,
+        ..Reading::default()
+    };
+    state.cover(Overlay::Reading(reading));
 }
 
 fn open(state: &mut State) -> Effects {
@@ -314,22 +377,29 @@ fn open(state: &mut State) -> Effects {
     }
     if let Some((kind, item)) = state.under_cursor() {
         let id = item.id.clone();
-        state.overlays.push(Overlay::Detail { kind, id, top: 0 });
+        state.cover(Overlay::Detail { kind, id, top: 0 });
         state.rest_at = (kind == Kind::Operation).then_some(state.now);
     }
     Effects::new()
 }
 
 fn yaml(state: &mut State) -> Effects {
-    let Some((kind, item)) = state.under_cursor() else { return Effects::new() };
+    let Some((kind, item)) = state.under_cursor() else {
+        return Effects::new();
+    };
     let (title, id) = (format!("{} {}", kind.noun(), item.title()), item.id.clone());
     if let Some(why) = state.is_stale().then(|| state.cannot_change()).flatten() {
         state.say(&why, Tone::Warn);
         return Effects::new();
     }
     let ticket = state.ticket();
-    let reading = Reading { title, asked: Some(ticket), at: state.now, ..Reading::default() };
-    state.overlays.push(Overlay::Reading(reading));
+    let reading = Reading {
+        title,
+        asked: Some(ticket),
+        at: state.now,
+        ..Reading::default()
+    };
+    state.cover(Overlay::Reading(reading));
     vec![Effect::Ask(Ask::Raw(ticket, kind, id))]
 }
 
@@ -344,11 +414,16 @@ fn change_list(state: &mut State, act: Act) {
         return;
     }
     if act == Act::Filter {
-        let before = state.list().map(|list| list.filter.clone()).unwrap_or_default();
+        let before = state
+            .list()
+            .map(|list| list.filter.clone())
+            .unwrap_or_default();
         state.typing = Some((Input::of(&before), before));
         return;
     }
-    let Some((list, data)) = state.list_mut() else { return };
+    let Some((list, data)) = state.list_mut() else {
+        return;
+    };
     let mut has_room = true;
     match act {
         Act::Mark => {
@@ -362,18 +437,32 @@ fn change_list(state: &mut State, act: Act) {
             Some(from) => {
                 let (first, last) = (from.min(list.at), from.max(list.at));
                 let slots = list.order().get(first..=last).unwrap_or_default();
-                let ids: Vec<String> = slots.iter().filter_map(|at| data.of(list.kind).slot(*at)).map(|slot| slot.item.id.clone()).collect();
-                has_room = ids.iter().all(|id| list.marks.contains(id) || list.toggle(id));
+                let ids: Vec<String> = slots
+                    .iter()
+                    .filter_map(|at| data.of(list.kind).slot(*at))
+                    .map(|slot| slot.item.id.clone())
+                    .collect();
+                has_room = ids
+                    .iter()
+                    .all(|id| list.marks.contains(id) || list.toggle(id));
             }
         },
         Act::Invert => {
-            let slots = list.order().iter().filter_map(|at| data.of(list.kind).slot(*at));
-            let ids: Vec<String> = slots.filter(|slot| !slot.is_gone).map(|slot| slot.item.id.clone()).collect();
+            let slots = list
+                .order()
+                .iter()
+                .filter_map(|at| data.of(list.kind).slot(*at));
+            let ids: Vec<String> = slots
+                .filter(|slot| !slot.is_gone)
+                .map(|slot| slot.item.id.clone())
+                .collect();
             has_room = ids.iter().all(|id| list.toggle(id));
         }
         Act::Problems => list.only_problems = !list.only_problems,
         Act::SortBefore => list.sort.0 = list.sort.0.saturating_sub(1),
-        Act::SortAfter => list.sort.0 = (list.sort.0 + 1).min(super::super::columns::of(list.kind).len() - 1),
+        Act::SortAfter => {
+            list.sort.0 = (list.sort.0 + 1).min(super::super::columns::of(list.kind).len() - 1)
+        }
         Act::SortReverse => list.sort.1 = !list.sort.1,
         _ => return,
     }
@@ -382,7 +471,10 @@ fn change_list(state: &mut State, act: Act) {
         list.touch();
     }
     if !has_room {
-        let text = format!("At most {} marks: acts on more are for the command line", super::super::list::MARKS_MAX);
+        let text = format!(
+            "At most {} marks: acts on more are for the command line",
+            super::super::list::MARKS_MAX
+        );
         state.say(&text, Tone::Warn);
     }
 }

@@ -2,12 +2,11 @@
 //! the last data stays, its age is told, and connecting is tried for ever.
 
 use super::super::clock::{Ms, SECOND};
-use super::super::dialog::Planned;
+use super::super::data::Loaded;
 use super::super::event::{Answer, Ask, Effect, Stream, Trouble};
 use super::super::item::{Item, Kind, More, Step};
-use super::super::list::List;
-use super::super::data::Loaded;
 use super::super::keymap::Screen;
+use super::super::list::List;
 use super::super::state::{Effects, Overlay, Phase, State};
 use super::super::theme::Tone;
 use super::{SILENCE_MS, dialogs};
@@ -37,7 +36,14 @@ const LISTED: &[Kind] = &[
     Kind::Session,
 ];
 /// What a daemon without events is asked for again and again.
-const POLLED: &[Kind] = &[Kind::Volume, Kind::Operation, Kind::Attachment, Kind::Snapshot, Kind::Pool, Kind::Session];
+const POLLED: &[Kind] = &[
+    Kind::Volume,
+    Kind::Operation,
+    Kind::Attachment,
+    Kind::Snapshot,
+    Kind::Pool,
+    Kind::Session,
+];
 
 /// The event stream.
 pub(super) fn stream(state: &mut State, stream: Stream) -> Effects {
@@ -47,7 +53,12 @@ pub(super) fn stream(state: &mut State, stream: Stream) -> Effects {
             heard(state);
             Effects::new()
         }
-        Stream::Change { id, kind, object_id, is_deleted } => {
+        Stream::Change {
+            id,
+            kind,
+            object_id,
+            is_deleted,
+        } => {
             heard(state);
             state.link.event_id = Some(id);
             change(state, &kind, object_id, is_deleted);
@@ -56,7 +67,10 @@ pub(super) fn stream(state: &mut State, stream: Stream) -> Effects {
         Stream::Gap(newest) => {
             heard(state);
             state.link.event_id = Some(newest);
-            state.say("Some changes were missed: everything is listed anew", Tone::Warn);
+            state.say(
+                "Some changes were missed: everything is listed anew",
+                Tone::Warn,
+            );
             list_all(state)
         }
         Stream::Absent => {
@@ -65,7 +79,11 @@ pub(super) fn stream(state: &mut State, stream: Stream) -> Effects {
             state.link.phase = Phase::Polling;
             heard(state);
             state.link.tries = 0;
-            if was_down { list_all(state) } else { Effects::new() }
+            if was_down {
+                list_all(state)
+            } else {
+                Effects::new()
+            }
         }
         Stream::Lost(trouble) => lost(state, &trouble),
     }
@@ -75,14 +93,20 @@ fn hello(state: &mut State, newest: u64) -> Effects {
     state.link.is_connecting = false;
     state.link.tries = 0;
     // A daemon whose newest event is older than the last one seen here has another record.
-    let is_resumed = state.link.event_id.is_some_and(|seen| seen <= newest) && state.link.phase != Phase::Polling;
-    let is_whole = LISTED.iter().all(|kind| state.data.of(*kind).loaded != Loaded::Never);
+    let is_resumed = state.link.event_id.is_some_and(|seen| seen <= newest)
+        && state.link.phase != Phase::Polling;
+    let is_whole = LISTED
+        .iter()
+        .all(|kind| state.data.of(*kind).loaded != Loaded::Never);
     state.link.phase = Phase::Live;
     heard(state);
     if is_resumed && is_whole {
         // What was under way when the link broke got no answer.
         let pending: Vec<Kind> = state.fetches.again.iter().copied().collect();
-        return pending.into_iter().flat_map(|kind| list(state, kind)).collect();
+        return pending
+            .into_iter()
+            .flat_map(|kind| list(state, kind))
+            .collect();
     }
     state.link.event_id = Some(newest);
     list_all(state)
@@ -95,11 +119,18 @@ fn heard(state: &mut State) {
 
 fn lost(state: &mut State, trouble: &Trouble) -> Effects {
     state.link.is_connecting = false;
-    state.fetches.again.extend(state.fetches.listing.iter().copied());
+    state
+        .fetches
+        .again
+        .extend(state.fetches.listing.iter().copied());
     state.fetches.listing.clear();
     state.fetches.one.clear();
     if trouble.code == 401 || trouble.code == 403 {
-        let why = if trouble.code == 401 { "the daemon does not know this token" } else { "your role may not read here" };
+        let why = if trouble.code == 401 {
+            "the daemon does not know this token"
+        } else {
+            "your role may not read here"
+        };
         state.link.phase = Phase::Denied(format!("{why}: {}", trouble.why));
         return Effects::new();
     }
@@ -108,7 +139,9 @@ fn lost(state: &mut State, trouble: &Trouble) -> Effects {
         Phase::Live | Phase::Polling => state.link.heard_at.unwrap_or(state.now),
         Phase::Connecting | Phase::Denied(_) => state.now,
     };
-    let step = usize::try_from(state.link.tries).unwrap_or(usize::MAX).min(BACKOFF_MS.len() - 1);
+    let step = usize::try_from(state.link.tries)
+        .unwrap_or(usize::MAX)
+        .min(BACKOFF_MS.len() - 1);
     let mut wait = BACKOFF_MS[step];
     // So that many consoles do not come back at the same instant: +-20 %, out of the clock's last digits.
     wait += wait * ((state.now % 41) - 20) / 100;
@@ -116,7 +149,12 @@ fn lost(state: &mut State, trouble: &Trouble) -> Effects {
         wait = wait.max(i64::try_from(retry_after_s).unwrap_or(60).min(600) * SECOND);
     }
     state.link.tries = state.link.tries.saturating_add(1);
-    state.link.phase = Phase::Down { since, tries: state.link.tries, next_at: state.now + wait, why: trouble.why.clone() };
+    state.link.phase = Phase::Down {
+        since,
+        tries: state.link.tries,
+        next_at: state.now + wait,
+        why: trouble.why.clone(),
+    };
     Effects::new()
 }
 
@@ -125,7 +163,9 @@ fn connect(state: &mut State) -> Effects {
         return Effects::new();
     }
     state.link.is_connecting = true;
-    vec![Effect::Connect { since: state.link.event_id }]
+    vec![Effect::Connect {
+        since: state.link.event_id,
+    }]
 }
 
 /// `r`: asks again now; without a link, tries now.
@@ -150,7 +190,11 @@ pub(super) fn due(state: &mut State) -> Effects {
             let why = format!("no sign of life for {} s", SILENCE_MS / SECOND);
             return lost(state, &Trouble::lost(&why));
         }
-        Phase::Connecting | Phase::Live | Phase::Polling | Phase::Down { .. } | Phase::Denied(_) => {}
+        Phase::Connecting
+        | Phase::Live
+        | Phase::Polling
+        | Phase::Down { .. }
+        | Phase::Denied(_) => {}
     }
     let mut effects = Effects::new();
     if state.fetches.dirty_at.is_some_and(|at| at <= now) {
@@ -171,9 +215,15 @@ fn poll(state: &mut State) -> Effects {
             return Effects::new();
         }
     };
-    let is_long = kinds.iter().any(|kind| state.data.of(*kind).slots().len() > LONG_ROWS);
+    let is_long = kinds
+        .iter()
+        .any(|kind| state.data.of(*kind).slots().len() > LONG_ROWS);
     let every = if is_long { POLL_LONG_MS } else { every };
-    let every = if state.is_focused { every } else { every * UNFOCUSED };
+    let every = if state.is_focused {
+        every
+    } else {
+        every * UNFOCUSED
+    };
     match state.link.poll_at {
         Some(at) if at > state.now => Effects::new(),
         Some(_) => {
@@ -218,7 +268,9 @@ pub(super) fn list(state: &mut State, kind: Kind) -> Effects {
 
 /// An event named an object.
 fn change(state: &mut State, kind: &str, object_id: String, is_deleted: bool) {
-    let Some(kind) = Kind::of_event(kind) else { return };
+    let Some(kind) = Kind::of_event(kind) else {
+        return;
+    };
     if is_deleted {
         state.data.of_mut(kind).remove(&object_id);
         state.fetches.dirty.remove(&(kind, object_id));
@@ -235,11 +287,22 @@ fn ask_dirty(state: &mut State) -> Effects {
     let mut effects = Effects::new();
     let dirty = std::mem::take(&mut state.fetches.dirty);
     for kind in Kind::ALL {
-        let ids: Vec<&String> = dirty.iter().filter(|(of, _)| of == kind).map(|(_, id)| id).collect();
+        let ids: Vec<&String> = dirty
+            .iter()
+            .filter(|(of, _)| of == kind)
+            .map(|(_, id)| id)
+            .collect();
         if ids.is_empty() {
             continue;
         }
-        let has_single = [Kind::Volume, Kind::Snapshot, Kind::Attachment, Kind::Operation, Kind::Type].contains(kind);
+        let has_single = [
+            Kind::Volume,
+            Kind::Snapshot,
+            Kind::Attachment,
+            Kind::Operation,
+            Kind::Type,
+        ]
+        .contains(kind);
         if ids.len() > ONES_MAX || !has_single {
             effects.extend(list(state, *kind));
             continue;
@@ -265,7 +328,12 @@ pub(super) fn answer(state: &mut State, answer: Answer) -> Effects {
     match answer {
         Answer::Whoami(Ok(whoami)) => state.whoami = Some(whoami),
         Answer::Whoami(Err(trouble)) => return trouble_of(state, &trouble),
-        Answer::Page { kind, items, is_first, is_last } => return page(state, kind, items, is_first, is_last),
+        Answer::Page {
+            kind,
+            items,
+            is_first,
+            is_last,
+        } => return page(state, kind, items, is_first, is_last),
         Answer::NoPage(kind, trouble) => return no_page(state, kind, &trouble),
         Answer::One(kind, id, result) => return one(state, kind, id, result),
         Answer::Raw(ticket, result) => raw(state, ticket, result),
@@ -310,7 +378,11 @@ fn with_steps(mut item: Item, known: Vec<Step>) -> Item {
 
 fn end_of_list(state: &mut State, kind: Kind) -> Effects {
     state.fetches.listing.remove(&kind);
-    if state.fetches.again.remove(&kind) { list(state, kind) } else { Effects::new() }
+    if state.fetches.again.remove(&kind) {
+        list(state, kind)
+    } else {
+        Effects::new()
+    }
 }
 
 fn no_page(state: &mut State, kind: Kind, trouble: &Trouble) -> Effects {
@@ -321,7 +393,11 @@ fn no_page(state: &mut State, kind: Kind, trouble: &Trouble) -> Effects {
     let why = match trouble.code {
         404 => format!("This daemon has no list of {}s.", kind.noun()),
         403 => format!("Your role cannot list {}s.", kind.noun()),
-        code => format!("The {}s could not be listed: {} (answer {code}).", kind.noun(), trouble.why),
+        code => format!(
+            "The {}s could not be listed: {} (answer {code}).",
+            kind.noun(),
+            trouble.why
+        ),
     };
     let table = state.data.of_mut(kind);
     // What was there stays; only a list that never came is refused.
@@ -331,7 +407,12 @@ fn no_page(state: &mut State, kind: Kind, trouble: &Trouble) -> Effects {
     effects
 }
 
-fn one(state: &mut State, kind: Kind, id: String, result: Result<Option<Item>, Trouble>) -> Effects {
+fn one(
+    state: &mut State,
+    kind: Kind,
+    id: String,
+    result: Result<Option<Item>, Trouble>,
+) -> Effects {
     state.fetches.one.remove(&(kind, id.clone()));
     match result {
         Ok(Some(item)) => state.data.of_mut(kind).put(item),
@@ -349,7 +430,13 @@ fn trouble_of(state: &mut State, trouble: &Trouble) -> Effects {
         return lost(state, trouble);
     }
     if !trouble.is_lost() {
-        state.say(&format!("The daemon refused: {} (answer {}) {}", trouble.why, trouble.code, trouble.request_id), Tone::Warn);
+        state.say(
+            &format!(
+                "The daemon refused: {} (answer {}) {}",
+                trouble.why, trouble.code, trouble.request_id
+            ),
+            Tone::Warn,
+        );
     }
     Effects::new()
 }
@@ -365,14 +452,6 @@ fn raw(state: &mut State, ticket: u64, result: Result<Vec<String>, Trouble>) {
                 Err(trouble) => vec![super::super::state::refusal("reading it", trouble)],
             };
         }
-    }
-}
-
-/// Whether a dialog's plan is no longer what it was shown to be.
-pub(super) fn differs(before: &Planned, after: &Planned) -> bool {
-    match (before, after) {
-        (Planned::Known(before), Planned::Known(after)) => before.hash != after.hash,
-        _ => false,
     }
 }
 

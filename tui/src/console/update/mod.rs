@@ -85,11 +85,20 @@ fn due(state: &mut State) -> Effects {
 /// An operation's steps are in no listing: they are asked for where the cursor rests.
 fn ask_detail(state: &mut State) -> Effects {
     let wanted = match state.overlays.last() {
-        Some(Overlay::Detail { kind: Kind::Operation, id, .. }) => Some(id.clone()),
-        _ => state.under_cursor().filter(|(kind, _)| *kind == Kind::Operation).map(|(_, item)| item.id.clone()),
+        Some(Overlay::Detail {
+            kind: Kind::Operation,
+            id,
+            ..
+        }) => Some(id.clone()),
+        _ => state
+            .under_cursor()
+            .filter(|(kind, _)| *kind == Kind::Operation)
+            .map(|(_, item)| item.id.clone()),
     };
     match wanted {
-        Some(id) if !state.is_stale() && state.fetches.one.insert((Kind::Operation, id.clone())) => {
+        Some(id)
+            if !state.is_stale() && state.fetches.one.insert((Kind::Operation, id.clone())) =>
+        {
             vec![Effect::Ask(Ask::One(Kind::Operation, id))]
         }
         _ => Effects::new(),

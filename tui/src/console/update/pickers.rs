@@ -15,7 +15,9 @@ use super::keys;
 /// A key in the topmost list to pick from.
 pub(super) fn key(state: &mut State, key: Key) -> Effects {
     let page = isize::try_from(layout(state.size, false).page()).unwrap_or(1);
-    let Some(Overlay::Picker(picker)) = state.overlays.last_mut() else { return Effects::new() };
+    let Some(Overlay::Picker(picker)) = state.overlays.last_mut() else {
+        return Effects::new();
+    };
     match (key.code, key.ctrl) {
         (Code::Esc, _) => {
             state.overlays.pop();
@@ -45,10 +47,19 @@ pub(super) fn key(state: &mut State, key: Key) -> Effects {
 }
 
 fn pick(state: &mut State) -> Effects {
-    let Some(Overlay::Picker(picker)) = state.overlays.last() else { return Effects::new() };
+    let Some(Overlay::Picker(picker)) = state.overlays.last() else {
+        return Effects::new();
+    };
     let typed = picker.input.text();
-    let by_alias = alias(typed.trim()).and_then(|word| picker.lines.iter().find(|line| line.label.starts_with(word)));
-    let Some(line) = by_alias.or_else(|| picker.chosen()).cloned() else { return Effects::new() };
+    let by_alias = alias(typed.trim()).and_then(|word| {
+        picker
+            .lines
+            .iter()
+            .find(|line| line.label.starts_with(word))
+    });
+    let Some(line) = by_alias.or_else(|| picker.chosen()).cloned() else {
+        return Effects::new();
+    };
     if let Some(why) = line.reason {
         state.say(&why, Tone::Warn);
         return Effects::new();
@@ -62,7 +73,11 @@ fn pick(state: &mut State) -> Effects {
         Run::Act(act) => keys::run(state, act),
         Run::Sort(column) => {
             if let Some((list, _)) = state.list_mut() {
-                let is_down = if list.sort.0 == column { !list.sort.1 } else { false };
+                let is_down = if list.sort.0 == column {
+                    !list.sort.1
+                } else {
+                    false
+                };
                 list.sort = (column, is_down);
                 list.touch();
             }
@@ -70,7 +85,6 @@ fn pick(state: &mut State) -> Effects {
         }
         Run::Copy(text, what) => copy(state, text, what),
         Run::Object(kind, id) => jump(state, kind, &id),
-        Run::Nothing => Effects::new(),
     }
 }
 
@@ -103,12 +117,19 @@ pub(super) fn jump(state: &mut State, kind: Kind, id: &str) -> Effects {
 
 /// Menus and copies of the object under the cursor.
 pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
-    let Some((kind, item)) = state.under_cursor().map(|(kind, item)| (kind, item.clone())) else {
+    let Some((kind, item)) = state
+        .under_cursor()
+        .map(|(kind, item)| (kind, item.clone()))
+    else {
         return Effects::new();
     };
     match act {
         Act::Zoom => {
-            state.overlays.push(Overlay::Detail { kind, id: item.id.clone(), top: 0 });
+            state.cover(Overlay::Detail {
+                kind,
+                id: item.id.clone(),
+                top: 0,
+            });
             state.rest_at = (kind == Kind::Operation).then_some(state.now);
             Effects::new()
         }
@@ -118,7 +139,7 @@ pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
         }
         Act::Copy => {
             let picker = Picker::new("Copy", copies(&item));
-            state.overlays.push(Overlay::Picker(picker));
+            state.cover(Overlay::Picker(picker));
             Effects::new()
         }
         _ => {
@@ -126,7 +147,7 @@ pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
             if lines.is_empty() {
                 state.say("Nothing else belongs to it", Tone::Plain);
             } else {
-                state.overlays.push(Overlay::Picker(Picker::new("Go to", lines)));
+                state.cover(Overlay::Picker(Picker::new("Go to", lines)));
             }
             Effects::new()
         }
@@ -134,7 +155,13 @@ pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
 }
 
 fn line(label: &str, about: &str, run: Run) -> Line {
-    Line { label: label.to_owned(), about: about.to_owned(), key: String::new(), reason: None, run }
+    Line {
+        label: label.to_owned(),
+        about: about.to_owned(),
+        key: String::new(),
+        reason: None,
+        run,
+    }
 }
 
 fn copies(item: &Item) -> Vec<Line> {
@@ -148,29 +175,60 @@ fn copies(item: &Item) -> Vec<Line> {
             fields.push(("error", operation.error.clone()));
             fields.push(("request id", operation.request_id.clone()));
         }
-        More::Pool(_) | More::Volume(_) | More::Snapshot { .. } | More::Service { .. } | More::Type { .. } | More::Session(_) => {}
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => {}
     }
     let known = fields.into_iter().filter(|(_, text)| !text.is_empty());
-    known.map(|(what, text)| line(what, &text, Run::Copy(text.clone(), what))).collect()
+    known
+        .map(|(what, text)| line(what, &text, Run::Copy(text.clone(), what)))
+        .collect()
 }
 
 fn relations(state: &State, kind: Kind, item: &Item) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut add = |kind: Kind, found: &Item| {
         let about = format!("{} {}", kind.noun(), found.short_id());
-        let label = if kind == Kind::Attachment { columns::host_of(found, &state.data) } else { found.title() };
+        let label = if kind == Kind::Attachment {
+            columns::host_of(found, &state.data)
+        } else {
+            found.title()
+        };
         lines.push(line(&label, &about, Run::Object(kind, found.id.clone())));
     };
-    let volume_id = if kind == Kind::Volume { item.id.as_str() } else { item.of.as_str() };
-    if let Some(volume) = state.data.get(Kind::Volume, volume_id).filter(|_| kind != Kind::Volume) {
+    let volume_id = if kind == Kind::Volume {
+        item.id.as_str()
+    } else {
+        item.of.as_str()
+    };
+    if let Some(volume) = state
+        .data
+        .get(Kind::Volume, volume_id)
+        .filter(|_| kind != Kind::Volume)
+    {
         add(Kind::Volume, volume);
     }
     if kind == Kind::Volume {
-        state.data.snapshots_of(volume_id).for_each(|found| add(Kind::Snapshot, found));
-        state.data.attachments_of(volume_id).for_each(|found| add(Kind::Attachment, found));
+        state
+            .data
+            .snapshots_of(volume_id)
+            .for_each(|found| add(Kind::Snapshot, found));
+        state
+            .data
+            .attachments_of(volume_id)
+            .for_each(|found| add(Kind::Attachment, found));
     }
-    let operations = state.data.of(Kind::Operation).rows().filter(|operation| operation.of == item.id);
-    operations.take(MOST_OPERATIONS).for_each(|found| add(Kind::Operation, found));
+    let operations = state
+        .data
+        .of(Kind::Operation)
+        .rows()
+        .filter(|operation| operation.of == item.id);
+    operations
+        .take(MOST_OPERATIONS)
+        .for_each(|found| add(Kind::Operation, found));
     lines
 }
 
@@ -184,9 +242,13 @@ pub(super) fn sort(state: &mut State) {
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            let about = if at == list.sort.0 { "again turns it round" } else { "" };
+            let about = if at == list.sort.0 {
+                "again turns it round"
+            } else {
+                ""
+            };
             line(column.head, about, Run::Sort(at))
         })
         .collect();
-    state.overlays.push(Overlay::Picker(Picker::new("Sort by", lines)));
+    state.cover(Overlay::Picker(Picker::new("Sort by", lines)));
 }

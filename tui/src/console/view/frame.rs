@@ -17,7 +17,13 @@ use super::canvas::{Canvas, cells};
 pub(super) fn one_line(canvas: &mut Canvas, state: &State) {
     let (word, tone) = link(state);
     let x = canvas.put(0, 0, &format!("{} ", word), tone, state.size.0);
-    canvas.put(x, 0, &format!("{} {}", state.screen.title(), counted(state)), Tone::Plain, state.size.0);
+    canvas.put(
+        x,
+        0,
+        &format!("{} {}", state.screen.title(), counted(state)),
+        Tone::Plain,
+        state.size.0,
+    );
 }
 
 /// The rows on top.
@@ -27,19 +33,41 @@ pub(super) fn top(canvas: &mut Canvas, state: &State, parts: &Layout) {
             identity(canvas, state);
             screens(canvas, state);
             let x = canvas.put(1, 2, state.screen.title(), Tone::Head, state.size.0);
-            canvas.put(x, 2, &title(state), Tone::Plain, state.size.0.saturating_sub(x));
+            canvas.put(
+                x,
+                2,
+                &title(state),
+                Tone::Plain,
+                state.size.0.saturating_sub(x),
+            );
         }
         Frame::Line | Frame::Small | Frame::Medium => {
             let mode = if state.is_read_only { "RO" } else { "RW" };
             let x = canvas.put(1, 0, &format!("ashlar {mode} "), Tone::Head, state.size.0);
-            let x = canvas.put(x, 0, &format!("[{}]", state.screen.title()), Tone::Plain, state.size.0);
-            let x = canvas.put(x, 0, &title(state), Tone::Plain, state.size.0.saturating_sub(x));
+            let x = canvas.put(
+                x,
+                0,
+                &format!("[{}]", state.screen.title()),
+                Tone::Plain,
+                state.size.0,
+            );
+            let x = canvas.put(
+                x,
+                0,
+                &title(state),
+                Tone::Plain,
+                state.size.0.saturating_sub(x),
+            );
             let (word, tone) = link(state);
             let room = usize::from(state.size.0.saturating_sub(x));
             if text::width(&word) + 2 < room {
                 canvas.put_right(0, &word, tone);
             } else {
-                canvas.put_right(0, &format!(" {}", word.split(' ').next().unwrap_or_default()), tone);
+                canvas.put_right(
+                    0,
+                    &format!(" {}", word.split(' ').next().unwrap_or_default()),
+                    tone,
+                );
             }
         }
     }
@@ -53,10 +81,26 @@ fn identity(canvas: &mut Canvas, state: &State) {
     };
     let width = state.size.0;
     let x = canvas.put(1, 0, "ashlar", Tone::Head, width);
-    let x = canvas.put(x + 2, 0, mode, if state.is_read_only { Tone::Warn } else { Tone::Plain }, width);
+    let x = canvas.put(
+        x + 2,
+        0,
+        mode,
+        if state.is_read_only {
+            Tone::Warn
+        } else {
+            Tone::Plain
+        },
+        width,
+    );
     let project: String = project.chars().take(16).collect();
     let endpoint = text::cut(&state.settings.endpoint, usize::from(width / 3));
-    let x = canvas.put(x + 2, 0, &format!("project:{project}  {}@{endpoint}", text::cut(user, 16)), Tone::Plain, width);
+    let x = canvas.put(
+        x + 2,
+        0,
+        &format!("project:{project}  {}@{endpoint}", text::cut(user, 16)),
+        Tone::Plain,
+        width,
+    );
     let (word, tone) = link(state);
     let (live, failed) = state.tasks();
     let problems = super::super::attention::items(state).len();
@@ -68,7 +112,15 @@ fn identity(canvas: &mut Canvas, state: &State) {
     };
     let room = usize::from(width.saturating_sub(x + 4)).saturating_sub(text::width(&right));
     canvas.put(x + 2, 0, &text::cut(&word, room), tone, width);
-    canvas.put_right(0, &right, if failed > 0 && !stale { Tone::Bad } else { Tone::Plain });
+    canvas.put_right(
+        0,
+        &right,
+        if failed > 0 && !stale {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        },
+    );
 }
 
 /// The state of the link in words.
@@ -78,11 +130,23 @@ fn link(state: &State) -> (String, Tone) {
         Phase::Live => ("LIVE".to_owned(), Tone::Plain),
         Phase::Polling => ("POLLING, no event stream".to_owned(), Tone::Plain),
         Phase::Denied(why) => (format!("DENIED {why}"), Tone::Bad),
-        Phase::Down { since, tries, next_at, .. } => {
+        Phase::Down {
+            since,
+            tries,
+            next_at,
+            ..
+        } => {
             let since_s = (state.now - since).max(0) / 1000;
             let next_s = (next_at - state.now).max(0) / 1000;
-            let next = if state.link.is_connecting { "now".to_owned() } else { format!("in {next_s}s") };
-            (format!("DOWN {since_s}s, try {} {next} (r now)", tries + 1), Tone::Bad)
+            let next = if state.link.is_connecting {
+                "now".to_owned()
+            } else {
+                format!("in {next_s}s")
+            };
+            (
+                format!("DOWN {since_s}s, try {} {next} (r now)", tries + 1),
+                Tone::Bad,
+            )
         }
     }
 }
@@ -100,7 +164,9 @@ fn screens(canvas: &mut Canvas, state: &State) {
 
 /// How many are shown, and of how many.
 fn counted(state: &State) -> String {
-    let Some(list) = state.list() else { return String::new() };
+    let Some(list) = state.list() else {
+        return String::new();
+    };
     let table = state.data.of(list.kind);
     let (shown, all) = (list.order().len(), table.count());
     let group = |count: usize| units::grouped(u64::try_from(count).unwrap_or(u64::MAX));
@@ -118,7 +184,11 @@ fn title(state: &State) -> String {
         parts.extend(list_words(state, list));
     }
     if let Phase::Down { since, why, .. } = &state.link.phase {
-        parts.push(format!("DATA FROM {}, {} old  {why}", clock::time_of_day(*since), clock::span((state.now - since) / 1000 * 1000)));
+        parts.push(format!(
+            "DATA FROM {}, {} old  {why}",
+            clock::time_of_day(*since),
+            clock::span((state.now - since) / 1000 * 1000)
+        ));
     }
     let words: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     format!(" {}", words.join("  "))
@@ -135,13 +205,22 @@ fn list_words(state: &State, list: &List) -> Vec<String> {
         words.push("! only problems".to_owned());
     }
     if list.sort != List::new(list.kind).sort {
-        let head = columns::of(list.kind).get(list.sort.0).map_or("", |column| column.head);
+        let head = columns::of(list.kind)
+            .get(list.sort.0)
+            .map_or("", |column| column.head);
         words.push(format!("sort {head}"));
     }
     if !list.marks.is_empty() {
-        let sizes = list.marks.iter().filter_map(|id| state.data.get(list.kind, id)?.size_gib);
+        let sizes = list
+            .marks
+            .iter()
+            .filter_map(|id| state.data.get(list.kind, id)?.size_gib);
         let sum: u64 = sizes.sum();
-        let sum = if sum > 0 { format!(" ({})", units::gib(sum)) } else { String::new() };
+        let sum = if sum > 0 {
+            format!(" ({})", units::gib(sum))
+        } else {
+            String::new()
+        };
         words.push(format!("marked {}{sum}", list.marks.len()));
     }
     if list.range_from.is_some() {
@@ -160,7 +239,9 @@ pub(super) fn strip(canvas: &mut Canvas, state: &State, parts: &Layout) {
         let mark = canvas.theme.glyphs.state(flash.tone);
         let lines = text::wrap(&flash.text, usize::from(width.saturating_sub(4)));
         // A long word on a failure takes rows from the view rather than being cut.
-        let count = cells(lines.len()).min(parts.strip.saturating_sub(parts.top_rows)).max(1);
+        let count = cells(lines.len())
+            .min(parts.strip.saturating_sub(parts.top_rows))
+            .max(1);
         for (at, line) in (0..count).zip(&lines) {
             let y = parts.strip + 1 + at - count;
             canvas.put(0, y, &" ".repeat(usize::from(width)), Tone::Plain, width);
@@ -171,19 +252,35 @@ pub(super) fn strip(canvas: &mut Canvas, state: &State, parts: &Layout) {
         }
         return;
     }
-    let live: Vec<_> = state.data.of(Kind::Operation).rows().filter(|item| !rules::is_over(&item.status)).collect();
+    let live: Vec<_> = state
+        .data
+        .of(Kind::Operation)
+        .rows()
+        .filter(|item| !rules::is_over(&item.status))
+        .collect();
     if live.is_empty() {
         return;
     }
     let mut x = 1;
     let glyph = canvas.theme.glyphs.state(Tone::Busy);
     for item in live.iter().take(2) {
-        let share = columns::share_done(item).map(|share| format!(" {share:.0}%")).unwrap_or_default();
-        let line = format!("{glyph} {}{share}   ", text::cut(&columns::operation_title(item, &state.data), 40));
+        let share = columns::share_done(item)
+            .map(|share| format!(" {share:.0}%"))
+            .unwrap_or_default();
+        let line = format!(
+            "{glyph} {}{share}   ",
+            text::cut(&columns::operation_title(item, &state.data), 40)
+        );
         x = canvas.put(x, parts.strip, &line, Tone::Busy, width.saturating_sub(x));
     }
     if live.len() > 2 {
-        canvas.put(x, parts.strip, &format!("+{}", live.len() - 2), Tone::Busy, width.saturating_sub(x));
+        canvas.put(
+            x,
+            parts.strip,
+            &format!("+{}", live.len() - 2),
+            Tone::Busy,
+            width.saturating_sub(x),
+        );
     }
     canvas.put_right(parts.strip, "T tasks", Tone::Off);
 }
@@ -198,10 +295,17 @@ pub(super) fn hints(canvas: &mut Canvas, state: &State, parts: &Layout) {
     let help = "? help";
     let hints = keymap::hints(state.screen, width * rows - help.len() - 4);
     let (mut x, mut y) = (1, parts.strip + 1);
-    for (binding, hint) in hints.iter().filter(|(binding, _)| binding.act != keymap::Act::Help) {
+    for (binding, hint) in hints
+        .iter()
+        .filter(|(binding, _)| binding.act != keymap::Act::Help)
+    {
         let wide = cells(text::width(hint));
         let is_last_row = y + 1 == state.size.1;
-        let room = if is_last_row { state.size.0.saturating_sub(cells(help.len()) + 3) } else { state.size.0 };
+        let room = if is_last_row {
+            state.size.0.saturating_sub(cells(help.len()) + 3)
+        } else {
+            state.size.0
+        };
         if x + wide > room {
             if is_last_row {
                 break;
@@ -210,7 +314,13 @@ pub(super) fn hints(canvas: &mut Canvas, state: &State, parts: &Layout) {
             y += 1;
         }
         let is_off = binding.act.is_mutating() && super::super::update::cannot(state, binding.act);
-        canvas.put(x, y, hint, if is_off { Tone::Off } else { Tone::Plain }, state.size.0);
+        canvas.put(
+            x,
+            y,
+            hint,
+            if is_off { Tone::Off } else { Tone::Plain },
+            state.size.0,
+        );
         x += wide + 2;
     }
     canvas.put_right(state.size.1 - 1, help, Tone::Plain);

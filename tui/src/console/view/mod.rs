@@ -34,7 +34,9 @@ pub(crate) fn view(state: &State, theme: &Theme) -> Buffer {
             canvas.is_stale = state.is_stale();
             detail::page(&mut canvas, state, (*kind, id), *top, area);
         }
-        Some(Overlay::Reading(reading)) => boxes::reading(&mut canvas, reading, whole(&parts, state.size.0)),
+        Some(Overlay::Reading(reading)) => {
+            boxes::reading(&mut canvas, reading, whole(&parts, state.size.0))
+        }
         _ => body(&mut canvas, state, &parts),
     }
     canvas.is_stale = false;
@@ -54,7 +56,12 @@ pub(crate) fn view(state: &State, theme: &Theme) -> Buffer {
 
 /// Body and preview as one.
 fn whole(parts: &Layout, width: u16) -> Area {
-    Area { x: 0, y: parts.top_rows, width, height: parts.strip.saturating_sub(parts.top_rows) }
+    Area {
+        x: 0,
+        y: parts.top_rows,
+        width,
+        height: parts.strip.saturating_sub(parts.top_rows),
+    }
 }
 
 fn body(canvas: &mut Canvas, state: &State, parts: &Layout) {
@@ -63,7 +70,14 @@ fn body(canvas: &mut Canvas, state: &State, parts: &Layout) {
     match state.screen {
         Screen::Dash => dash::page(canvas, state, all),
         Screen::Backups => {
-            absent(canvas, all, &["Backups come with a later version of Ashlar: this daemon has none.", "Snapshots are on 4; s on a volume makes one."]);
+            absent(
+                canvas,
+                all,
+                &[
+                    "Backups come with a later version of Ashlar: this daemon has none.",
+                    "Snapshots are on 4; s on a volume makes one.",
+                ],
+            );
         }
         Screen::Quotas => dash::quotas(canvas, state, all),
         _ => {
@@ -78,6 +92,12 @@ fn body(canvas: &mut Canvas, state: &State, parts: &Layout) {
 
 fn absent(canvas: &mut Canvas, area: Area, lines: &[&str]) {
     for (at, line) in (1..).zip(lines) {
-        canvas.put(area.x + 2, area.y + at, line, Tone::Plain, area.width.saturating_sub(3));
+        canvas.put(
+            area.x + 2,
+            area.y + at,
+            line,
+            Tone::Plain,
+            area.width.saturating_sub(3),
+        );
     }
 }

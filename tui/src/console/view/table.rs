@@ -38,10 +38,17 @@ pub(super) fn list(canvas: &mut Canvas, state: &State, list: &List, area: Area) 
             let (text, tone) = match (slot.is_gone, is_status) {
                 (true, true) => ("(gone)".to_owned(), Tone::Off),
                 (true, false) => (cell.text, Tone::Off),
-                (false, true) => (format!("{} {}", canvas.theme.glyphs.state(cell.tone), cell.text), cell.tone),
+                (false, true) => (
+                    format!("{} {}", canvas.theme.glyphs.state(cell.tone), cell.text),
+                    cell.tone,
+                ),
                 (false, false) => (cell.text, cell.tone),
             };
-            let padded = if column.is_number { text::right(&text, *width) } else { text::left(&text, *width) };
+            let padded = if column.is_number {
+                text::right(&text, *width)
+            } else {
+                text::left(&text, *width)
+            };
             canvas.put(x, y, &padded, tone, cells(*width));
             x += cells(*width) + 1;
         }
@@ -63,27 +70,48 @@ fn fit(kind: Kind, width: u16) -> Vec<(&'static Column, usize)> {
     let room = usize::from(width.saturating_sub(MARGIN));
     let need = |columns: &[&Column]| columns.iter().map(|column| column.width + 1).sum::<usize>();
     while need(&columns) > room && columns.len() > 1 {
-        let Some(leaver) = columns.iter().enumerate().max_by_key(|(at, column)| (column.leaves, *at)) else { break };
+        let Some(leaver) = columns
+            .iter()
+            .enumerate()
+            .max_by_key(|(at, column)| (column.leaves, *at))
+        else {
+            break;
+        };
         let at = leaver.0;
         columns.remove(at.max(1));
     }
     let spare = room.saturating_sub(need(&columns)).min(40);
     columns
         .into_iter()
-        .map(|column| (column, if column.grows { column.width + spare } else { column.width }))
+        .map(|column| {
+            (
+                column,
+                if column.grows {
+                    column.width + spare
+                } else {
+                    column.width
+                },
+            )
+        })
         .collect()
 }
 
 fn heading(canvas: &mut Canvas, list: &List, shown: &[(&'static Column, usize)], area: Area) {
     let mut x = area.x + MARGIN;
-    let sorted = columns::of(list.kind).get(list.sort.0).map(|column| column.head);
+    let sorted = columns::of(list.kind)
+        .get(list.sort.0)
+        .map(|column| column.head);
     for (column, width) in shown {
         let order = canvas.theme.glyphs.order(list.sort.1);
         let head = match sorted == Some(column.head) {
-            true => format!("{} {order}", column.head),
+            true => format!("{}{order}", column.head),
             false => column.head.to_owned(),
         };
-        let padded = if column.is_number { text::right(&head, *width) } else { text::left(&head, *width) };
+        let padded = if column.is_number {
+            text::right(&head, *width)
+        } else {
+            text::left(&head, *width)
+        };
         canvas.put(x, area.y, &padded, Tone::Head, cells(*width));
         x += cells(*width) + 1;
     }
@@ -99,13 +127,25 @@ fn empty(canvas: &mut Canvas, state: &State, list: &List, area: Area) {
         }
         Loaded::Never | Loaded::Coming => vec!["loading".to_owned()],
         Loaded::Whole if !list.filter.is_empty() => {
-            vec![format!("0 of {} match '{}'. Esc clears it.", table.count(), text::clean(&list.filter))]
+            vec![format!(
+                "0 of {} match '{}'. Esc clears it.",
+                table.count(),
+                text::clean(&list.filter)
+            )]
         }
-        Loaded::Whole if list.only_problems => vec!["Nothing has a problem. ! shows all again.".to_owned()],
+        Loaded::Whole if list.only_problems => {
+            vec!["Nothing has a problem. ! shows all again.".to_owned()]
+        }
         Loaded::Whole => vec![no_objects(list.kind).to_owned()],
     };
     for (at, line) in (1..).zip(lines) {
-        canvas.put(area.x + MARGIN, area.y + 1 + at, &line, Tone::Plain, area.width.saturating_sub(MARGIN));
+        canvas.put(
+            area.x + MARGIN,
+            area.y + 1 + at,
+            &line,
+            Tone::Plain,
+            area.width.saturating_sub(MARGIN),
+        );
     }
 }
 
