@@ -26,6 +26,7 @@ use crate::driver::fake::FakeDriver;
 use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
 use crate::keep_target::TargetKeeper;
 use crate::model::id::VolumeTypeId;
+use crate::model::service::Binary;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
 use crate::ops::{Ctx, Doorbell, Faults, Lane, Queue};
@@ -149,6 +150,7 @@ pub async fn run(
         faults: faults(&config)?,
     });
     let tasks = TaskTracker::new();
+    start_heartbeat(&config, &ctx, &tasks, &shutdown).await;
     let keeper = match target {
         Some(target) => {
             Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?)
@@ -319,6 +321,35 @@ async fn start_volume_role(
     ));
     tasks.spawn(keeper.clone().keep(Arc::clone(ctx), shutdown.clone()));
     Ok(keeper)
+}
+
+/// Before anything is placed: the first beat is written when this returns.
+async fn start_heartbeat(
+    config: &Config,
+    ctx: &Arc<Ctx>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let mut runs = Vec::new();
+    if config.has(RoleName::Scheduler) {
+        runs.push((Binary::Scheduler, config.host.clone()));
+        tasks.spawn(ops::messages::keep_forgetting(
+            Arc::clone(ctx),
+            shutdown.clone(),
+        ));
+    }
+    for backend in ctx.drivers.keys() {
+        runs.push((Binary::Volume, format!("{}@{backend}", config.host)));
+    }
+    if runs.is_empty() {
+        return;
+    }
+    ops::heartbeat::beat(ctx, &runs).await;
+    tasks.spawn(ops::heartbeat::keep_beating(
+        Arc::clone(ctx),
+        runs,
+        shutdown.clone(),
+    ));
 }
 
 fn start_workers(

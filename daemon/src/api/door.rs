@@ -60,7 +60,7 @@ impl Door {
 
     /// Ends the answers that would go on for ever: the process is about to stop.
     pub(super) fn end_streams(&self) {
-        self.api.feed.end();
+        self.api.feed().end();
     }
 
     /// Answers a request, whatever it is.

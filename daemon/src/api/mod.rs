@@ -22,6 +22,7 @@ mod place;
 mod request_id;
 pub mod routes;
 pub mod server;
+mod service_ids;
 mod stall;
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ pub use door::Door;
 
 use crate::ops::Ctx;
 use ashlar::events::Feed;
+use service_ids::ServiceIds;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -50,28 +52,40 @@ pub struct State {
 
 /// The state, shared by every request.
 #[derive(Clone)]
-pub struct Api {
-    state: Arc<State>,
+pub struct Api(Arc<Shared>);
+
+struct Shared {
+    state: State,
     feed: Feed,
+    service_ids: ServiceIds,
 }
 
 impl Api {
     /// Shares a state.
     pub fn new(state: State) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             feed: Feed::new(&state.ctx),
-            state: Arc::new(state),
-        }
+            state,
+            service_ids: ServiceIds::default(),
+        }))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    fn service_ids(&self) -> &ServiceIds {
+        &self.0.service_ids
     }
 
     fn public_endpoint(&self) -> Option<&str> {
-        self.state.public_endpoint.as_deref()
+        self.0.state.public_endpoint.as_deref()
     }
 }
 
 impl Deref for Api {
     type Target = State;
     fn deref(&self) -> &State {
-        &self.state
+        &self.0.state
     }
 }

@@ -8,8 +8,9 @@ use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-    attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
-    volume_actions, volume_summary, volumes,
+    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, messages,
+    metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
+    transfers, types, volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -69,6 +70,7 @@ routes! {
     get    "/v3/snapshots"                            0  => snapshots::list;
     get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
     post   "/v3/snapshots"                            0  => snapshots::create;
+    post   "/v3/snapshots/{id}/action"                0  => snapshot_actions::act;
     get    "/v3/snapshots/{id}"                       0  => snapshots::show;
     put    "/v3/snapshots/{id}"                       0  => snapshots::update;
     delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
@@ -85,6 +87,18 @@ routes! {
     put    "/v3/attachments/{id}"                     27 => attachments::update;
     delete "/v3/attachments/{id}"                     27 => attachments::delete;
     post   "/v3/attachments/{id}/action"              27 => attachments::act;
+    get    "/v3/os-volume-transfer"                   0  => transfers::list;
+    get    "/v3/os-volume-transfer/detail"            0  => transfers::list_detail;
+    post   "/v3/os-volume-transfer"                   0  => transfers::create;
+    get    "/v3/os-volume-transfer/{id}"              0  => transfers::show;
+    delete "/v3/os-volume-transfer/{id}"              0  => transfers::delete;
+    post   "/v3/os-volume-transfer/{id}/accept"       0  => transfers::accept;
+    get    "/v3/volume-transfers"                     0  => transfers::list;
+    get    "/v3/volume-transfers/detail"              0  => transfers::list_detail;
+    post   "/v3/volume-transfers"                     0  => transfers::create;
+    get    "/v3/volume-transfers/{id}"                0  => transfers::show;
+    delete "/v3/volume-transfers/{id}"                0  => transfers::delete;
+    post   "/v3/volume-transfers/{id}/accept"         0  => transfers::accept;
     get    "/v3/types"                                0  => types::list;
     get    "/v3/types/default"                        0  => types::show_default;
     post   "/v3/types"                                0  => types::create;
@@ -98,6 +112,23 @@ routes! {
     delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
+    get    "/v3/os-services"                          0  => services::list;
+    put    "/v3/os-services/enable"                   0  => services::enable;
+    put    "/v3/os-services/disable"                  0  => services::disable;
+    put    "/v3/os-services/disable-log-reason"       0  => services::disable_log_reason;
+    put    "/v3/os-services/freeze"                   0  => services::freeze;
+    put    "/v3/os-services/thaw"                     0  => services::thaw;
+    get    "/v3/os-hosts"                             0  => hosts::list;
+    get    "/v3/os-hosts/{id}"                        0  => hosts::show;
+    put    "/v3/os-hosts/{id}"                        0  => hosts::update;
+    get    "/v3/os-availability-zone"                 0  => availability_zones::list;
+    get    "/v3/scheduler-stats/get_pools"            0  => pools::list;
+    get    "/v3/capabilities/{id}"                    0  => capabilities::show;
+    get    "/v3/extensions"                           0  => extensions::list;
+    get    "/v3/extensions/{id}"                      0  => extensions::show;
+    get    "/v3/messages"                             3  => messages::list;
+    get    "/v3/messages/{id}"                        3  => messages::show;
+    delete "/v3/messages/{id}"                        3  => messages::delete;
     get    "/ashlar/v1/routes"                        0  => list;
     get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;

@@ -4,5 +4,7 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
+mod messages;
+mod services;
 mod types;
 mod volumes;

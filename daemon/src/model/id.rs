@@ -56,6 +56,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// An offer of a volume to another project.
+    TransferId
     /// A volume.
     VolumeId
     /// A snapshot of a volume.
@@ -68,6 +70,10 @@ ids! {
     OperationId
     /// An access token (not its secret).
     TokenId
+    /// A service: a role of a daemon, as Cinder's clients know it.
+    ServiceId
+    /// A message: why something that was accepted went wrong.
+    MessageId
 }
 
 #[cfg(test)]

@@ -6,11 +6,14 @@
 pub mod attachment;
 pub mod caller;
 pub mod id;
+pub mod message;
 pub mod operation;
 pub mod pool;
+pub mod service;
 pub mod size;
 pub mod snapshot;
 pub mod status;
 pub mod time;
+pub mod transfer;
 pub mod volume;
 pub mod volume_type;

@@ -2,7 +2,7 @@
 
 use super::begin::Subject;
 use super::steps::Job;
-use super::{Ctx, unreadable, unwritable};
+use super::{Ctx, messages, unreadable, unwritable};
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
@@ -46,6 +46,9 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
         );
     }
     operations::finish(&mut batch, job.operation.id, phase, error);
+    if phase == Phase::Failed {
+        messages::why_failed(&mut batch, &job.operation, &job.input, error);
+    }
     batch
 }
 
@@ -76,6 +79,13 @@ fn end<S: Word>(
         (End::Is(status), Some(now)) if now != status => {
             statuses::change(batch, noun, &subject.id, &[now], status);
         }
+        (End::AsAsked, Some(now)) => {
+            if let Some(asked) = subject.asked.as_deref().and_then(parse)
+                && asked != now
+            {
+                statuses::change(batch, noun, &subject.id, &[now], asked);
+            }
+        }
         (End::Previous, Some(now)) => {
             if let Some(was) = was
                 && was != now
@@ -85,7 +95,7 @@ fn end<S: Word>(
         }
         (End::Gone, _) => remove(batch, noun, &subject.id),
         (End::FromAttachments, _) => statuses::from_attachments(batch, &subject.id),
-        (End::Is(_), _) | (End::Previous, None) => {}
+        (End::Is(_), _) | (End::Previous | End::AsAsked, None) => {}
     }
 }
 

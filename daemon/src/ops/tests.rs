@@ -4,4 +4,7 @@
 mod cancel;
 mod connections;
 mod fixture;
+mod messages;
 mod quota;
+mod resets;
+mod transfers;

@@ -21,16 +21,19 @@ pub mod json;
 pub mod like;
 pub mod list;
 mod list_tests;
+pub mod messages;
 pub mod migrations;
 pub mod operations;
 pub mod pools;
 mod postgres;
 pub mod quotas;
 pub mod schema;
+pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+pub mod transfers;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -160,12 +163,15 @@ pub fn statements() -> Vec<Sql> {
         attachments::ALL,
         events::ALL,
         exports::ALL,
+        messages::ALL,
         operations::ALL,
         pools::ALL,
         quotas::ALL,
+        services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+        transfers::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

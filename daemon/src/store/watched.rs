@@ -88,6 +88,14 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &["updated_at"],
     },
+    Watched {
+        table: "transfers",
+        kind: "transfer",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
 ];
 
 /// Tables without events, each with its reason.

@@ -55,11 +55,11 @@ pub(in crate::api) async fn list(State(api): State<Api>, headers: HeaderMap, cal
         return page(&api, since, &ear).await;
     }
     let place = api
-        .feed
+        .feed()
         .place()
         .ok_or_else(|| Fault::overloaded("Too many readers of events at once; try again."))?;
     let span = events::span(&api.ctx.store).await.map_err(unreadable)?;
-    let reader = Reader::new(&api.feed, place, ear, since, span);
+    let reader = Reader::new(api.feed(), place, ear, since, span);
     Ok(event_stream(Body::from_stream(reader.into_stream())))
 }
 

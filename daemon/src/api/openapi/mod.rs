@@ -18,7 +18,11 @@ mod describe;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
@@ -26,7 +30,11 @@ mod quota_sets;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod transfers;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

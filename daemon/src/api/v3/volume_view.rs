@@ -4,7 +4,7 @@ use crate::api::call::Call;
 use crate::api::links::Link;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Role;
-use crate::model::id::VolumeId;
+use crate::model::id::{ServiceId, VolumeId};
 use crate::model::status::{AttachmentStatus, VolumeStatus};
 use crate::model::time::Time;
 use crate::model::volume::Volume;
@@ -62,7 +62,7 @@ pub(super) struct Detail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_targets: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service_uuid: Option<()>,
+    service_uuid: Option<Option<Uuid>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume_type_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,11 +114,12 @@ pub(super) fn summary<'a>(call: &Call, volume: &'a Volume) -> Summary<'a> {
     }
 }
 
-/// A volume in the long form, with those of `attachments` that are its own.
+/// A volume in the long form, with those of `attachments` that are its own, and the service that has it.
 pub(super) fn detail<'a>(
     call: &Call,
     volume: &'a Volume,
     attachments: &'a [Attachment],
+    service: Option<ServiceId>,
 ) -> Detail<'a> {
     let is_admin = call.caller.role == Role::Admin;
     let from = |minor| call.version.at_least(minor);
@@ -149,7 +150,7 @@ pub(super) fn detail<'a>(
         group_id: from(13).then_some(()),
         // One target a volume: hosts need not take turns.
         shared_targets: from(48).then_some(false),
-        service_uuid: from(48).then_some(()),
+        service_uuid: from(48).then(|| service.map(ServiceId::uuid)),
         volume_type_id: from(63).then(|| volume.volume_type_id.uuid()),
         consumes_quota: from(65).then_some(true),
     }
@@ -242,7 +243,7 @@ mod tests {
     }
 
     fn keys(asks: &Asks<'_>) -> BTreeSet<String> {
-        let view = json!(detail(&testing::call(asks), &volume(), &[]));
+        let view = json!(detail(&testing::call(asks), &volume(), &[], None));
         view.as_object().unwrap().keys().cloned().collect()
     }
 
@@ -289,7 +290,12 @@ mod tests {
 
     #[test]
     fn types_that_clients_depend_on() {
-        let view = json!(detail(&testing::call(&Asks::default()), &volume(), &[]));
+        let view = json!(detail(
+            &testing::call(&Asks::default()),
+            &volume(),
+            &[],
+            None
+        ));
         assert_eq!(view["bootable"], "false");
         assert_eq!(view["encrypted"], false);
         assert_eq!(view["size"], 7);
@@ -326,7 +332,7 @@ mod tests {
                 admin,
                 ..Asks::default()
             });
-            json!(detail(&call, &volume, &all))["attachments"].clone()
+            json!(detail(&call, &volume, &all, None))["attachments"].clone()
         };
         assert_eq!(shown(false).as_array().unwrap().len(), 1);
         assert_eq!(shown(false)[0]["host_name"], Value::Null);

@@ -7,6 +7,7 @@ use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
+use crate::api::service_ids;
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
@@ -18,6 +19,9 @@ use crate::store::list::{Filter, ListRequest};
 use crate::store::volumes::{self, SHAPE};
 use axum::extract::State;
 use serde_json::{Map, Value, json};
+
+/// From this minor version on an administrator may delete whatever the status; before, the word is ignored.
+const FORCE_FROM: u16 = 23;
 
 /// A page shows at most so many attachments in all: a thousand volumes with many hosts each is no page to read.
 const ATTACHMENTS_MAX: i64 = 20_000;
@@ -227,7 +231,9 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let request = create_request(&call, &call.json()?)?;
     let volume = create_volume::begin(&api.ctx, &call.caller, request).await?;
-    Ok(accepted(&json!({"volume": detail(&call, &volume, &[])})))
+    Ok(accepted(
+        &json!({"volume": detail(&call, &volume, &[], None)}),
+    ))
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
@@ -239,7 +245,12 @@ pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer
 
 pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer {
     let cascade = call.flag("cascade")?;
-    delete_volume::begin(&api.ctx, &call.caller, call.id("Volume")?, cascade).await?;
+    let (ctx, caller, id) = (&api.ctx, &call.caller, call.id("Volume")?);
+    if call.version.at_least(FORCE_FROM) && call.flag("force")? {
+        delete_volume::begin_forced(ctx, caller, id, cascade).await?;
+    } else {
+        delete_volume::begin(ctx, caller, id, cascade).await?;
+    }
     Ok(accepted_empty())
 }
 
@@ -253,7 +264,9 @@ async fn shown(api: &Api, call: &Call, volume: &Volume) -> Answer {
     let held = attachments::of_volume(&api.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    Ok(ok(&json!({"volume": detail(call, volume, &held)})))
+    service_ids::learn(api, call, std::slice::from_ref(volume)).await?;
+    let service = api.service_ids().of(volume);
+    Ok(ok(&json!({"volume": detail(call, volume, &held, service)})))
 }
 
 async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
@@ -274,9 +287,10 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         )));
     }
     let held = attachments_of(api, &found).await?;
+    service_ids::learn(api, call, &found).await?;
     let objects: Vec<_> = found
         .iter()
-        .map(|volume| detail(call, volume, &held))
+        .map(|volume| detail(call, volume, &held, api.service_ids().of(volume)))
         .collect();
     let path = "volumes/detail";
     Ok(ok(&page::listed(
