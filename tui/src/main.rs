@@ -119,7 +119,13 @@ fn run(given: &Given<'_>) -> Result<(), Failure> {
     if given.noun.name == "tui" {
         let is_read_only = given.flag("read-only") || settings.writes != Writes::Sent;
         let (token, is_ascii) = (settings.token.as_ref(), given.flag("ascii"));
-        return console::open(&settings.endpoint, token, settings.project, is_read_only, is_ascii);
+        return console::open(
+            &settings.endpoint,
+            token,
+            settings.project,
+            is_read_only,
+            is_ascii,
+        );
     }
     let style = settings.style;
     let session = Session {

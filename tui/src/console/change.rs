@@ -437,6 +437,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn every_command_line_is_one_that_the_command_line_takes() {
+        for change in samples() {
+            let argv = change.argv();
+            let matches = crate::grammar::command().try_get_matches_from(&argv);
+            let matches = matches.unwrap_or_else(|error| panic!("{argv:?}: {error}"));
+            let given = crate::grammar::chosen(&matches).unwrap();
+            assert_eq!((given.noun.name, given.verb.name), change.verb());
+        }
+    }
+
+    #[test]
     fn a_shell_reads_the_command_line_back_as_it_was_meant() {
         assert_eq!(
             samples()[0].command(),

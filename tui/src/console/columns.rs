@@ -548,3 +548,17 @@ pub(crate) fn operation_title(item: &Item, data: &Data) -> String {
         .map_or_else(|| item.of.chars().take(8).collect(), Item::title);
     format!("{} {name}", operation.what())
 }
+
+/// The kind of a row.
+pub(crate) fn kind_of(item: &Item) -> Kind {
+    match item.more {
+        More::Pool(_) => Kind::Pool,
+        More::Volume(_) => Kind::Volume,
+        More::Snapshot { .. } => Kind::Snapshot,
+        More::Attachment(_) => Kind::Attachment,
+        More::Operation(_) => Kind::Operation,
+        More::Service { .. } => Kind::Service,
+        More::Type { .. } => Kind::Type,
+        More::Session(_) => Kind::Session,
+    }
+}

@@ -153,7 +153,9 @@ impl Dialog {
         if failed > 0 {
             return Some("the plan could not be told".to_owned());
         }
-        let blocked = any(|planned| matches!(planned, Planned::Known(plan) | Planned::Unplanned(plan) if plan.is_blocked));
+        let blocked = any(
+            |planned| matches!(planned, Planned::Known(plan) | Planned::Unplanned(plan) if plan.is_blocked),
+        );
         if blocked > 0 {
             return Some(match (blocked, self.targets.len()) {
                 (1, 1) => "something is in the way".to_owned(),

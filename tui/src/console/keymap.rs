@@ -670,6 +670,34 @@ mod tests {
     }
 
     #[test]
+    fn every_command_is_in_the_table_of_the_command_line_with_the_same_key() {
+        for binding in TABLE {
+            let On::Kinds(kinds) = binding.on else {
+                continue;
+            };
+            for kind in kinds {
+                let (noun, name) = binding.command(Some(*kind)).unwrap();
+                let verb =
+                    crate::verbs::all().find(|(of, verb)| of.name == noun && verb.name == name);
+                let (_, verb) =
+                    verb.unwrap_or_else(|| panic!("the command line has no `{noun} {name}`"));
+                assert!(
+                    verb.level > crate::table::Level::Read,
+                    "{noun} {name} changes nothing there"
+                );
+                // A clone is a create with a source: one verb, two keys.
+                if let Some(key) = verb.key.filter(|_| binding.act != Act::Clone) {
+                    assert!(
+                        binding.keys.contains(&key),
+                        "{noun} {name}: {key} there, {:?} here",
+                        binding.keys
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_act_that_changes_something_names_its_command() {
         for binding in TABLE {
             assert_eq!(

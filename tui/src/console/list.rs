@@ -9,7 +9,9 @@ use super::clock::Ms;
 use super::columns::{self, Rank};
 use super::data::{Data, Slot};
 use super::item::Kind;
+use super::subject::Seen;
 use super::theme::Tone;
+use crate::filter::Filter;
 
 /// How far an inverse range of marks may reach, and with it what one dialog can hold.
 pub(crate) const MARKS_MAX: usize = 500;
@@ -35,6 +37,11 @@ pub(crate) struct List {
     pub(crate) marks: BTreeSet<String>,
     /// Where a range began.
     pub(crate) range_from: Option<usize>,
+    /// What is wrong with the filter's text; what it asked for before still holds.
+    pub(crate) fault: Option<String>,
+    /// Whether nothing had the words as they stand, and their letters were looked for.
+    pub(crate) is_fuzzy: bool,
+    wanted: Filter,
     order: Vec<usize>,
     version: u64,
     is_stale: bool,
@@ -59,6 +66,9 @@ impl List {
             only_problems: false,
             marks: BTreeSet::new(),
             range_from: None,
+            fault: None,
+            is_fuzzy: false,
+            wanted: Filter::default(),
             order: Vec::new(),
             version: u64::MAX,
             is_stale: true,
@@ -86,23 +96,24 @@ impl List {
     }
 
     /// Makes the order anew. The cursor stays on its object; an object that is gone keeps its row until the next move.
-    pub(crate) fn arrange(&mut self, data: &mut Data, now: Ms) {
+    pub(crate) fn arrange(&mut self, data: &mut Data, project: &str, now: Ms) {
         data.of_mut(self.kind).compact(self.cursor.as_deref());
         let data = &*data;
-        let table = data.of(self.kind);
-        let wanted = Wanted::of(&self.filter);
-        let mut rows: Vec<(Rank, usize)> = Vec::with_capacity(table.slots().len());
-        let column = columns::of(self.kind).get(self.sort.0);
-        for (at, slot) in table.slots().iter().enumerate() {
-            let is_cursor = slot.is_gone && self.cursor.as_deref() == Some(slot.item.id.as_str());
-            if (slot.is_gone && !is_cursor) || !self.shows(slot, &wanted, data, now) {
-                continue;
+        match Filter::parse(&self.filter) {
+            Ok(filter) => {
+                self.wanted = filter;
+                self.fault = None;
             }
-            let rank = column.map_or(Rank::Missing, |column| {
-                (column.cell)(&slot.item, data, now).rank
-            });
-            rows.push((rank, at));
+            // While `size>` is being typed, what was asked for before holds.
+            Err(bad) => self.fault = Some(bad.to_string()),
         }
+        let mut rows = self.chosen(&self.wanted, data, project, now);
+        self.is_fuzzy = rows.is_empty() && !self.filter.is_empty();
+        if self.is_fuzzy {
+            rows = self.chosen(&self.wanted.loosened(), data, project, now);
+            self.is_fuzzy = !rows.is_empty();
+        }
+        let table = data.of(self.kind);
         let is_down = self.sort.1;
         rows.sort_by(|one, other| {
             let by_rank = compare(&one.0, &other.0, is_down);
@@ -115,8 +126,30 @@ impl List {
         self.find_cursor(data);
     }
 
-    fn shows(&self, slot: &Slot, wanted: &Wanted, data: &Data, now: Ms) -> bool {
-        (!self.only_problems || is_problem(slot)) && wanted.accepts(slot, self, data, now)
+    /// The rows that a filter takes, with what they sort by.
+    fn chosen(&self, wanted: &Filter, data: &Data, project: &str, now: Ms) -> Vec<(Rank, usize)> {
+        let column = columns::of(self.kind).get(self.sort.0);
+        let mut rows: Vec<(Rank, usize)> = Vec::new();
+        for (at, slot) in data.of(self.kind).slots().iter().enumerate() {
+            let is_cursor = slot.is_gone && self.cursor.as_deref() == Some(slot.item.id.as_str());
+            let is_marked = self.marks.contains(&slot.item.id);
+            let seen = Seen {
+                slot,
+                is_marked,
+                data,
+                project,
+                now,
+            };
+            let is_in = (!self.only_problems || is_problem(slot)) && wanted.takes(&seen);
+            if (slot.is_gone && !is_cursor) || !is_in {
+                continue;
+            }
+            let rank = column.map_or(Rank::Missing, |column| {
+                (column.cell)(&slot.item, data, now).rank
+            });
+            rows.push((rank, at));
+        }
+        rows
     }
 
     fn find_cursor(&mut self, data: &Data) {
@@ -199,30 +232,6 @@ fn compare(one: &Rank, other: &Rank, is_down: bool) -> std::cmp::Ordering {
     }
 }
 
-/// What the filter's text asks for.
-struct Wanted {
-    words: Vec<String>,
-}
-
-impl Wanted {
-    fn of(text: &str) -> Self {
-        let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-        Self {
-            words: words.map(str::to_lowercase).collect(),
-        }
-    }
-
-    fn accepts(&self, slot: &Slot, list: &List, _: &Data, _: Ms) -> bool {
-        self.words.iter().all(|word| match word.as_str() {
-            "marked" => list.marks.contains(&slot.item.id),
-            word => match word.strip_prefix('!') {
-                Some(unwanted) => unwanted.is_empty() || !slot.words.contains(unwanted),
-                None => slot.words.contains(word),
-            },
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,12 +257,12 @@ mod tests {
     fn the_cursor_stays_on_its_object_whatever_the_order() {
         let mut data = data(&[("a", 1), ("b", 3), ("c", 2)]);
         let mut list = List::new(Kind::Volume);
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         list.step(1, &data);
         assert_eq!(list.cursor.as_deref(), Some("b"));
         list.sort = (2, true);
         list.touch();
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         assert_eq!(shown(&list, &data), ["b", "c", "a"]);
         assert_eq!((list.cursor.as_deref(), list.at), (Some("b"), 0));
     }
@@ -262,17 +271,17 @@ mod tests {
     fn what_is_gone_keeps_its_row_until_the_cursor_leaves_it() {
         let mut data = data(&[("a", 1), ("b", 2), ("c", 3)]);
         let mut list = List::new(Kind::Volume);
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         list.step(1, &data);
         data.of_mut(Kind::Volume).remove("b");
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         assert_eq!(shown(&list, &data), ["a", "b", "c"]);
         assert!(
             list.targets(&data).is_empty(),
             "an act has no target that is gone"
         );
         list.step(1, &data);
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         assert_eq!(shown(&list, &data), ["a", "c"]);
         assert_eq!(list.cursor.as_deref(), Some("c"));
     }
@@ -285,18 +294,18 @@ mod tests {
             .put(Item::read(Kind::Volume, &odd).unwrap());
         let mut list = List::new(Kind::Volume);
         list.toggle("web");
-        list.filter = "PG !2".to_owned();
-        list.arrange(&mut data, 0);
+        list.filter = "PG !pg-2".to_owned();
+        list.arrange(&mut data, "", 0);
         assert_eq!(shown(&list, &data), ["pg-1"]);
         assert_eq!(list.targets(&data), ["web"]);
         list.filter.clear();
         for is_down in [false, true] {
             list.sort = (2, is_down);
-            list.arrange(&mut data, 0);
+            list.arrange(&mut data, "", 0);
             assert_eq!(shown(&list, &data).last().unwrap(), "none");
         }
         list.only_problems = true;
-        list.arrange(&mut data, 0);
+        list.arrange(&mut data, "", 0);
         assert_eq!(shown(&list, &data), ["none"]);
     }
 }

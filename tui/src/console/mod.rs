@@ -23,6 +23,7 @@ mod picker;
 mod rules;
 mod run;
 mod state;
+mod subject;
 mod terminal;
 mod text;
 mod theme;

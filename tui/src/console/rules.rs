@@ -2,8 +2,9 @@
 //!
 //! Pure. The daemon decides in the end; this keeps people from asking for what it would refuse.
 
+use super::columns;
 use super::data::Data;
-use super::item::{Item, Kind, More};
+use super::item::{Item, More};
 use super::keymap::Act;
 
 /// `Ok` when the act may be asked for, else the reason in words.
@@ -81,16 +82,7 @@ pub(crate) fn allowed(act: Act, item: &Item, data: &Data) -> Result<(), String> 
 }
 
 fn not_here(act: Act, item: &Item) -> Result<(), String> {
-    let noun = match item.more {
-        More::Pool(_) => Kind::Pool,
-        More::Volume(_) => Kind::Volume,
-        More::Snapshot { .. } => Kind::Snapshot,
-        More::Attachment(_) => Kind::Attachment,
-        More::Operation(_) => Kind::Operation,
-        More::Service { .. } => Kind::Service,
-        More::Type { .. } => Kind::Type,
-        More::Session(_) => Kind::Session,
-    };
+    let noun = columns::kind_of(item);
     match act.is_mutating() {
         true => Err(format!("a {} cannot be {}", noun.noun(), act.done())),
         false => Ok(()),
@@ -115,6 +107,7 @@ fn one_of(title: &str, status: &str, from: &[&str], done: &str) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::item::Kind;
     use serde_json::json;
 
     fn verdict(act: Act, kind: Kind, value: &serde_json::Value) -> String {

@@ -219,8 +219,17 @@ impl State {
     /// Puts something over the view; one of each sort at most, so that Esc soon leads to the root.
     pub(crate) fn cover(&mut self, overlay: Overlay) {
         let sort = std::mem::discriminant(&overlay);
-        self.overlays.retain(|other| std::mem::discriminant(other) != sort);
+        self.overlays
+            .retain(|other| std::mem::discriminant(other) != sort);
         self.overlays.push(overlay);
+    }
+
+    /// The caller's own project, once it is known.
+    pub(crate) fn project(&self) -> String {
+        self.whoami
+            .as_ref()
+            .map(|who| who.project.clone())
+            .unwrap_or_default()
     }
 
     /// The live object under the cursor.

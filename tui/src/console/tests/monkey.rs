@@ -1,6 +1,8 @@
 //! T3 and T4: seeded monkeys. Nothing panics at any size, nothing is changed but through a satisfied dialog or form, Esc
 //! leads to the root, and an act is for the object that was under the cursor when its key went down.
 
+use std::collections::VecDeque;
+
 use serde_json::json;
 
 use super::world::{NOW, UNICODE, World, id, rows};
@@ -107,6 +109,40 @@ fn random_event(dice: &mut Dice) -> Event {
     }
 }
 
+/// What somebody would type who means it: else a monkey satisfies no dialog.
+fn helpful(state: &State, dice: &mut Dice) -> Vec<Event> {
+    let typed =
+        |text: &str| -> Vec<Event> { text.chars().map(|c| Event::Key(Key::char(c))).collect() };
+    let enter = || Event::Key(Key::plain(Code::Enter));
+    let mut events = Vec::new();
+    match state.overlays.last() {
+        Some(Overlay::Dialog(dialog)) => {
+            events.extend(typed(&dialog.must_type().unwrap_or_default()));
+            events.extend([enter(), enter()]);
+        }
+        Some(Overlay::Form(form)) => {
+            for field in &form.fields {
+                let text = match field.label {
+                    "Size" => "7",
+                    "New size" => "+3",
+                    "Initiator" => "iqn.a:b",
+                    _ => "x",
+                };
+                events.extend(typed(text));
+                events.push(Event::Key(Key::plain(Code::Tab)));
+            }
+            events.push(Event::Key(Key::ctrl('s')));
+        }
+        Some(_) => events.push(Event::Key(Key::plain(Code::Esc))),
+        None => {
+            events.push(Event::Stream(Stream::Hello(300)));
+            events.extend(typed(dice.pick::<&str>(&["3", "4", "5", "7"])));
+            events.push(Event::Key(random_key(dice)));
+        }
+    }
+    events
+}
+
 /// Whether what is on top may send a change, now, with this key.
 fn may_change(state: &State, event: &Event) -> bool {
     let Event::Key(key) = event else { return false };
@@ -131,8 +167,12 @@ fn a_monkey_changes_nothing_but_through_a_satisfied_dialog_and_breaks_nothing() 
     let mut dice = Dice(0x00A5_41A2);
     let mut world = World::live((100, 30));
     let mut sent = 0;
+    let mut queue: VecDeque<Event> = VecDeque::new();
     for round in 0..EVENTS {
-        let event = random_event(&mut dice);
+        if queue.is_empty() && dice.roll(6) == 0 {
+            queue.extend(helpful(&world.state, &mut dice));
+        }
+        let event = queue.pop_front().unwrap_or_else(|| random_event(&mut dice));
         world.now += i64::try_from(dice.roll(900)).unwrap();
         let may = may_change(&world.state, &event);
         let before = world.changes.len();
@@ -159,7 +199,7 @@ fn a_monkey_changes_nothing_but_through_a_satisfied_dialog_and_breaks_nothing() 
         }
     }
     assert!(
-        sent > 5,
+        sent > 50,
         "the monkey satisfied only {sent} dialogs: it shows little"
     );
 }

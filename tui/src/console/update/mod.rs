@@ -111,11 +111,12 @@ fn arrange(state: &mut State) {
     let is_frozen = now - state.key_at < FROZEN_MS;
     let page = layout(state.size, state.has_preview).page();
     let mut has_moved = false;
+    let project = state.project();
     if let Some((list, data)) = state.list_mut() {
         let was = list.cursor.clone();
         // An empty order has nothing that could move; a key's own wish (filter, sort) is not put off.
         if list.is_old(data) && (!is_frozen || list.order().is_empty() || list.is_touched()) {
-            list.arrange(data, now);
+            list.arrange(data, &project, now);
         }
         list.follow(page);
         has_moved = was != list.cursor;

@@ -101,15 +101,15 @@ fn copy(state: &mut State, text: String, what: &str) -> Effects {
 /// Goes to the list of an object, with the cursor on it. A filter that would hide it is taken off.
 pub(super) fn jump(state: &mut State, kind: Kind, id: &str) -> Effects {
     let effects = keys::go(state, Screen::of(kind));
-    let now = state.now;
+    let (now, project) = (state.now, state.project());
     if let Some((list, data)) = state.list_mut() {
         list.cursor = Some(id.to_owned());
-        list.arrange(data, now);
+        list.arrange(data, &project, now);
         if list.cursor.as_deref() != Some(id) {
             list.filter.clear();
             list.only_problems = false;
             list.cursor = Some(id.to_owned());
-            list.arrange(data, now);
+            list.arrange(data, &project, now);
         }
     }
     effects

@@ -201,6 +201,11 @@ fn list_words(state: &State, list: &List) -> Vec<String> {
     } else if !list.filter.is_empty() {
         words.push(format!("/{}", text::clean(&list.filter)));
     }
+    if let Some(fault) = &list.fault {
+        words.push(format!("? {fault}"));
+    } else if list.is_fuzzy {
+        words.push("(nothing has it as it stands: by letters)".to_owned());
+    }
     if list.only_problems {
         words.push("! only problems".to_owned());
     }
