@@ -8,7 +8,9 @@
 mod ask;
 mod client;
 mod clock;
+mod complete;
 mod console;
+mod context;
 mod failure;
 mod filter;
 mod find;
@@ -34,6 +36,7 @@ use std::process::ExitCode;
 use crate::client::{Client, Writes};
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Column, Columns, Form, Style};
+use crate::settings::Settings;
 use crate::table::{Given, Level};
 
 /// What a verb may use: the server, and how to speak to whoever called.
@@ -69,13 +72,20 @@ impl Session {
 }
 
 fn main() -> ExitCode {
-    let mut words: Vec<OsString> = std::env::args_os().collect();
-    let is_bare = words.len() <= 1;
-    if is_bare && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        // Nothing but the name, on a terminal: the console.
-        words = vec!["ashlar".into(), "tui".into()];
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|word| word == complete::WORD) {
+        let words = args.iter().skip(2);
+        let words: Vec<String> = words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        complete::run(&words);
+        return Exit::Done.into();
     }
-    let matches = match grammar::command().try_get_matches_from(words) {
+    if args.len() <= 1 && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        // Nothing but the name, on a terminal: the console.
+        args = vec!["ashlar".into(), "tui".into()];
+    }
+    let matches = match grammar::command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version go to standard output with exit 0, usage errors to standard error with 2.
@@ -114,6 +124,26 @@ fn tell(given: &Given<'_>, failure: &Failure) {
     };
 }
 
+impl Session {
+    /// As the settings say.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            form: settings.style.form,
+            wait: settings.wait,
+            may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            dry_run: settings.writes == Writes::Told,
+            if_match: settings.if_match,
+            client: Client::new(
+                settings.endpoint,
+                settings.token,
+                settings.project,
+                settings.writes,
+                settings.is_traced,
+            ),
+        }
+    }
+}
+
 fn run(given: &Given<'_>) -> Result<(), Failure> {
     let settings = settings::read(given)?;
     if given.noun.name == "tui" {
@@ -128,23 +158,12 @@ fn run(given: &Given<'_>) -> Result<(), Failure> {
         );
     }
     let style = settings.style;
-    let session = Session {
-        client: Client::new(
-            settings.endpoint,
-            settings.token,
-            settings.project,
-            settings.writes,
-            settings.is_traced,
-        ),
-        form: style.form,
-        wait: settings.wait,
-        may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-        dry_run: settings.writes == Writes::Told,
-        if_match: settings.if_match,
-    };
-    if settings.writes == Writes::Refused && given.verb.level != Level::Read {
+    let writes = settings.writes;
+    let session = Session::new(settings);
+    if writes == Writes::Refused && given.verb.level != Level::Read {
         let what = format!("{} {}", given.noun.name, given.verb.name);
-        let why = "ASHLAR_READONLY is set: nothing may be changed from here";
+        let why =
+            "nothing may be changed from here: ASHLAR_READONLY is set, or the context is read-only";
         return Err(Failure::new(Exit::NotAllowed, &what, why).unchanged());
     }
     // A column that is not there is told before anything is done.

@@ -72,7 +72,6 @@ const DIFFERS: &[(&str, &str)] = &[
         "GET /v3/messages",
         "after Cinder's sentence the reason in words; a failed delete, detach or revert leaves a message too",
     ),
-    (),
     (
         "POST /v3/volumes/{id}/action os-reset_status",
         "what is asked becomes true or is refused (400): a status that an operation shows while it runs cannot be asked for; `available` and its like need the volume's bytes; a status that attachments or hosts that are let in belie is refused with their names; `attach_status: detached` shuts the hosts out before the attachments go (Cinder deletes their rows and leaves the hosts connected); an offered volume is offered no more",
@@ -105,7 +104,6 @@ const DIFFERS: &[(&str, &str)] = &[
         "POST /v3/volume-transfers",
         "refused (400) while a host is let in without an attachment; on accept a private type that the receiver may not use is 400",
     ),
-    (),
     (
         "PUT /v3/os-services/freeze, thaw",
         "what is so already is 200 (Cinder: 400)",
