@@ -125,12 +125,12 @@ fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
         }
         Act::Detach => Dialog::new("Detach", "attachment", detachments(state, items)),
         Act::Complete => {
-            let title = |item: &Item| state.data.volume_title(&item.of);
-            let change = |item: &Item| Change::CompleteAttachment {
-                id: item.id.clone(),
-                title: title(item),
+            let change = |item: &Item| {
+                let title = state.data.volume_title(&item.of);
+                let id = item.id.clone();
+                (title.clone(), Change::CompleteAttachment { id, title })
             };
-            Dialog::light("Complete", "attachment", named(items, change))
+            Dialog::light("Complete", "attachment", items.iter().map(change).collect())
         }
         Act::Cancel => {
             let change = |item: &Item| Change::CancelOperation {
