@@ -315,6 +315,17 @@ pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())
 }
 
+/// 200 with the text that Prometheus reads.
+pub(super) fn metrics(page: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(page));
+    set_header(
+        &mut response,
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    response
+}
+
 /// 202 with a body: recorded, and being done.
 pub(super) fn accepted(body: &Value) -> Response<Body> {
     with_code(StatusCode::ACCEPTED, body)

@@ -9,6 +9,7 @@ mod explain;
 
 use super::{Ctx, unwritable};
 use crate::error::{Conflict, Error, Refusal};
+use crate::meter;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
@@ -349,8 +350,7 @@ impl<'a> Beginning<'a> {
         }
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "begun"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "begun"
         );
         Ok(self.id)
     }
@@ -369,9 +369,9 @@ impl<'a> Beginning<'a> {
         batch.extend(self.ends());
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "done"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "done"
         );
+        meter::operation_ended(self.row.verb, Phase::Done, 0.0);
         Ok(())
     }
 

@@ -39,6 +39,7 @@ pub mod detach_volume;
 pub mod extend_volume;
 pub mod heartbeat;
 pub mod initialize_connection;
+pub mod measure;
 pub mod messages;
 pub mod recover;
 pub mod report_pools;

@@ -12,6 +12,7 @@
 pub mod attachments;
 pub mod batch;
 mod contract;
+pub mod counts;
 mod domain_tests;
 pub mod exports;
 mod health;
@@ -34,8 +35,10 @@ pub mod tokens;
 pub mod volume_types;
 pub mod volumes;
 
+use crate::meter;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreError, Value};
 use health::Health;
@@ -86,10 +89,13 @@ impl Store {
         if batch.statements.is_empty() {
             return self.health().check();
         }
-        match &*self.engine {
+        let begun = Instant::now();
+        let outcome = match &*self.engine {
             Engine::Sqlite(engine) => engine.write(batch).await,
             Engine::Postgres(engine) => engine.write(&batch).await,
-        }
+        };
+        meter::written(&outcome, begun.elapsed());
+        outcome
     }
 
     /// Answers all queries, in order, from one consistent view that holds every write that was answered before.
@@ -97,10 +103,13 @@ impl Store {
         for query in &queries {
             check_values(&query.values, &query.text)?;
         }
-        match &*self.engine {
+        let begun = Instant::now();
+        let answers = match &*self.engine {
             Engine::Sqlite(engine) => engine.read(queries).await,
             Engine::Postgres(engine) => engine.read(&queries).await,
-        }
+        };
+        meter::read(begun.elapsed());
+        answers
     }
 
     /// The first row of one query.
@@ -144,6 +153,7 @@ impl Store {
 pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
+        counts::ALL,
         exports::ALL,
         messages::ALL,
         operations::ALL,
