@@ -114,6 +114,7 @@ pub async fn run(
     config_path: PathBuf,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
+    raise_descriptor_limit();
     make_directory(&config.state_dir)?;
     let mut role_locks = Vec::new();
     for role in &config.roles {
@@ -214,6 +215,18 @@ pub fn operations_json() -> serde_json::Value {
         serde_json::json!({"operation": verb.as_str(), "steps": steps})
     };
     model::operation::Verb::ALL.iter().map(operation).collect()
+}
+
+/// As many open files as the system lets us have: every connection, reader of events and export is one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays low; many connections at once will be refused");
+        }
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), RunError> {
@@ -391,6 +404,7 @@ async fn serve_api(
         },
     };
     tasks.spawn(ops::measure::keep_folding(shutdown.clone()));
+    tasks.spawn(ops::prune::keep_pruning(Arc::clone(ctx), shutdown.clone()));
     tasks.spawn(server.run(api::Door::new(api::Api::new(state)), shutdown.clone()));
     Ok(())
 }

@@ -24,6 +24,7 @@ mod request_id;
 pub mod routes;
 pub mod server;
 mod service_ids;
+mod stall;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use door::Door;
 pub use measures::MetricsFor;
 
 use crate::ops::Ctx;
+use ashlar::events::Feed;
 use service_ids::ServiceIds;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -58,6 +60,7 @@ pub struct Api(Arc<Shared>);
 
 struct Shared {
     state: State,
+    feed: Feed,
     service_ids: ServiceIds,
 }
 
@@ -65,9 +68,14 @@ impl Api {
     /// Shares a state.
     pub fn new(state: State) -> Self {
         Self(Arc::new(Shared {
+            feed: Feed::new(&state.ctx),
             state,
             service_ids: ServiceIds::default(),
         }))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.0.feed
     }
 
     fn service_ids(&self) -> &ServiceIds {

@@ -3,14 +3,14 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{operations, tokens, whoami};
+use super::ashlar::{events, operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
     attachments, availability_zones, capabilities, extensions, extra_specs, hosts, messages,
-    metadata, pools, quota_sets, resource_filters, services, snapshots, types, volume_actions,
-    volume_summary, volumes,
+    metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
+    transfers, types, volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -70,6 +70,7 @@ routes! {
     get    "/v3/snapshots"                            0  => snapshots::list;
     get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
     post   "/v3/snapshots"                            0  => snapshots::create;
+    post   "/v3/snapshots/{id}/action"                0  => snapshot_actions::act;
     get    "/v3/snapshots/{id}"                       0  => snapshots::show;
     put    "/v3/snapshots/{id}"                       0  => snapshots::update;
     delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
@@ -86,6 +87,18 @@ routes! {
     put    "/v3/attachments/{id}"                     27 => attachments::update;
     delete "/v3/attachments/{id}"                     27 => attachments::delete;
     post   "/v3/attachments/{id}/action"              27 => attachments::act;
+    get    "/v3/os-volume-transfer"                   0  => transfers::list;
+    get    "/v3/os-volume-transfer/detail"            0  => transfers::list_detail;
+    post   "/v3/os-volume-transfer"                   0  => transfers::create;
+    get    "/v3/os-volume-transfer/{id}"              0  => transfers::show;
+    delete "/v3/os-volume-transfer/{id}"              0  => transfers::delete;
+    post   "/v3/os-volume-transfer/{id}/accept"       0  => transfers::accept;
+    get    "/v3/volume-transfers"                     0  => transfers::list;
+    get    "/v3/volume-transfers/detail"              0  => transfers::list_detail;
+    post   "/v3/volume-transfers"                     0  => transfers::create;
+    get    "/v3/volume-transfers/{id}"                0  => transfers::show;
+    delete "/v3/volume-transfers/{id}"                0  => transfers::delete;
+    post   "/v3/volume-transfers/{id}/accept"         0  => transfers::accept;
     get    "/v3/types"                                0  => types::list;
     get    "/v3/types/default"                        0  => types::show_default;
     post   "/v3/types"                                0  => types::create;
@@ -119,6 +132,7 @@ routes! {
     get    "/ashlar/v1/routes"                        0  => list;
     get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/events"                        0  => events::list;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;

@@ -11,7 +11,6 @@ use crate::model::service::{Binary, service_host};
 use crate::model::volume::Volume;
 use crate::ops::unreadable;
 use crate::store::services;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -20,7 +19,9 @@ use std::sync::{PoisonError, RwLock};
 pub(super) struct ServiceIds(RwLock<BTreeMap<String, ServiceId>>);
 
 impl ServiceIds {
-    fn get(&self, host: &str) -> Option<ServiceId> {
+    /// The service that has `volume`, if that is known; a volume that was not placed has none.
+    pub(super) fn of(&self, volume: &Volume) -> Option<ServiceId> {
+        let host = service_host(volume.host.as_deref()?);
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.get(host).copied()
     }
@@ -30,27 +31,15 @@ impl ServiceIds {
     }
 }
 
-/// Puts `service_uuid` into the views of `volumes`, in the same order; a volume that was not placed has none.
-pub(super) async fn put(
-    api: &Api,
-    call: &Call,
-    volumes: &[Volume],
-    views: &mut [Value],
-) -> Result<(), Fault> {
-    if !call.version.at_least(48) {
+/// Reads the ids of the services that have `volumes`, where they are wanted and not known yet.
+pub(super) async fn learn(api: &Api, call: &Call, volumes: &[Volume]) -> Result<(), Fault> {
+    let ids = api.service_ids();
+    let is_unknown = |volume: &Volume| volume.host.is_some() && ids.of(volume).is_none();
+    if !call.version.at_least(48) || !volumes.iter().any(is_unknown) {
         return Ok(());
     }
-    let ids = api.service_ids();
-    let host = |volume: &Volume| volume.host.as_deref().map(service_host).map(str::to_owned);
-    let is_unknown = |host: String| ids.get(&host).is_none();
-    if volumes.iter().filter_map(host).any(is_unknown) {
-        let found = services::list(&api.ctx.store).await.map_err(unreadable)?;
-        let of_volumes = found.into_iter().filter(|one| one.binary == Binary::Volume);
-        ids.learn(of_volumes.map(|one| (one.host, one.id)).collect());
-    }
-    for (volume, view) in volumes.iter().zip(views) {
-        let id = host(volume).and_then(|host| ids.get(&host));
-        view["service_uuid"] = json!(id.map(|id| id.to_string()));
-    }
+    let found = services::list(&api.ctx.store).await.map_err(unreadable)?;
+    let of_volumes = found.into_iter().filter(|one| one.binary == Binary::Volume);
+    ids.learn(of_volumes.map(|one| (one.host, one.id)).collect());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod door;
+mod events;
 pub(super) mod fixture;
 mod messages;
 mod services;

@@ -6,3 +6,5 @@ mod connections;
 mod fixture;
 mod messages;
 mod quota;
+mod resets;
+mod transfers;

@@ -259,7 +259,7 @@ async fn what_is_done_at_once_never_overtakes_a_claim() {
             let mut claims = claiming(&volume, Mode::Exclusive).1;
             named(&mut claims, &id, "claimed");
             let mut at_once = Batch::new();
-            operations::is_free(&mut at_once, &id);
+            operations::is_free(&mut at_once, statuses::Noun::Volume, &id);
             named(&mut at_once, &id, "changed");
             let (claims, at_once) = tokio::join!(store.write(claims), store.write(at_once));
             claims.unwrap();

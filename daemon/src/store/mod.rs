@@ -14,6 +14,8 @@ pub mod batch;
 mod contract;
 pub mod counts;
 mod domain_tests;
+mod event_tests;
+pub mod events;
 pub mod exports;
 mod health;
 pub mod json;
@@ -32,8 +34,10 @@ pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+pub mod transfers;
 pub mod volume_types;
 pub mod volumes;
+pub mod watched;
 
 use crate::meter;
 use std::path::Path;
@@ -45,6 +49,7 @@ use health::Health;
 pub use postgres::PostgresOptions;
 use secrecy::SecretString;
 pub use sqlite::SqliteOptions;
+use tokio::sync::watch;
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.
 pub const MAX_ROWS: usize = 100_000;
@@ -55,6 +60,7 @@ pub const MAX_STATEMENTS: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct Store {
     engine: Arc<Engine>,
+    commits: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -67,9 +73,7 @@ impl Store {
     /// Opens or makes `ashlar.db` in a state directory that exists, and brings its schema up to date.
     pub async fn open_sqlite(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let engine = Engine::Sqlite(sqlite::Sqlite::open(dir, options).await?);
-        Ok(Self {
-            engine: Arc::new(engine),
-        })
+        Ok(Self::on(engine))
     }
 
     /// Connects to a database of UTF8 and locale C that exists, and brings its schema up to date.
@@ -78,9 +82,14 @@ impl Store {
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
         let engine = Engine::Postgres(Box::new(postgres::Postgres::open(url, &options).await?));
-        Ok(Self {
+        Ok(Self::on(engine))
+    }
+
+    fn on(engine: Engine) -> Self {
+        Self {
             engine: Arc::new(engine),
-        })
+            commits: watch::Sender::new(0),
+        }
     }
 
     /// Commits a batch; everything in it has happened, durably, when this returns `Ok`, and nothing otherwise.
@@ -95,7 +104,15 @@ impl Store {
             Engine::Postgres(engine) => engine.write(&batch).await,
         };
         meter::written(&outcome, begun.elapsed());
-        outcome
+        outcome?;
+        self.commits
+            .send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Changes after every commit of this process; those of others must be looked for.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     /// Answers all queries, in order, from one consistent view that holds every write that was answered before.
@@ -154,6 +171,7 @@ pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
         counts::ALL,
+        events::ALL,
         exports::ALL,
         messages::ALL,
         operations::ALL,
@@ -163,6 +181,7 @@ pub fn statements() -> Vec<Sql> {
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+        transfers::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

@@ -8,6 +8,7 @@ pub const MIGRATIONS: &[&str] = &[
     SPINE,
     CONNECTIONS_COME_AND_GO,
     ACTS_OF_A_VOLUME,
+    EVENTS,
     SERVICES_AND_MESSAGES,
 ];
 
@@ -35,6 +36,21 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
+/// empty for administrators.
+const EVENTS: &str = "
+CREATE TABLE events (
+    id BIGINT PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    change TEXT NOT NULL,
+    status TEXT
+);
+CREATE TABLE event_triggers (made_from TEXT NOT NULL);
 ";
 
 /// Who is there, and what went wrong, as Cinder's clients ask for them.

@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, messages, metadata, quota_sets, services, snapshots, types, versions,
-    volume_actions, volumes,
+    ashlar, attachments, events, messages, metadata, quota_sets, services, snapshots, transfers,
+    types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -32,11 +32,13 @@ fn nouns() -> Vec<Noun> {
         noun("metadata", metadata::routes(), metadata::schemas()),
         noun("snapshots", snapshots::routes(), snapshots::schemas()),
         noun("attachments", attachments::routes(), attachments::schemas()),
+        noun("transfers", transfers::routes(), transfers::schemas()),
         noun("types", types::routes(), types::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun("events", events::routes(), events::schemas()),
     ]
 }
 

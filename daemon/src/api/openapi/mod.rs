@@ -18,6 +18,8 @@ mod describe;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod messages;
@@ -31,6 +33,8 @@ mod schema;
 mod services;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod transfers;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

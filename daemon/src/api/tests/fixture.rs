@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(in crate::api) struct Fixture {
     pub(in crate::api) door: Door,
     pub(in crate::api) store: Store,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What an answer's description depends on.
@@ -162,11 +162,16 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
     Fixture {
         door: Door::new(Api::new(state)),
         store,
-        _dir: dir,
+        dir,
     }
 }
 
 impl Fixture {
+    /// The state directory.
+    pub(in crate::api) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(in crate::api) async fn send(&self, request: Request<Body>) -> Got {
         let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 40_000)));
         self.send_from(peer, request).await

@@ -11,6 +11,7 @@ use crate::api::service_ids;
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::ops::{create_volume, delete_volume, unreadable, update_volume, visible_volume};
 use crate::store::attachments;
@@ -18,6 +19,9 @@ use crate::store::list::{Filter, ListRequest};
 use crate::store::volumes::{self, SHAPE};
 use axum::extract::State;
 use serde_json::{Map, Value, json};
+
+/// From this minor version on an administrator may delete whatever the status; before, the word is ignored.
+const FORCE_FROM: u16 = 23;
 
 /// A page shows at most so many attachments in all: a thousand volumes with many hosts each is no page to read.
 const ATTACHMENTS_MAX: i64 = 20_000;
@@ -227,7 +231,9 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let request = create_request(&call, &call.json()?)?;
     let volume = create_volume::begin(&api.ctx, &call.caller, request).await?;
-    Ok(accepted(&json!({"volume": detail(&call, &volume, &[])})))
+    Ok(accepted(
+        &json!({"volume": detail(&call, &volume, &[], None)}),
+    ))
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
@@ -239,7 +245,12 @@ pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer
 
 pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer {
     let cascade = call.flag("cascade")?;
-    delete_volume::begin(&api.ctx, &call.caller, call.id("Volume")?, cascade).await?;
+    let (ctx, caller, id) = (&api.ctx, &call.caller, call.id("Volume")?);
+    if call.version.at_least(FORCE_FROM) && call.flag("force")? {
+        delete_volume::begin_forced(ctx, caller, id, cascade).await?;
+    } else {
+        delete_volume::begin(ctx, caller, id, cascade).await?;
+    }
     Ok(accepted_empty())
 }
 
@@ -253,10 +264,9 @@ async fn shown(api: &Api, call: &Call, volume: &Volume) -> Answer {
     let held = attachments::of_volume(&api.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    let mut views = [detail(call, volume, &held)];
-    service_ids::put(api, call, std::slice::from_ref(volume), &mut views).await?;
-    let [view] = views;
-    Ok(ok(&json!({"volume": view})))
+    service_ids::learn(api, call, std::slice::from_ref(volume)).await?;
+    let service = api.service_ids().of(volume);
+    Ok(ok(&json!({"volume": detail(call, volume, &held, service)})))
 }
 
 async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
@@ -268,33 +278,41 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         listed.map_err(|error| page::fault("Volume", error))?
     };
     let count = page::count(&api.ctx.store, &SHAPE, &wanted).await?;
-    let (objects, path) = if is_long {
-        let held = attachments_of(api, &found).await?;
-        let views = found.iter().map(|volume| detail(call, volume, &held));
-        let mut views: Vec<Value> = views.collect();
-        service_ids::put(api, call, &found, &mut views).await?;
-        (views, "volumes/detail")
-    } else {
-        (
-            found.iter().map(|volume| summary(call, volume)).collect(),
-            COLLECTION,
-        )
-    };
-    Ok(ok(&page::body(
-        call, &wanted, COLLECTION, path, objects, count,
+    let last = found.last().map(|volume| volume.id.to_string());
+    if !is_long {
+        let objects: Vec<_> = found.iter().map(|volume| summary(call, volume)).collect();
+        let path = COLLECTION;
+        return Ok(ok(&page::listed(
+            call, &wanted, COLLECTION, path, objects, last, count,
+        )));
+    }
+    let held = attachments_of(api, &found).await?;
+    service_ids::learn(api, call, &found).await?;
+    let objects: Vec<_> = found
+        .iter()
+        .map(|volume| detail(call, volume, &held, api.service_ids().of(volume)))
+        .collect();
+    let path = "volumes/detail";
+    Ok(ok(&page::listed(
+        call, &wanted, COLLECTION, path, objects, last, count,
     )))
 }
 
 /// The attachments of a page's volumes, in one read.
 async fn attachments_of(api: &Api, volumes: &[Volume]) -> Result<Vec<Attachment>, Fault> {
-    if volumes.is_empty() {
+    // Nothing is attached to these; they are most of a long page.
+    let may_be_attached = |volume: &&Volume| {
+        !matches!(
+            volume.status,
+            VolumeStatus::Available | VolumeStatus::Creating
+        )
+    };
+    let mut volumes = volumes.iter().filter(may_be_attached).peekable();
+    if volumes.peek().is_none() {
         return Ok(Vec::new());
     }
     let of_these = Filter {
-        values: volumes
-            .iter()
-            .map(|volume| volume.id.to_string().into())
-            .collect(),
+        values: volumes.map(|volume| volume.id.to_string().into()).collect(),
         ..Filter::equal("volume_id", "")
     };
     let request = ListRequest {
