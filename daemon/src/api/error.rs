@@ -324,6 +324,17 @@ pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())
 }
 
+/// 200 with the text that Prometheus reads.
+pub(super) fn metrics(page: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(page));
+    set_header(
+        &mut response,
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    response
+}
+
 /// 200 with server-sent events, which go on until one side ends them.
 pub(super) fn event_stream(body: Body) -> Response<Body> {
     let mut response = Response::new(body);

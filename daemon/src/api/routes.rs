@@ -14,7 +14,7 @@ use super::v3::{
     volumes,
 };
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Response;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -174,11 +174,40 @@ routes! {
 /// A route above the requested version does not exist (rule W3).
 async fn exists_from(State(since): State<u16>, request: Request, next: Next) -> Response<Body> {
     let call = request.extensions().get::<Call>();
-    if call.is_some_and(|call| call.version.at_least(since)) {
+    let template = request.extensions().get::<MatchedPath>();
+    let seen = call.zip(template).map(|(call, template)| Seen {
+        object_id: object_id(template.as_str(), request.uri().path()),
+        route: template.clone(),
+        project_id: call.caller.project_id.clone(),
+    });
+    let mut response = if call.is_some_and(|call| call.version.at_least(since)) {
         next.run(request).await
     } else {
         Fault::no_route().into_response()
+    };
+    if let Some(seen) = seen {
+        response.extensions_mut().insert(seen);
     }
+    response
+}
+
+/// What the door logs of a request that reached a route.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// Its template, of which there are as many as lines in the table.
+    pub(super) route: MatchedPath,
+    /// The object that the path names.
+    pub(super) object_id: Option<String>,
+    /// In which project the caller acts.
+    pub(super) project_id: String,
+}
+
+/// What stands for `{id}`, cut to the length of an id: it is the client's text.
+fn object_id(template: &str, path: &str) -> Option<String> {
+    const LEN_MAX: usize = 64;
+    let mut parts = template.split('/').zip(path.split('/'));
+    let (_, text) = parts.find(|(wanted, _)| *wanted == "{id}")?;
+    Some(text.chars().take(LEN_MAX).collect())
 }
 
 async fn list() -> Response<Body> {

@@ -10,6 +10,7 @@ mod quota;
 
 use super::{Ctx, unwritable};
 use crate::error::{Conflict, Error, Refusal};
+use crate::meter;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
@@ -363,8 +364,7 @@ impl<'a> Beginning<'a> {
         }
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "begun"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "begun"
         );
         Ok(self.id)
     }
@@ -387,9 +387,9 @@ impl<'a> Beginning<'a> {
         batch.extend(self.ends());
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "done"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "done"
         );
+        meter::operation_ended(self.row.verb, Phase::Done, 0.0);
         Ok(())
     }
 

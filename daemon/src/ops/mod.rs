@@ -43,6 +43,7 @@ pub mod extend_volume;
 pub mod force_detach;
 pub mod heartbeat;
 pub mod initialize_connection;
+pub mod measure;
 pub mod messages;
 pub mod prune;
 pub mod qos_specs;

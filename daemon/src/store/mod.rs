@@ -12,6 +12,7 @@
 pub mod attachments;
 pub mod batch;
 mod contract;
+pub mod counts;
 mod domain_tests;
 mod event_tests;
 pub mod events;
@@ -42,8 +43,10 @@ pub mod volume_types;
 pub mod volumes;
 pub mod watched;
 
+use crate::meter;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreError, Value};
 use health::Health;
@@ -99,10 +102,13 @@ impl Store {
         if batch.statements.is_empty() {
             return self.health().check();
         }
-        match &*self.engine {
+        let begun = Instant::now();
+        let outcome = match &*self.engine {
             Engine::Sqlite(engine) => engine.write(batch).await,
             Engine::Postgres(engine) => engine.write(&batch).await,
-        }?;
+        };
+        meter::written(&outcome, begun.elapsed());
+        outcome?;
         self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
@@ -118,10 +124,13 @@ impl Store {
         for query in &queries {
             check_values(&query.values, &query.text)?;
         }
-        match &*self.engine {
+        let begun = Instant::now();
+        let answers = match &*self.engine {
             Engine::Sqlite(engine) => engine.read(queries).await,
             Engine::Postgres(engine) => engine.read(&queries).await,
-        }
+        };
+        meter::read(begun.elapsed());
+        answers
     }
 
     /// The first row of one query.
@@ -165,6 +174,7 @@ impl Store {
 pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
+        counts::ALL,
         events::ALL,
         exports::ALL,
         messages::ALL,
