@@ -6,6 +6,7 @@ mod events;
 pub(super) mod fixture;
 mod messages;
 mod operations;
+mod plan;
 mod services;
 mod types;
 mod volumes;

@@ -17,6 +17,7 @@ mod event_tests;
 pub mod events;
 pub mod exports;
 mod health;
+pub mod intent;
 pub mod json;
 pub mod like;
 pub mod list;
@@ -95,10 +96,14 @@ impl Store {
         if batch.statements.is_empty() {
             return self.health().check();
         }
-        match &*self.engine {
-            Engine::Sqlite(engine) => engine.write(batch).await,
-            Engine::Postgres(engine) => engine.write(&batch).await,
-        }?;
+        let written = match &*self.engine {
+            Engine::Sqlite(engine) => engine.write(intent::bind(batch, true)).await,
+            Engine::Postgres(engine) => engine.write(&intent::bind(batch, false)).await,
+        };
+        if let Err(error) = written {
+            intent::note(&error);
+            return Err(error);
+        }
         self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
@@ -163,6 +168,7 @@ pub fn statements() -> Vec<Sql> {
         attachments::ALL,
         events::ALL,
         exports::ALL,
+        intent::ALL,
         messages::ALL,
         operations::ALL,
         pools::ALL,
