@@ -8,6 +8,9 @@
 mod ask;
 mod client;
 mod clock;
+mod complete;
+mod console;
+mod context;
 mod failure;
 mod filter;
 mod find;
@@ -26,12 +29,14 @@ mod verbs;
 mod wait;
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::client::{Client, Writes};
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Column, Columns, Form, Style};
+use crate::settings::Settings;
 use crate::table::{Given, Level};
 
 /// What a verb may use: the server, and how to speak to whoever called.
@@ -67,7 +72,20 @@ impl Session {
 }
 
 fn main() -> ExitCode {
-    let matches = match grammar::command().try_get_matches() {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|word| word == complete::WORD) {
+        let words = args.iter().skip(2);
+        let words: Vec<String> = words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        complete::run(&words);
+        return Exit::Done.into();
+    }
+    if args.len() <= 1 && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        // Nothing but the name, on a terminal: the console.
+        args = vec!["ashlar".into(), "tui".into()];
+    }
+    let matches = match grammar::command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version go to standard output with exit 0, usage errors to standard error with 2.
@@ -106,26 +124,46 @@ fn tell(given: &Given<'_>, failure: &Failure) {
     };
 }
 
+impl Session {
+    /// As the settings say.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            form: settings.style.form,
+            wait: settings.wait,
+            may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            dry_run: settings.writes == Writes::Told,
+            if_match: settings.if_match,
+            client: Client::new(
+                settings.endpoint,
+                settings.token,
+                settings.project,
+                settings.writes,
+                settings.is_traced,
+            ),
+        }
+    }
+}
+
 fn run(given: &Given<'_>) -> Result<(), Failure> {
     let settings = settings::read(given)?;
-    let style = settings.style;
-    let session = Session {
-        client: Client::new(
-            settings.endpoint,
-            settings.token,
+    if given.noun.name == "tui" {
+        let is_read_only = given.flag("read-only") || settings.writes != Writes::Sent;
+        let (token, is_ascii) = (settings.token.as_ref(), given.flag("ascii"));
+        return console::open(
+            &settings.endpoint,
+            token,
             settings.project,
-            settings.writes,
-            settings.is_traced,
-        ),
-        form: style.form,
-        wait: settings.wait,
-        may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-        dry_run: settings.writes == Writes::Told,
-        if_match: settings.if_match,
-    };
-    if settings.writes == Writes::Refused && given.verb.level != Level::Read {
+            is_read_only,
+            is_ascii,
+        );
+    }
+    let style = settings.style;
+    let writes = settings.writes;
+    let session = Session::new(settings);
+    if writes == Writes::Refused && given.verb.level != Level::Read {
         let what = format!("{} {}", given.noun.name, given.verb.name);
-        let why = "ASHLAR_READONLY is set: nothing may be changed from here";
+        let why =
+            "nothing may be changed from here: ASHLAR_READONLY is set, or the context is read-only";
         return Err(Failure::new(Exit::NotAllowed, &what, why).unchanged());
     }
     // A column that is not there is told before anything is done.
