@@ -96,17 +96,17 @@ impl Facts {
             ..Self::default()
         };
         let size = volume.size_gib.get();
-        facts.mind(&volume.id, format!("{} {size}", volume.status.as_str()));
+        facts.mind(&volume.id, &format!("{} {size}", volume.status.as_str()));
         for one in snapshots {
-            facts.mind(&one.id, one.status.as_str().to_owned());
+            facts.mind(&one.id, one.status.as_str());
         }
         for one in attachments {
-            facts.mind(&one.id, one.status.as_str().to_owned());
+            facts.mind(&one.id, one.status.as_str());
         }
         facts
     }
 
-    fn mind(&mut self, id: &impl ToString, state: String) {
+    fn mind(&mut self, id: &impl ToString, state: &str) {
         self.concerns.push(id.to_string());
         self.state.push(format!("{} {state}", id.to_string()));
     }
@@ -208,48 +208,9 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
             facts.keeps.push("what is on it".to_owned());
             facts.frees(size);
         }
-        "revert_volume" => {
-            facts.level = Level::TypeName;
-            let wanted = act.input().get("snapshot_id").and_then(Value::as_str);
-            let snapshot = family
-                .snapshots
-                .iter()
-                .find(|one| Some(one.id.to_string().as_str()) == wanted);
-            let since = snapshot.map_or_else(
-                || "the snapshot was taken".to_owned(),
-                |one| {
-                    format!(
-                        "snapshot {} was taken at {}",
-                        called(one.name.as_deref(), &one.id),
-                        one.created_at
-                    )
-                },
-            );
-            facts.lost.push(format!(
-                "everything written to volume {named} since {since}"
-            ));
-            facts
-                .keeps
-                .push("the snapshot, and every older one".to_owned());
-        }
-        "detach_volume" | "force_detach" => {
-            facts.level = Level::Confirm;
-            let wanted = act.input().get("attachment_id").and_then(Value::as_str);
-            let theirs = family.attachments.iter();
-            facts.breaks_attachments(
-                theirs.filter(|one| wanted.is_none_or(|id| one.id.to_string() == id)),
-            );
-            facts.keeps.push("the volume and what is on it".to_owned());
-        }
-        "reset_volume_status" => {
-            facts.level = Level::TypeName;
-            let detaches =
-                act.input().get("attach_status").and_then(Value::as_str) == Some("detached");
-            if detaches {
-                facts.breaks_attachments(family.attachments.iter());
-            }
-            facts.keeps.push("the volume and what is on it".to_owned());
-        }
+        "revert_volume" => reverts(&mut facts, act, &family),
+        "detach_volume" | "force_detach" => detaches(&mut facts, act, &family),
+        "reset_volume_status" => resets(&mut facts, act, &family),
         "retype_volume" => {
             facts.level = Level::Confirm;
             facts.keeps.push("the volume and what is on it".to_owned());
@@ -270,6 +231,49 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
     Ok(facts)
 }
 
+fn reverts(facts: &mut Facts, act: &Act, family: &Family) {
+    facts.level = Level::TypeName;
+    let wanted = act.input().get("snapshot_id").and_then(Value::as_str);
+    let snapshot = family
+        .snapshots
+        .iter()
+        .find(|one| Some(one.id.to_string().as_str()) == wanted);
+    let since = snapshot.map_or_else(
+        || "the snapshot was taken".to_owned(),
+        |one| {
+            format!(
+                "snapshot {} was taken at {}",
+                called(one.name.as_deref(), &one.id),
+                one.created_at
+            )
+        },
+    );
+    facts.lost.push(format!(
+        "everything written to volume {} since {since}",
+        called(family.volume.name.as_deref(), &family.volume.id)
+    ));
+    facts
+        .keeps
+        .push("the snapshot, and every older one".to_owned());
+}
+
+fn detaches(facts: &mut Facts, act: &Act, family: &Family) {
+    facts.level = Level::Confirm;
+    let wanted = act.input().get("attachment_id").and_then(Value::as_str);
+    let theirs = family.attachments.iter();
+    facts.breaks_attachments(theirs.filter(|one| wanted.is_none_or(|id| one.id.to_string() == id)));
+    facts.keeps.push("the volume and what is on it".to_owned());
+}
+
+fn resets(facts: &mut Facts, act: &Act, family: &Family) {
+    facts.level = Level::TypeName;
+    let detaches = act.input().get("attach_status").and_then(Value::as_str) == Some("detached");
+    if detaches {
+        facts.breaks_attachments(family.attachments.iter());
+    }
+    facts.keeps.push("the volume and what is on it".to_owned());
+}
+
 async fn snapshot_facts(ctx: &Ctx, act: &Act, snapshot: &Snapshot) -> Result<Facts, Fault> {
     let mut facts = Facts {
         id: snapshot.id.to_string(),
@@ -277,7 +281,7 @@ async fn snapshot_facts(ctx: &Ctx, act: &Act, snapshot: &Snapshot) -> Result<Fac
         level: Level::Confirm,
         ..Facts::default()
     };
-    facts.mind(&snapshot.id, snapshot.status.as_str().to_owned());
+    facts.mind(&snapshot.id, snapshot.status.as_str());
     let size = snapshot.size_gib.get();
     let clones = made_from(ctx, "snapshot_id", &facts.id).await?;
     match act.verb() {

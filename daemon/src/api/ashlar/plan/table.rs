@@ -294,10 +294,8 @@ impl Act {
 
 /// What stands under an action's key; where it says nothing, anything may.
 fn input(said: &Value) -> Value {
-    match said {
-        Value::Object(said) => Value::Object(said.clone()),
-        _ => Value::Object(Map::new()),
-    }
+    let said = said.as_object().cloned();
+    Value::Object(said.unwrap_or_default())
 }
 
 /// The flags that are set, and no others: what is false is as good as unsaid.
