@@ -4,6 +4,7 @@
 //! the role may; which microversion; then the route. A request runs in a task of its own: a client that goes away,
 //! a time-out or a panic ends the waiting, never half of what the handler does.
 
+use super::ashlar::plan;
 use super::auth::{self, Peer};
 use super::call::{Call, Media, Request};
 use super::error::{Body, Fault};
@@ -211,8 +212,12 @@ impl Door {
         };
         let query = query(parts.uri.query());
         parts.uri = uri;
-        let call = Call::new(caller, version, links, query, body, media)
-            .on_condition(parts.headers.get(header::IF_MATCH));
+        let call = Call::new(caller, version, links, query, body, media);
+        if let Some(wanted) = plan::wanted(&parts.headers) {
+            let act = (&parts.method, path);
+            return plan::act_if_same(&self.api, &self.router, &wanted, &call, act).await;
+        }
+        let call = call.on_condition(parts.headers.get(header::IF_MATCH));
         parts.extensions.insert(call);
         let request = axum::http::Request::from_parts(parts, Body::empty());
         match self.router.clone().oneshot(request).await {

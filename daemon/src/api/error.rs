@@ -103,6 +103,14 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// 412: the act would not do what its plan said.
+    pub fn not_as_planned() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "Something has changed since the plan was made; nothing was done. Make the plan again and look at it.",
+        )
+    }
+
     /// 413: the body is larger than the limit.
     pub fn body_too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request is too large.")
@@ -302,6 +310,25 @@ fn with_code(code: StatusCode, body: &impl Serialize) -> Response<Body> {
         HeaderValue::from_static("application/json"),
     );
     response
+}
+
+/// The sentence of an error that a handler answered.
+pub(super) async fn text_of(response: Response<Body>) -> String {
+    use http_body_util::BodyExt;
+    let code = response.status();
+    let body = response.into_body().collect().await;
+    let body = body
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let fault: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = fault
+        .as_object()
+        .and_then(|fault| fault.values().next())
+        .and_then(|fault| fault["message"].as_str());
+    text.map_or_else(
+        || format!("The request is answered with {code}."),
+        str::to_owned,
+    )
 }
 
 /// 200 with a body.

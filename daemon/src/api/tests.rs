@@ -7,6 +7,7 @@ mod events;
 pub(super) mod fixture;
 mod messages;
 mod operations;
+mod plan;
 mod qos_specs;
 mod quotas;
 mod services;

@@ -26,23 +26,35 @@ pub fn may_retry(operation: &Operation) -> bool {
 
 /// Why a verb cannot be begun anew out of the journal.
 fn refusal(verb: Verb) -> Option<&'static str> {
-    match verb {
-        Verb::DeleteVolume
-        | Verb::DeleteSnapshot
-        | Verb::DeleteAttachment
-        | Verb::DetachVolume
-        | Verb::ExtendVolume
-        | Verb::RevertVolume => None,
-        Verb::CreateVolume | Verb::CreateSnapshot => Some(
+    use Verb::{
+        CreateAttachment, CreateSnapshot, CreateVolume, DeleteAttachment, DeleteSnapshot,
+        DeleteVolume, DetachVolume, ExtendVolume, InitializeConnection, RevertVolume,
+        TerminateConnection, UpdateAttachment,
+    };
+    let again = [
+        DeleteVolume,
+        DeleteSnapshot,
+        DeleteAttachment,
+        DetachVolume,
+        ExtendVolume,
+        RevertVolume,
+    ];
+    let of_hosts = [
+        CreateAttachment,
+        UpdateAttachment,
+        InitializeConnection,
+        TerminateConnection,
+    ];
+    if again.contains(&verb) {
+        None
+    } else if [CreateVolume, CreateSnapshot].contains(&verb) {
+        Some(
             "what it made is in error, and Cinder lets only a delete begin there: delete it and create anew",
-        ),
-        Verb::CreateAttachment
-        | Verb::UpdateAttachment
-        | Verb::InitializeConnection
-        | Verb::TerminateConnection => {
-            Some("it needs the host's connector, which only the host has: ask for it there again")
-        }
-        _ => Some("it is done at once and leaves nothing to be done again: ask for it again"),
+        )
+    } else if of_hosts.contains(&verb) {
+        Some("it needs the host's connector, which only the host has: ask for it there again")
+    } else {
+        Some("the record does not hold all that it needs: ask for it again")
     }
 }
 
@@ -78,35 +90,31 @@ async fn again(
 ) -> Result<(), Error> {
     let object = &operation.object_id;
     let snapshot = input.snapshots.first().map(|one| one.id.as_str());
-    match operation.verb {
-        Verb::DeleteVolume => {
-            let cascade = !input.snapshots.is_empty();
-            delete_volume::begin(ctx, caller, id(object)?, cascade).await
-        }
-        Verb::DeleteSnapshot => delete_snapshot::begin(ctx, caller, id(object)?).await,
-        Verb::DeleteAttachment => delete_attachment::begin(ctx, caller, id(object)?)
-            .await
-            .map(drop),
-        Verb::DetachVolume => {
-            let attachment = input.attachment.as_ref();
-            let attachment = attachment.map(|one| id(&one.id)).transpose()?;
-            detach_volume::begin(ctx, caller, id(object)?, attachment).await
-        }
-        Verb::ExtendVolume => {
-            let size = input
-                .asked
-                .get("new_gib")
-                .and_then(serde_json::Value::as_i64);
-            let size = size.and_then(Gib::new).ok_or_else(|| unread(operation))?;
-            let was = input.volume.as_ref().and_then(|one| one.was.as_deref());
-            let was_attached = was == Some(VolumeStatus::InUse.as_str());
-            extend_volume::begin(ctx, caller, id(object)?, size, was_attached).await
-        }
-        Verb::RevertVolume => {
-            let snapshot = snapshot.ok_or_else(|| unread(operation))?;
-            revert_volume::begin(ctx, caller, id(object)?, id(snapshot)?).await
-        }
-        _ => Err(unread(operation)),
+    let verb = operation.verb;
+    if verb == Verb::DeleteVolume {
+        let cascade = !input.snapshots.is_empty();
+        delete_volume::begin(ctx, caller, id(object)?, cascade).await
+    } else if verb == Verb::DeleteSnapshot {
+        delete_snapshot::begin(ctx, caller, id(object)?).await
+    } else if verb == Verb::DeleteAttachment {
+        let rest = delete_attachment::begin(ctx, caller, id(object)?).await;
+        rest.map(drop)
+    } else if verb == Verb::DetachVolume {
+        let attachment = input.attachment.as_ref();
+        let attachment = attachment.map(|one| id(&one.id)).transpose()?;
+        detach_volume::begin(ctx, caller, id(object)?, attachment).await
+    } else if verb == Verb::ExtendVolume {
+        let size = input.asked.get("new_gib");
+        let size = size.and_then(serde_json::Value::as_i64);
+        let size = size.and_then(Gib::new).ok_or_else(|| unread(operation))?;
+        let was = input.volume.as_ref().and_then(|one| one.was.as_deref());
+        let was_attached = was == Some(VolumeStatus::InUse.as_str());
+        extend_volume::begin(ctx, caller, id(object)?, size, was_attached).await
+    } else if verb == Verb::RevertVolume {
+        let snapshot = snapshot.ok_or_else(|| unread(operation))?;
+        revert_volume::begin(ctx, caller, id(object)?, id(snapshot)?).await
+    } else {
+        Err(unread(operation))
     }
 }
 

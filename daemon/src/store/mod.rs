@@ -18,6 +18,7 @@ mod event_tests;
 pub mod events;
 pub mod exports;
 mod health;
+pub mod intent;
 pub mod json;
 pub mod like;
 pub mod list;
@@ -104,11 +105,14 @@ impl Store {
         }
         let begun = Instant::now();
         let outcome = match &*self.engine {
-            Engine::Sqlite(engine) => engine.write(batch).await,
-            Engine::Postgres(engine) => engine.write(&batch).await,
+            Engine::Sqlite(engine) => engine.write(intent::bind(batch, true)).await,
+            Engine::Postgres(engine) => engine.write(&intent::bind(batch, false)).await,
         };
         meter::written(&outcome, begun.elapsed());
-        outcome?;
+        if let Err(error) = outcome {
+            intent::note(&error);
+            return Err(error);
+        }
         self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
@@ -177,6 +181,7 @@ pub fn statements() -> Vec<Sql> {
         counts::ALL,
         events::ALL,
         exports::ALL,
+        intent::ALL,
         messages::ALL,
         operations::ALL,
         pools::ALL,

@@ -4,7 +4,7 @@ use super::Store;
 use super::batch::{Batch, Query, Row, Sql, StoreError, Value};
 use super::list::{self, ListError, ListRequest, Shape};
 use super::statuses::Noun;
-use crate::model::id::OperationId;
+use crate::model::id::{OperationId, VolumeId};
 use crate::model::operation::{Operation, Phase, Verb};
 use crate::model::time::Time;
 
@@ -122,6 +122,11 @@ const PROGRESS: Sql = Sql {
     text: "UPDATE operations SET bytes_done = $2, bytes_total = $3, bytes_per_s = $4, progress_at = $5 WHERE id = $1",
 };
 
+const PLACEMENT: Sql = Sql {
+    name: "operations.placement",
+    text: "SELECT explanation FROM placements WHERE volume_id = $1 ORDER BY created_at DESC LIMIT 1",
+};
+
 const PACE: Sql = Sql {
     name: "operations.pace",
     text: "SELECT t.bytes_per_s, t.progress_at, \
@@ -166,6 +171,7 @@ pub(super) const ALL: &[Sql] = &[
     FINISH,
     UNDO,
     PROGRESS,
+    PLACEMENT,
     PACE,
     REQUEST_CANCEL,
     STEPS,
@@ -396,6 +402,14 @@ pub fn progress(id: OperationId, bytes_done: i64, bytes_total: i64, bytes_per_s:
     ];
     batch.add(PROGRESS, values);
     batch
+}
+
+/// The newest explanation of where a volume was placed; JSON.
+pub async fn placement(store: &Store, volume: VolumeId) -> Result<Option<String>, StoreError> {
+    let row = store
+        .row(Query::of(PLACEMENT, vec![volume.to_string().into()]))
+        .await?;
+    row.map(|row| row.text(0).map(str::to_owned)).transpose()
 }
 
 /// How an operation that is not over gets on.

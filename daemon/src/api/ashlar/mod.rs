@@ -2,5 +2,7 @@
 
 pub(super) mod events;
 pub(super) mod operations;
+pub(super) mod placement;
+pub(super) mod plan;
 pub(super) mod tokens;
 pub(super) mod whoami;

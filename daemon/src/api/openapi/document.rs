@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, events, messages, metadata, qos_specs, quota_sets, services, snapshots,
-    transfers, type_access, types, versions, volume_actions, volumes,
+    ashlar, attachments, events, messages, metadata, plan, qos_specs, quota_sets, services,
+    snapshots, transfers, type_access, types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -41,6 +41,7 @@ fn nouns() -> Vec<Noun> {
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
         noun("events", events::routes(), events::schemas()),
+        noun("plan", plan::routes(), plan::schemas()),
     ]
 }
 

@@ -115,6 +115,10 @@ pub(super) fn of(route: &Described) -> Vec<u16> {
     if route.method != "get" {
         codes.push(403);
     }
+    if is_cinders && matches!(route.method, "post" | "delete") {
+        // On the condition of a plan.
+        codes.push(412);
+    }
     if route.body.is_some() {
         codes.extend([400, 415]);
     }

@@ -26,6 +26,8 @@ mod messages;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod qos_specs;
 #[cfg(test)]
 mod quota_sets;

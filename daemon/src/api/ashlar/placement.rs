@@ -1,0 +1,25 @@
+//! `GET /ashlar/v1/volumes/{id}/placement`: why a volume lies where it lies, or why nowhere, as it was reckoned then.
+
+use crate::api::Api;
+use crate::api::call::Call;
+use crate::api::error::{Answer, Fault, ok};
+use crate::model::caller::Role;
+use crate::model::id::VolumeId;
+use crate::ops::{unreadable, visible_volume};
+use crate::store::operations;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
+    let id: VolumeId = call.id("Volume")?;
+    visible_volume(&api.ctx, &call.caller, id).await?;
+    // It names hosts and pools, which Cinder shows to administrators only.
+    if call.caller.role != Role::Admin {
+        return Err(Fault::forbidden("volume:placement"));
+    }
+    let stored = operations::placement(&api.ctx.store, id).await;
+    let stored = stored.map_err(unreadable)?;
+    let text = stored.ok_or_else(|| Fault::not_found("Placement of volume", &id.to_string()))?;
+    let placement: Value = serde_json::from_str(&text).map_err(|_| Fault::erred())?;
+    Ok(ok(&json!({"placement": placement})))
+}
