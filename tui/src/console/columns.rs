@@ -167,7 +167,13 @@ const ATTACHMENTS: &[Column] = &[
         More::Attachment(attachment) => attachment
             .lun
             .map_or_else(missing, |lun| plain_number(lun, lun.to_string())),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     column("TARGET", 26, 4, |item, _, _| {
         attachment_text(item, |attachment| short_iqn(&attachment.iqn))
@@ -247,7 +253,14 @@ const SERVICES: &[Column] = &[
             rank: ms_rank(*at),
             tone: Tone::Plain,
         },
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     column("REASON", 20, 2, |item, _, _| {
         service(item, |_, reason| text_or_dash(reason))
@@ -261,7 +274,14 @@ const TYPES: &[Column] = &[
             is_public: Some(is_public),
             ..
         } => text(if *is_public { "yes" } else { "no" }),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     number("VOLUMES", 8, 0, |item, data, _| {
         let uses = |other: &&Item| {
@@ -273,7 +293,13 @@ const TYPES: &[Column] = &[
     }),
     column("DESCRIPTION", 30, 2, |item, _, _| match &item.more {
         More::Type { description, .. } => text_or_dash(description),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Session(_) => missing(),
     }),
 ];
 
@@ -399,14 +425,26 @@ fn volume_text(item: &Item, field: fn(&super::item::Volume) -> &String) -> Cell 
 fn attachment_text(item: &Item, field: fn(&super::item::Attachment) -> String) -> Cell {
     match &item.more {
         More::Attachment(attachment) => text_or_dash(&field(attachment)),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }
 }
 
 fn service(item: &Item, cell: fn(&str, &str) -> Cell) -> Cell {
     match &item.more {
         More::Service { state, reason, .. } => cell(state, reason),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }
 }
 
@@ -440,7 +478,13 @@ fn quiet(item: &Item, data: &Data, _: Ms) -> Cell {
         .filter(|session| session.of == item.of);
     let quiet_s = sessions.filter_map(|session| match &session.more {
         More::Session(session) => session.quiet_s,
-        _ => None,
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. } => None,
     });
     match quiet_s.min() {
         Some(quiet_s) => {

@@ -5,6 +5,7 @@
 //! help and palette are made from one table (`keymap`), and `change` is the whole list of calls that change anything.
 
 mod attention;
+mod bindings;
 mod change;
 mod clock;
 mod columns;
