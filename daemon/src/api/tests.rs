@@ -1,10 +1,15 @@
 //! The whole API in one process, from the door to a record in a fresh directory.
 
+mod acts;
 mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
 mod messages;
+mod operations;
+mod qos_specs;
+mod quotas;
 mod services;
+mod type_access;
 mod types;
 mod volumes;

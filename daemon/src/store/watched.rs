@@ -69,7 +69,7 @@ pub const WATCHED: &[Watched] = &[
         audience: Audience::Project("project_id"),
         status: Some("phase"),
         // Twice a second for each copy: who shows a bar asks for the operation.
-        quiet: &["bytes_done", "bytes_total"],
+        quiet: &["bytes_done", "bytes_total", "bytes_per_s", "progress_at"],
     },
     Watched {
         table: "pools",
@@ -96,6 +96,31 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &[],
     },
+    Watched {
+        table: "services",
+        kind: "service",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        // Every few seconds; that a service fell silent writes nothing, and so is no event.
+        quiet: &["heard_at"],
+    },
+    Watched {
+        table: "messages",
+        kind: "message",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
+    Watched {
+        table: "qos_specs",
+        kind: "qos_specs",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        quiet: &["updated_at"],
+    },
 ];
 
 /// Tables without events, each with its reason.
@@ -107,6 +132,9 @@ pub const SILENT: &[(&str, &str)] = &[
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
     ("pool_usages", "a sum of what is told of"),
+    ("quota_class_limits", "looked at by nobody who waits"),
+    ("volume_type_projects", "who has it is the administrators'"),
+    ("default_types", "who has it is the administrators'"),
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),
