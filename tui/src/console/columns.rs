@@ -2,6 +2,8 @@
 //!
 //! Pure: a cell is made from a row and the data beside it. Must not know HTTP, keys or the terminal.
 
+pub(crate) use super::cell::{Cell, Column, Rank};
+use super::cell::{column, growing, number};
 use super::clock::{self, Ms};
 use super::data::Data;
 pub(crate) use super::figures::{
@@ -11,85 +13,6 @@ pub(crate) use super::figures::{
 use super::item::{Item, Kind, More};
 use super::theme::Tone;
 use super::units;
-
-/// What a cell sorts by.
-#[derive(Debug, Clone, PartialEq, PartialOrd)]
-pub(crate) enum Rank {
-    Number(f64),
-    Text(String),
-    /// Sorts last, whichever way.
-    Missing,
-}
-
-/// A cell.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Cell {
-    /// What it shows.
-    pub(crate) text: String,
-    /// What it sorts by.
-    pub(crate) rank: Rank,
-    /// How it looks.
-    pub(crate) tone: Tone,
-}
-
-/// A column.
-pub(crate) struct Column {
-    /// Its heading.
-    pub(crate) head: &'static str,
-    /// Its narrowest width.
-    pub(crate) width: usize,
-    /// Whether it takes what is left over.
-    pub(crate) grows: bool,
-    /// Numbers stand on the right.
-    pub(crate) is_number: bool,
-    /// 0 always stays; the highest leaves first.
-    pub(crate) leaves: u8,
-    /// Makes the cell.
-    pub(crate) cell: fn(&Item, &Data, Ms) -> Cell,
-}
-
-const fn column(
-    head: &'static str,
-    width: usize,
-    leaves: u8,
-    cell: fn(&Item, &Data, Ms) -> Cell,
-) -> Column {
-    Column {
-        head,
-        width,
-        grows: false,
-        is_number: false,
-        leaves,
-        cell,
-    }
-}
-
-const fn number(
-    head: &'static str,
-    width: usize,
-    leaves: u8,
-    cell: fn(&Item, &Data, Ms) -> Cell,
-) -> Column {
-    Column {
-        head,
-        width,
-        grows: false,
-        is_number: true,
-        leaves,
-        cell,
-    }
-}
-
-const fn growing(head: &'static str, width: usize, cell: fn(&Item, &Data, Ms) -> Cell) -> Column {
-    Column {
-        head,
-        width,
-        grows: true,
-        is_number: false,
-        leaves: 0,
-        cell,
-    }
-}
 
 const POOLS: &[Column] = &[
     growing("POOL", 16, |item, _, _| text(&item.name)),

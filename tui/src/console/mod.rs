@@ -6,6 +6,7 @@
 
 mod attention;
 mod bindings;
+mod cell;
 mod change;
 mod clock;
 mod columns;
