@@ -205,6 +205,11 @@ impl Failure {
         }
     }
 
+    /// The HTTP status that the server gave.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.code
+    }
+
     /// The same with the id that the server's log knows this request by.
     pub(crate) fn request(self, request_id: Option<String>) -> Self {
         Self { request_id, ..self }
@@ -212,8 +217,14 @@ impl Failure {
 
     /// The same failure, told of what was being attempted.
     pub(crate) fn of(self, what: &str) -> Self {
+        // Where the daemon was looked for must not be lost.
+        let why = match self.exit {
+            Exit::Unreachable => format!("{}: {}", self.what, self.why),
+            _ => self.why,
+        };
         Self {
             what: what.to_owned(),
+            why,
             ..self
         }
     }
