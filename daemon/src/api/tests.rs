@@ -1,5 +1,6 @@
 //! The whole API in one process, from the door to a record in a fresh directory.
 
+mod acts;
 mod attachments;
 mod door;
 mod events;

@@ -106,6 +106,7 @@ pub const SILENT: &[(&str, &str)] = &[
     ("connections", "its attachments are told of"),
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
+    ("pool_usages", "a sum of what is told of"),
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),

@@ -173,6 +173,9 @@ fn responses(route: &Described) -> Map<String, Value> {
         if let Some(schema) = schema {
             answer["content"] = json!({"application/json": {"schema": schema}});
         }
+        if let Some(media) = route.streams.filter(|_| *code == 200) {
+            answer["content"][media] = json!({"schema": text()});
+        }
         all.insert(code.to_string(), answer);
     }
     for code in faults::of(route) {

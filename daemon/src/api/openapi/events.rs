@@ -12,6 +12,7 @@ pub(super) fn routes() -> Vec<Described> {
             "What changes, as server-sent events without end; one page of it with `Accept: application/json`.",
         )
         .query("since", id, "The last event that the reader has seen.")
+        .streams("text/event-stream")
         .answers(200, named("Events")),
     ]
 }
