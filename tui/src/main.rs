@@ -104,13 +104,13 @@ fn main() -> ExitCode {
 }
 
 fn tell(given: &Given<'_>, failure: &Failure) {
-    if failure.exit == Exit::Done && failure.would.is_none() {
+    if failure.exit == Exit::Done && failure.call().is_none() {
         return;
     }
     let form = given.option("output").map(Form::parse);
     let is_json = matches!(form, Some(Ok(form)) if form.is_json());
     let mut err = std::io::stderr().lock();
-    let _ = match &failure.would {
+    let _ = match failure.call() {
         Some(call) => writeln!(err, "would send {}", text::harmless(call)),
         None if is_json => writeln!(err, "{}", failure.json()),
         None => writeln!(err, "{failure}"),
@@ -158,8 +158,8 @@ fn run(given: &Given<'_>) -> Result<(), Failure> {
         Ok(Answer::Planned(items)) => print_plan(given, items, &style),
         Ok(answer) => print(answer, given.noun.name, &columns, &style),
         Err(failure) => {
-            let done = Answer::Many(failure.done.clone());
-            if !failure.done.is_empty() {
+            if !failure.done().is_empty() {
+                let done = Answer::Many(failure.done().to_vec());
                 print(done, given.noun.name, &columns, &style)?;
             }
             Err(failure)
@@ -178,7 +178,7 @@ fn columns(given: &Given<'_>, style: &Style) -> Result<Columns, Failure> {
 fn print(answer: Answer<'_>, noun: &str, columns: &Columns, style: &Style) -> Result<(), Failure> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     output::write(&mut out, answer, noun, columns, style)?;
-    out.flush().map_err(output::unwritten)
+    out.flush().map_err(|error| output::unwritten(&error))
 }
 
 /// The columns of a plan.

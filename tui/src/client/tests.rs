@@ -93,7 +93,7 @@ fn a_dry_run_and_a_read_only_client_send_nothing_that_changes_anything() {
     };
     let told = send(Writes::Told);
     assert_eq!(told.exit, Exit::Done);
-    let call = told.would.unwrap();
+    let call = told.call().unwrap();
     assert!(
         call.starts_with("POST /v3/p/volume-transfers/1/accept") && !call.contains("k3y"),
         "{call}"
