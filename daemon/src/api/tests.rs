@@ -6,6 +6,7 @@ mod door;
 mod events;
 pub(super) mod fixture;
 mod messages;
+mod operations;
 mod services;
 mod types;
 mod volumes;

@@ -11,6 +11,7 @@ pub const MIGRATIONS: &[&str] = &[
     EVENTS,
     SERVICES_AND_MESSAGES,
     POOL_USAGES,
+    PACE,
 ];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
@@ -37,6 +38,12 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// How fast a running step moves bytes, and when it last moved any.
+const PACE: &str = "
+ALTER TABLE operations ADD COLUMN bytes_per_s BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN progress_at TEXT;
 ";
 
 /// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
