@@ -189,6 +189,7 @@ const PLAN: &[Column] = &[
     Column::text("breaks", "breaks"),
     Column::text("kept", "keeps"),
     Column::bytes("frees", "frees_bytes"),
+    Column::text("pool", "placement.winner"),
     Column::text("blocked", "is_blocked"),
     Column::text("tag", "if_match"),
 ];
@@ -203,8 +204,16 @@ fn print_plan(
     let count = items.len();
     let is_blocked = |item: &&serde_json::Value| item["is_blocked"].as_bool() == Some(true);
     let blocked = items.iter().filter(is_blocked).count();
+    let free = items.iter().filter(|item| !is_blocked(item));
+    let frees: u64 = free.filter_map(|item| item["frees_bytes"].as_u64()).sum();
     print(Answer::Many(items), "plan", &columns, style)?;
     if blocked == 0 {
+        let freed = if frees > 0 {
+            format!(", {} freed", size::in_words(frees))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(std::io::stderr(), "{count} of {count} would be done{freed}");
         return Ok(());
     }
     let what = format!("{} {}", given.noun.name, given.verb.name);
