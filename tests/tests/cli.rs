@@ -295,3 +295,45 @@ fn fake() -> Config {
         ..Config::default()
     }
 }
+
+#[test]
+fn at_a_terminal_it_asks_and_only_the_name_is_a_yes() -> Result<()> {
+    with_daemon(fake(), |daemon| {
+        let cli = Cli::new(binary::ashlar()?, &daemon.socket());
+        for name in ["db", "e\u{1b}[2Jvil"] {
+            cli.done(&["volume", "create", name, "--size", "1G", "--wait"])?;
+        }
+        let db = id(&cli.one(&["volume", "show", "db"])?)?;
+        // util-linux's `script` gives it a terminal.
+        let script = format!(
+            r#"
+            typed() {{ printf '%s\n' "$1" | script -qec "ashlar $2" /dev/null; echo "exit ${{PIPESTATUS[1]}}"; }}
+            typed yes 'volume delete db'
+            typed '' 'volume delete db'
+            typed 'delete 2' 'volume delete db {db}x e'
+            typed '' 'volume show {start} -c name'
+            typed db 'volume delete db --wait'
+            typed '' 'volume list'
+            "#,
+            start = &db[..8]
+        );
+        let ended = cli.shell("bash", &script)?;
+        let exits: Vec<&str> = ended
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("exit "))
+            .collect();
+        ensure!(
+            exits
+                == [
+                    "exit 10", "exit 10", "exit 10", "exit 0", "exit 0", "exit 0"
+                ],
+            "{ended:?}"
+        );
+        ensure!(ended.stdout.contains("type db to go on"), "{ended:?}");
+        ensure!(!ended.stdout.contains("\u{1b}[2J"), "{ended:?}");
+        let left = cli.all(&["volume", "list"])?;
+        ensure!(left.len() == 1, "{left:?}");
+        Ok(())
+    })
+}
