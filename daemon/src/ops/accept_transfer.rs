@@ -81,15 +81,15 @@ async fn fits(ctx: &Ctx, id: TransferId, key: &SecretString) -> Result<(), Error
 /// What no counter says: the type is one of the receiver's.
 async fn may_have(ctx: &Ctx, caller: &Caller, volume: &Volume) -> Result<(), Error> {
     let visible = volume_types::visible(ctx, caller, volume.volume_type_id).await;
-    visible.map_err(|error| match error {
-        Error::NotFound { .. } => Error::Refused(Refusal::Rule {
+    if let Err(Error::NotFound { .. }) = visible {
+        return Err(Error::Refused(Refusal::Rule {
             why: format!(
                 "Invalid volume: volume {} is of a private type that project {} may not use.",
                 volume.id, caller.project_id
             ),
-        }),
-        other => other,
-    })?;
+        }));
+    }
+    visible?;
     Ok(())
 }
 
