@@ -64,6 +64,11 @@ pub(crate) fn of_items<'s>(given: &Given<'_>, items: Vec<Value>) -> Result<Answe
     finish(given, Box::new(std::iter::once(Ok(items))), select, limit)
 }
 
+/// The same of what comes from somewhere else, page by page.
+pub(crate) fn of_pages<'s>(given: &Given<'_>, pages: Pages<'s>) -> Result<Answer<'s>, Failure> {
+    finish(given, pages, Select::read(given)?, limit(given)?)
+}
+
 fn finish<'s>(
     given: &Given<'_>,
     pages: Pages<'s>,

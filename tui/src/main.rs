@@ -8,6 +8,8 @@
 mod ask;
 mod client;
 mod clock;
+mod complete;
+mod context;
 mod failure;
 mod filter;
 mod find;
@@ -32,6 +34,7 @@ use std::process::ExitCode;
 use crate::client::{Client, Writes};
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Column, Columns, Form, Style};
+use crate::settings::Settings;
 use crate::table::{Given, Level};
 
 /// What a verb may use: the server, and how to speak to whoever called.
@@ -67,6 +70,14 @@ impl Session {
 }
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == complete::WORD) {
+        let words: Vec<String> = args
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        complete::run(&words);
+        return Exit::Done.into();
+    }
     let matches = match grammar::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -106,26 +117,35 @@ fn tell(given: &Given<'_>, failure: &Failure) {
     };
 }
 
+impl Session {
+    /// As the settings say.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            form: settings.style.form,
+            wait: settings.wait,
+            may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            dry_run: settings.writes == Writes::Told,
+            if_match: settings.if_match,
+            client: Client::new(
+                settings.endpoint,
+                settings.token,
+                settings.project,
+                settings.writes,
+                settings.is_traced,
+            ),
+        }
+    }
+}
+
 fn run(given: &Given<'_>) -> Result<(), Failure> {
     let settings = settings::read(given)?;
     let style = settings.style;
-    let session = Session {
-        client: Client::new(
-            settings.endpoint,
-            settings.token,
-            settings.project,
-            settings.writes,
-            settings.is_traced,
-        ),
-        form: style.form,
-        wait: settings.wait,
-        may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-        dry_run: settings.writes == Writes::Told,
-        if_match: settings.if_match,
-    };
-    if settings.writes == Writes::Refused && given.verb.level != Level::Read {
+    let writes = settings.writes;
+    let session = Session::new(settings);
+    if writes == Writes::Refused && given.verb.level != Level::Read {
         let what = format!("{} {}", given.noun.name, given.verb.name);
-        let why = "ASHLAR_READONLY is set: nothing may be changed from here";
+        let why =
+            "nothing may be changed from here: ASHLAR_READONLY is set, or the context is read-only";
         return Err(Failure::new(Exit::NotAllowed, &what, why).unchanged());
     }
     // A column that is not there is told before anything is done.

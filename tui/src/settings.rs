@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use crate::client::{Endpoint, Token, Writes};
+use crate::context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Form, Style, Units};
 use crate::table::Given;
@@ -33,19 +34,30 @@ pub(crate) struct Settings {
 
 /// Reads them all.
 pub(crate) fn read(given: &Given<'_>) -> Result<Settings, Failure> {
+    let context = context::chosen(given)?;
+    // What is said for this call goes before what a context says, piece by piece.
+    let is_named = given.option("context").is_some();
+    let from_environment = |name| if is_named { None } else { environment(name) };
     let endpoint = given
         .option("endpoint")
         .map(str::to_owned)
-        .or_else(|| environment("ASHLAR_ENDPOINT"))
+        .or_else(|| from_environment("ASHLAR_ENDPOINT"))
+        .or(context.endpoint)
         .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-    let token = match given.option("token-file") {
-        Some(path) => Some(token_from_file(path)?),
-        None => environment("ASHLAR_TOKEN").map(Token::new),
+    let token = match (given.option("token-file"), from_environment("ASHLAR_TOKEN")) {
+        (Some(path), _) => Some(token_from_file(path)?),
+        (None, Some(token)) => Some(Token::new(token)),
+        (None, None) => match (context.token, context.token_file) {
+            (Some(token), _) => Some(token),
+            (None, Some(path)) => Some(token_from_file(&path)?),
+            (None, None) => None,
+        },
     };
     let project = given
         .option("project")
         .map(str::to_owned)
-        .or_else(|| environment("ASHLAR_PROJECT"));
+        .or_else(|| from_environment("ASHLAR_PROJECT"))
+        .or(context.project);
     let timeout = timeout(given)?;
     let wait = given.option("wait").map(|status| Wait {
         timeout,
@@ -59,7 +71,7 @@ pub(crate) fn read(given: &Given<'_>) -> Result<Settings, Failure> {
         wait,
         writes: if given.flag("dry-run") {
             Writes::Told
-        } else if environment("ASHLAR_READONLY").is_some_and(|value| value != "0") {
+        } else if context.is_read_only || environment("ASHLAR_READONLY").is_some_and(|v| v != "0") {
             Writes::Refused
         } else {
             Writes::Sent

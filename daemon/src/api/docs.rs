@@ -105,31 +105,6 @@ const DIFFERS: &[(&str, &str)] = &[
         "refused (400) while a host is let in without an attachment; on accept a private type that the receiver may not use is 400",
     ),
     (
-        "PUT /v3/os-services/freeze, thaw",
-        "what is so already is 200 (Cinder: 400)",
-    ),
-    (
-        "a frozen service",
-        "refuses an extend (Cinder: error_extending) and a revert (Cinder: allowed) as it refuses a delete: 400",
-    ),
-    (
-        "a disabled service",
-        "volumes that it has may grow (Cinder: error_extending); it gets no new ones",
-    ),
-    (
-        "GET /v3/scheduler-stats/get_pools",
-        "pools of services that are down, disabled or frozen are listed too; `backend_state` says which are down",
-    ),
-    (
-        "GET, PUT /v3/os-hosts",
-        "disabled hosts are listed, and can be enabled again (Cinder: 404)",
-    ),
-    ("GET /v3/extensions", "only what has its routes here"),
-    (
-        "GET /v3/messages",
-        "after Cinder's sentence the reason in words; a failed delete, detach or revert leaves a message too",
-    ),
-    (
         "every change",
         "an object that a running operation holds answers 409 with that operation's id",
     ),

@@ -1,10 +1,12 @@
 //! The whole API in one process, from the door to a record in a fresh directory.
 
+mod acts;
 mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
 mod messages;
+mod operations;
 mod services;
 mod types;
 mod volumes;

@@ -24,6 +24,7 @@ mod list_tests;
 pub mod messages;
 pub mod migrations;
 pub mod operations;
+mod pool_usages;
 pub mod pools;
 mod postgres;
 pub mod quotas;

@@ -10,6 +10,8 @@ pub const MIGRATIONS: &[&str] = &[
     ACTS_OF_A_VOLUME,
     EVENTS,
     SERVICES_AND_MESSAGES,
+    POOL_USAGES,
+    PACE,
 ];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
@@ -36,6 +38,12 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// How fast a running step moves bytes, and when it last moved any.
+const PACE: &str = "
+ALTER TABLE operations ADD COLUMN bytes_per_s BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN progress_at TEXT;
 ";
 
 /// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
@@ -84,6 +92,22 @@ CREATE INDEX messages_by_project ON messages (project_id, created_at, id);
 CREATE INDEX messages_by_age ON messages (created_at, id);
 CREATE INDEX messages_by_resource ON messages (resource_uuid, created_at, id);
 CREATE INDEX messages_by_end ON messages (expires_at);
+";
+
+/// What lies in each pool, kept by triggers (`pool_usages.rs`).
+const POOL_USAGES: &str = "
+CREATE TABLE pool_usages (
+    address TEXT PRIMARY KEY,
+    volumes BIGINT NOT NULL DEFAULT 0,
+    volumes_gib BIGINT NOT NULL DEFAULT 0,
+    snapshots_gib BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO pool_usages (address, volumes, volumes_gib, snapshots_gib)
+SELECT h.host, CAST(SUM(h.volumes) AS BIGINT), CAST(SUM(h.volumes_gib) AS BIGINT), CAST(SUM(h.snapshots_gib) AS BIGINT)
+FROM (
+    SELECT host, 1 AS volumes, size_gib AS volumes_gib, 0 AS snapshots_gib FROM volumes WHERE host IS NOT NULL
+    UNION ALL SELECT host, 0, 0, size_gib FROM snapshots
+) h GROUP BY h.host;
 ";
 
 const SPINE: &str = "

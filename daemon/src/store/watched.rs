@@ -69,7 +69,7 @@ pub const WATCHED: &[Watched] = &[
         audience: Audience::Project("project_id"),
         status: Some("phase"),
         // Twice a second for each copy: who shows a bar asks for the operation.
-        quiet: &["bytes_done", "bytes_total"],
+        quiet: &["bytes_done", "bytes_total", "bytes_per_s", "progress_at"],
     },
     Watched {
         table: "pools",
@@ -96,6 +96,23 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &[],
     },
+    Watched {
+        table: "services",
+        kind: "service",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        // Every few seconds; that a service fell silent writes nothing, and so is no event.
+        quiet: &["heard_at"],
+    },
+    Watched {
+        table: "messages",
+        kind: "message",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
 ];
 
 /// Tables without events, each with its reason.
@@ -106,6 +123,7 @@ pub const SILENT: &[(&str, &str)] = &[
     ("connections", "its attachments are told of"),
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
+    ("pool_usages", "a sum of what is told of"),
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),

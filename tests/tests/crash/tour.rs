@@ -79,10 +79,16 @@ pub(crate) fn ways(operation: &str) -> usize {
 
 /// The tour: `$name` stands for the id of what was made under that name.
 pub(crate) fn tour() -> Vec<Ask> {
-    [making(), attaching(), attaching_the_old_way(), deleting()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        making(),
+        attaching(),
+        attaching_the_old_way(),
+        by_force(),
+        deleting(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn making() -> Vec<Ask> {
@@ -235,6 +241,36 @@ fn attaching_the_old_way() -> Vec<Ask> {
             is("detaching"),
         ),
         act("detach_volume", r#"{"os-detach":{}}"#, is("available")),
+    ]
+}
+
+/// What administrators do to a volume that a host has: shut it out and forget it, or end its attachment.
+fn by_force() -> Vec<Ask> {
+    let act = |operation, body, until| post(operation, "/volumes/$b/action", body, "", until);
+    let attach = |name| {
+        let body =
+            r#"{"attachment":{"volume_uuid":"$b","instance_uuid":null,"connector":$connector}}"#;
+        post(
+            "create_attachment",
+            "/attachments",
+            body,
+            name,
+            Until::Answered,
+        )
+    };
+    vec![
+        attach("z"),
+        act(
+            "reset_volume_status",
+            r#"{"os-reset_status":{"status":"available","attach_status":"detached"}}"#,
+            available("b"),
+        ),
+        attach("f"),
+        act(
+            "force_detach",
+            r#"{"os-force_detach":{"attachment_id":"$f"}}"#,
+            available("b"),
+        ),
     ]
 }
 

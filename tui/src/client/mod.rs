@@ -5,6 +5,7 @@
 
 mod answer;
 mod endpoint;
+mod events;
 mod pages;
 mod trace;
 
@@ -14,13 +15,14 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::blocking::Response;
+use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 use crate::places::{Api, Place};
 use answer::{answer, minor_max};
 pub(crate) use endpoint::Endpoint;
+pub(crate) use events::Events;
 pub(crate) use pages::Pages;
 use trace::redacted;
 
@@ -285,6 +287,33 @@ impl Client {
         Pages::new(self, place, list, query, limit, marker)
     }
 
+    /// The changes after the event `since`; from now on without it.
+    pub(crate) fn events(&self, since: Option<u64>) -> Events<'_> {
+        Events::new(self, since)
+    }
+
+    /// Asks for a stream, which is read as it comes and ends after a while.
+    fn stream(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let request = self.request(ask)?;
+        let response = request
+            .header("Accept", "text/event-stream")
+            .timeout(events::STREAM_TIMEOUT)
+            .send()
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status().as_u16() < 400 {
+            return Ok(response);
+        }
+        // A refusal is a text like any other.
+        match answer(response) {
+            Err(failure) => Err(failure),
+            Ok(_) => Err(Failure::new(
+                Exit::Failed,
+                "reading the stream",
+                "it is none",
+            )),
+        }
+    }
+
     /// The version document at the root, which needs no token.
     pub(crate) fn versions(&self) -> Result<Value, Failure> {
         self.call(&Ask::root())
@@ -332,6 +361,15 @@ impl Client {
     }
 
     fn send(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let request = self.request(ask)?.header("Accept", "application/json");
+        let response = request.send().map_err(|error| self.unreachable(&error))?;
+        if self.is_traced {
+            let _ = writeln!(std::io::stderr(), "# {}", response.status());
+        }
+        Ok(response)
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Result<RequestBuilder, Failure> {
         let base = match &self.endpoint {
             Endpoint::Unix(_) => "http://localhost",
             Endpoint::Http(base) => base,
@@ -357,8 +395,7 @@ impl Client {
         let mut request = self
             .http()?
             .request(method, url)
-            .header("OpenStack-API-Version", version)
-            .header("Accept", "application/json");
+            .header("OpenStack-API-Version", version);
         if let Some(if_match) = ask.if_match {
             request = request.header("If-Match", if_match);
         }
@@ -368,11 +405,7 @@ impl Client {
         if let Some(body) = ask.body {
             request = request.json(body);
         }
-        let response = request.send().map_err(|error| self.unreachable(&error))?;
-        if self.is_traced {
-            let _ = writeln!(std::io::stderr(), "# {}", response.status());
-        }
-        Ok(response)
+        Ok(request)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -2,9 +2,15 @@
 //! only lists, shows, deletes or sends one of Cinder's actions needs no code beyond its row (`rows.rs`).
 
 mod attachment;
+mod completion;
+mod context;
 mod encryption;
+mod event;
+mod explain;
 mod host;
+mod journal;
 mod limits;
+mod man;
 mod message;
 mod operation;
 mod placement;
@@ -44,7 +50,13 @@ pub(crate) static NOUNS: &[&Noun] = &[
     &message::NOUN,
     &operation::NOUN,
     &session::NOUN,
+    &event::NOUN,
+    &journal::NOUN,
     &token::NOUN,
+    &context::NOUN,
+    &explain::NOUN,
+    &completion::NOUN,
+    &man::NOUN,
     &version::NOUN,
 ];
 
@@ -53,4 +65,9 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static Noun, &'static Verb)> {
     NOUNS
         .iter()
         .flat_map(|noun| noun.verbs.iter().map(move |verb| (*noun, verb)))
+}
+
+/// What `ashlar explain` knows.
+pub(crate) fn topics() -> &'static [&'static str] {
+    explain::TOPICS
 }
