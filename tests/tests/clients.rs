@@ -51,3 +51,9 @@ fn python_openstackclient() -> Result<()> {
 fn openstacksdk() -> Result<()> {
     flow("sdk")
 }
+
+/// What runs on hosts: it reads our `connection_info` and says what it would do with it.
+#[test]
+fn os_brick() -> Result<()> {
+    flow("osbrick")
+}
