@@ -7,8 +7,8 @@ use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::v3::{
-    attachments, extra_specs, metadata, quota_sets, resource_filters, snapshots, types,
-    volume_actions, volumes,
+    attachments, extra_specs, manageable, metadata, quota_sets, resource_filters, snapshot_actions,
+    snapshots, types, volume_actions, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -70,6 +70,7 @@ routes! {
     get    "/v3/snapshots/{id}"                       0  => snapshots::show;
     put    "/v3/snapshots/{id}"                       0  => snapshots::update;
     delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
+    post   "/v3/snapshots/{id}/action"                0  => snapshot_actions::act;
     get    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::list;
     post   "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::merge;
     put    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::replace;
@@ -94,6 +95,18 @@ routes! {
     get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
     put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
     delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/manageable_volumes"                   8  => manageable::list_volumes;
+    get    "/v3/manageable_volumes/detail"            8  => manageable::list_volumes_detail;
+    post   "/v3/manageable_volumes"                   8  => manageable::create_volume;
+    get    "/v3/os-volume-manage"                     8  => manageable::list_volumes;
+    get    "/v3/os-volume-manage/detail"              8  => manageable::list_volumes_detail;
+    post   "/v3/os-volume-manage"                     0  => manageable::create_volume;
+    get    "/v3/manageable_snapshots"                 8  => manageable::list_snapshots;
+    get    "/v3/manageable_snapshots/detail"          8  => manageable::list_snapshots_detail;
+    post   "/v3/manageable_snapshots"                 8  => manageable::create_snapshot;
+    get    "/v3/os-snapshot-manage"                   8  => manageable::list_snapshots;
+    get    "/v3/os-snapshot-manage/detail"            8  => manageable::list_snapshots_detail;
+    post   "/v3/os-snapshot-manage"                   0  => manageable::create_snapshot;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/ashlar/v1/routes"                        0  => list;

@@ -30,6 +30,16 @@ impl Time {
         Self::from_timestamp(later)
     }
 
+    /// This time ago; for what is old enough to be swept.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the clock"
+    )]
+    pub fn before(span: Duration) -> Self {
+        let earlier = Timestamp::now().checked_sub(span).unwrap_or(Timestamp::MIN);
+        Self::from_timestamp(earlier)
+    }
+
     fn from_timestamp(timestamp: Timestamp) -> Self {
         Self(timestamp.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
     }

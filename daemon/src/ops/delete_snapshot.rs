@@ -1,5 +1,6 @@
 //! Delete a snapshot: overwrite what it alone holds (secure delete), remove it, return its quota.
 
+use super::adoption;
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, snapshot_ref};
 use super::steps::{Job, Outcome, Plan, Step};
@@ -64,6 +65,9 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let snapshot = job.snapshot().await?;
     let (driver, pool) = driver_of(&job.ctx, &snapshot.host)?;
     let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
+    if adoption::hand_back_foreign(&job.ctx, driver, &object).await? {
+        return Outcome::nothing();
+    }
     let wiped = driver.wipe(&object, &job.work).await;
     wiped.map_err(|error| driver_failed("overwriting", &snapshot.id, error))?;
     Outcome::nothing()
@@ -83,6 +87,7 @@ async fn remove(job: &Job) -> Result<Outcome, Error> {
 fn done(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
     let mut batch = Batch::new();
+    adoption::forget(&mut batch, &job.operation.object_id);
     quotas::give_back(&mut batch, &asked.project_id, Resource::Snapshots, 1);
     quotas::give_back(
         &mut batch,

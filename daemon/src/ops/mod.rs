@@ -14,6 +14,7 @@
 //! A crash at any instant leaves a row from which the same code goes on: steps repeat or undo, and what is already
 //! so is success. `ops` sees the edges' traits and never a concrete driver or target; it knows no HTTP.
 
+mod adoption;
 mod begin;
 mod connect;
 mod doorbell;
@@ -38,14 +39,20 @@ pub mod delete_volume;
 pub mod detach_volume;
 pub mod extend_volume;
 pub mod initialize_connection;
+pub mod list_manageable;
+pub mod manage_snapshot;
+pub mod manage_volume;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
+pub mod retype_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
 pub mod set_metadata;
 pub mod terminate_connection;
 pub mod tokens;
+pub mod unmanage_snapshot;
+pub mod unmanage_volume;
 pub mod unreserve_volume;
 pub mod update_attachment;
 pub mod update_snapshot;
@@ -164,6 +171,12 @@ pub const PLANS: &[&Plan] = &[
     &initialize_connection::PLAN,
     &terminate_connection::PLAN,
     &detach_volume::PLAN,
+    &manage_volume::PLAN,
+    &unmanage_volume::PLAN,
+    &manage_snapshot::PLAN,
+    &unmanage_snapshot::PLAN,
+    &list_manageable::PLAN,
+    &retype_volume::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.

@@ -9,6 +9,7 @@
 //! A call that ends in [`StoreError::Unavailable`] did nothing and may be repeated; after [`StoreError::Uncertain`]
 //! only a look tells. [`StoreError::Full`] and [`StoreError::Broken`] concern the whole store: see [`Store::broken`].
 
+pub mod adoptions;
 pub mod attachments;
 pub mod batch;
 mod contract;
@@ -24,6 +25,7 @@ pub mod operations;
 pub mod pools;
 mod postgres;
 pub mod quotas;
+pub mod retypes;
 pub mod schema;
 pub mod snapshots;
 mod sqlite;
@@ -141,11 +143,13 @@ impl Store {
 /// Every fixed statement, for the test that prepares them on both engines.
 pub fn statements() -> Vec<Sql> {
     [
+        adoptions::ALL,
         attachments::ALL,
         exports::ALL,
         operations::ALL,
         pools::ALL,
         quotas::ALL,
+        retypes::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,

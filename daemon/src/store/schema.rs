@@ -4,13 +4,31 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO];
+pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, TAKEN_OVER];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.
 const CONNECTIONS_COME_AND_GO: &str = "
 ALTER TABLE connections ADD COLUMN made_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN left_by TEXT;
+";
+
+/// What is being taken over from a pool, answers on their way, and volumes between two types.
+const TAKEN_OVER: &str = "
+CREATE TABLE adoptions (
+    object_id TEXT PRIMARY KEY,
+    source_name TEXT NOT NULL
+);
+CREATE TABLE listings (
+    operation_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE TABLE retypes (
+    volume_id TEXT PRIMARY KEY,
+    volume_type_id TEXT NOT NULL
+);
+CREATE INDEX retypes_by_type ON retypes (volume_type_id);
 ";
 
 const SPINE: &str = "

@@ -55,14 +55,16 @@ pub const SET_EXTRA_SPECS: Sql = Sql {
 pub const IS_UNUSED: Sql = Sql {
     name: "volume_types.is_unused",
     text: "UPDATE volume_types SET id = id WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id)",
+           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id) \
+           AND NOT EXISTS (SELECT 1 FROM retypes r WHERE r.volume_type_id = volume_types.id)",
 };
 
 /// Parameters: id. A guard: deletes only a type that no volume has.
 pub const DELETE_UNUSED: Sql = Sql {
     name: "volume_types.delete_unused",
     text: "DELETE FROM volume_types WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id)",
+           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id) \
+           AND NOT EXISTS (SELECT 1 FROM retypes r WHERE r.volume_type_id = volume_types.id)",
 };
 
 pub(super) const ALL: &[Sql] = &[

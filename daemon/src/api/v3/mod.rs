@@ -5,9 +5,11 @@
 pub(super) mod attachments;
 mod connection;
 pub(super) mod extra_specs;
+pub(super) mod manageable;
 pub(super) mod metadata;
 pub(super) mod quota_sets;
 pub(super) mod resource_filters;
+pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
 pub(super) mod types;
 pub(super) mod volume_actions;

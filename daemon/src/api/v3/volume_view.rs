@@ -33,7 +33,7 @@ pub(super) fn detail(call: &Call, volume: &Volume, attachments: &[Attachment]) -
     let mut view = json!({
         "id": id,
         "status": shown_status(volume.status),
-        "size": volume.size_gib.get(),
+        "size": shown_size_gib(volume),
         "availability_zone": volume.availability_zone,
         "created_at": volume.created_at.as_str(),
         "updated_at": volume.updated_at.as_ref().map(Time::as_str),
@@ -103,6 +103,15 @@ fn attachment(one: &Attachment, is_admin: bool) -> Value {
         "device": one.mountpoint,
         "attached_at": one.attached_at.as_ref().map(Time::as_str),
     })
+}
+
+/// While it is being taken over its size is not known yet; Cinder says 0.
+fn shown_size_gib(volume: &Volume) -> i64 {
+    if volume.status == VolumeStatus::Managing {
+        0
+    } else {
+        volume.size_gib.get()
+    }
 }
 
 /// Three statuses are shown as older clients know them.
