@@ -31,6 +31,14 @@ pub enum Error {
     /// A quota would be exceeded; nothing was taken from it.
     #[error("{0}")]
     OverQuota(OverQuota),
+    /// The caller made a condition (`If-Match`) that does not hold; nothing was changed.
+    #[error("{noun} {id} is not as If-Match says: look again and repeat with what there is now.")]
+    NotAsStated {
+        /// What kind of object.
+        noun: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// Somebody else is at it: another operation holds the object, or changed it meanwhile.
     #[error("{0}")]
     Conflict(Conflict),

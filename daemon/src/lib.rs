@@ -18,6 +18,7 @@ pub mod store;
 pub mod sys;
 pub mod target;
 
+pub mod keep_record;
 mod keep_target;
 
 use crate::config::{Auth, Backend, Config, DriverConfig, RoleName, SecureDelete};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use ashlar_daemon::config::Config;
+use ashlar_daemon::keep_record;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,33 @@ enum Command {
     },
     /// Prints every operation with its steps, as JSON.
     Operations,
+    /// Keeps, restores and checks the record: everything that ashlard knows, but not the volumes' data.
+    Db {
+        #[command(subcommand)]
+        act: Db,
+    },
+}
+
+#[derive(Subcommand)]
+enum Db {
+    /// Copies the record, whole, also while ashlard runs.
+    Backup {
+        /// The copy; must not be there yet.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Puts a backup in the record's place and keeps the old record beside; ashlard must not run.
+    Restore {
+        /// The backup.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Looks for damage and contradictions in the record, or in a backup, and changes nothing.
+    Check {
+        /// The backup to look at instead.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,8 +120,33 @@ fn command(arguments: &Arguments) -> Result<()> {
             let config = Config::read(&arguments.config)?;
             in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
         }
+        Some(Command::Db { act }) => db(&Config::read(&arguments.config)?, act),
         None => run(&arguments.config),
     }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
+fn db(config: &Config, act: &Db) -> Result<()> {
+    match act {
+        Db::Backup { file } => println!("{}", keep_record::back_up(config, file)?),
+        Db::Restore { file } => println!("{}", keep_record::restore(config, file)?),
+        Db::Check { file } => {
+            let checked = keep_record::check(config, file.as_deref())?;
+            println!("{}: {}", checked.path.display(), checked.held);
+            for finding in &checked.findings {
+                println!("- {finding}");
+            }
+            let count = checked.findings.len();
+            if count > 0 {
+                return Err(keep_record::RecordError::Findings { count }.into());
+            }
+            println!("good");
+        }
+    }
+    Ok(())
 }
 
 fn run(path: &Path) -> Result<()> {

@@ -154,6 +154,11 @@ impl Daemon {
         ready.map_err(|error| error.context(self.last_words()))
     }
 
+    /// The process that was started last, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         match &mut self.child {

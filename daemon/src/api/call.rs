@@ -6,6 +6,7 @@ use super::links::Links;
 use super::microversion::Microversion;
 use crate::model::caller::Caller;
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -22,6 +23,8 @@ pub(super) struct Call {
     pub(super) links: Links,
     /// The query in its order, decoded.
     pub(super) query: Vec<(String, String)>,
+    /// The header `If-Match`.
+    if_match: Option<String>,
     /// The variable parts of the path, decoded.
     path: Vec<(String, String)>,
     /// The body, within its limit.
@@ -76,10 +79,29 @@ impl Call {
             version,
             links,
             query,
+            if_match: None,
             path: Vec::new(),
             body,
             media,
         }
+    }
+
+    /// With the condition that the request makes, if it makes one.
+    pub(super) fn on_condition(mut self, if_match: Option<&HeaderValue>) -> Self {
+        self.if_match =
+            if_match.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        self
+    }
+
+    /// Whether what is there, by its tag, is what the request's `If-Match` names; so it is when there is none. Tags may
+    /// come with quotes or, as Cinder gives them, without.
+    pub(super) fn expects(&self, tag: &str) -> bool {
+        self.if_match.as_ref().is_none_or(|said| {
+            said.split(',').any(|one| {
+                let one = one.trim();
+                one == "*" || one.trim_start_matches("W/").trim_matches('"') == tag
+            })
+        })
     }
 
     /// A variable part of the path, as the route table names it.

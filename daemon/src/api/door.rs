@@ -183,7 +183,8 @@ impl Door {
         };
         let query = query(parts.uri.query());
         parts.uri = uri;
-        let call = Call::new(caller, version, links, query, body, media);
+        let call = Call::new(caller, version, links, query, body, media)
+            .on_condition(parts.headers.get(header::IF_MATCH));
         parts.extensions.insert(call);
         let request = axum::http::Request::from_parts(parts, Body::empty());
         match self.router.clone().oneshot(request).await {

@@ -144,6 +144,7 @@ impl Fault {
             | Error::Invalid { .. }
             | Error::Refused(_)
             | Error::OverQuota(_)
+            | Error::NotAsStated { .. }
             | Error::Conflict(_)
             | Error::Forbidden { .. }
             | Error::Unauthenticated
@@ -218,6 +219,7 @@ fn code_of(error: &Error) -> StatusCode {
         // Quotas answer 413 in Cinder; nova and the SDK tell them by it.
         Error::OverQuota(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Conflict(_) | Error::Cancelled => StatusCode::CONFLICT,
+        Error::NotAsStated { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         // Nothing the caller did, and another time there may be room.
@@ -296,6 +298,16 @@ fn with_code(code: StatusCode, body: &Value) -> Response<Body> {
 /// 200 with a body.
 pub(super) fn ok(body: &Value) -> Response<Body> {
     with_code(StatusCode::OK, body)
+}
+
+/// 200 with a JSON document that is already printed.
+pub(super) fn ok_text(text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
 }
 
 /// 200 without one.

@@ -83,7 +83,7 @@ pub const LADDER: &[Step] = &[
     absent(5, "paging and filters of messages", NO_FIELD),
     absent(6, "consistency group update may be empty", NO_FIELD),
     absent(7, "clusters", NO_ROUTE),
-    absent(8, "manageable volumes and snapshots", NO_ROUTE),
+    done(8, "manageable volumes and snapshots", ""),
     absent(9, "backup update", NO_ROUTE),
     done(
         10,
@@ -108,7 +108,11 @@ pub const LADDER: &[Step] = &[
         "no Etag is given, so no client has one to send back",
     ),
     absent(16, "migrate to a cluster", NO_ACTION),
-    absent(17, "cluster in the list of manageable objects", NO_FIELD),
+    done(
+        17,
+        "cluster in the list of manageable objects",
+        "404: there are no clusters",
+    ),
     absent(18, "project of a backup", NO_FIELD),
     absent(19, "reset of a group snapshot's status", NO_ROUTE),
     absent(20, "reset of a group's status", NO_ROUTE),

@@ -27,6 +27,11 @@ impl Microversion {
         Self(minor)
     }
 
+    /// The number after the dot.
+    pub const fn minor(self) -> u16 {
+        self.0
+    }
+
     /// Whether what came with 3.`minor` holds.
     pub const fn at_least(self, minor: u16) -> bool {
         self.0 >= minor

@@ -16,6 +16,7 @@ mod filter;
 pub mod ladder;
 mod links;
 pub mod microversion;
+mod openapi;
 mod page;
 mod place;
 mod request_id;

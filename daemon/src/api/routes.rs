@@ -6,9 +6,10 @@ use super::Api;
 use super::ashlar::{operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
+use super::openapi::serve;
 use super::v3::{
     attachments, extra_specs, manageable, metadata, quota_sets, resource_filters, snapshot_actions,
-    snapshots, types, volume_actions, volumes,
+    snapshots, types, volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -52,6 +53,7 @@ macro_rules! routes {
 routes! {
     get    "/v3/volumes"                              0  => volumes::list;
     get    "/v3/volumes/detail"                       0  => volumes::list_detail;
+    get    "/v3/volumes/summary"                      12 => volume_summary::show;
     post   "/v3/volumes"                              0  => volumes::create;
     get    "/v3/volumes/{id}"                         0  => volumes::show;
     put    "/v3/volumes/{id}"                         0  => volumes::update;
@@ -110,6 +112,7 @@ routes! {
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/ashlar/v1/routes"                        0  => list;
+    get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;

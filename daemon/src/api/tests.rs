@@ -3,5 +3,6 @@
 mod attachments;
 mod door;
 pub(super) mod fixture;
+mod manageable;
 mod types;
 mod volumes;

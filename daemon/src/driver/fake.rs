@@ -18,7 +18,7 @@ use super::{
 use crate::model::pool::PoolReport;
 use crate::model::size::{GIB, Gib};
 use async_trait::async_trait;
-use pool::{Content, FakePool};
+use pool::{Content, FakePool, Objects};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -153,7 +153,7 @@ impl FakeDriver {
     fn change<T>(
         &self,
         object: &str,
-        act: impl FnOnce(&mut BTreeMap<String, Content>) -> T,
+        act: impl FnOnce(&mut Objects) -> T,
     ) -> Result<T, DriverError> {
         let changed = self.pool().change(act);
         changed.map_err(|error| self.io("keeping the fake's state", object, error))
@@ -358,21 +358,25 @@ impl Driver for FakeDriver {
         let name = volume_name(volume);
         self.fault(Method::Device, &name, &Work::default()).await?;
         let len_bytes = self.read(&name)?.len_bytes;
-        let path = self.pool().device_path(&format!("volume-{}", volume.id));
+        let file_name = format!("volume-{}", volume.id);
+        let path = self.pool().device(&file_name, len_bytes);
+        let path = path.map_err(|error| self.io("making the device of", &name, error))?;
         Ok(Device { path, len_bytes })
     }
 
     async fn manageable(&self, _: &str) -> Result<Vec<Manageable>, DriverError> {
         self.fault(Method::Manageable, "the pool", &Work::default())
             .await?;
-        let told = |(name, content): (&String, &Content)| {
+        let pool = self.pool();
+        let told = |name: &String| {
+            let len_bytes = pool.objects().get(name)?.len_bytes;
             Some(Manageable {
                 name: name.strip_prefix(FOREIGN)?.to_owned(),
-                len_bytes: content.len_bytes,
-                why_not: (content.len_bytes == 0).then(|| "it is empty".to_owned()),
+                len_bytes,
+                why_not: (len_bytes == 0).then(|| "it is empty".to_owned()),
             })
         };
-        Ok(self.pool().objects().iter().filter_map(told).collect())
+        Ok(pool.objects().keys().filter_map(told).collect())
     }
 
     async fn measure(&self, object: &ObjectRef, name: &str) -> Result<Gib, DriverError> {

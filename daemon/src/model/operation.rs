@@ -58,6 +58,8 @@ operations! {
     TerminateConnection = "terminate_connection"
     /// Legacy: note that the host has let go.
     DetachVolume = "detach_volume"
+    /// Say whether hosts may write to a volume.
+    UpdateReadonly = "update_readonly"
     /// Take over what lies in a pool as a volume.
     ManageVolume = "manage_volume"
     /// Hand a volume's bytes back and forget it.

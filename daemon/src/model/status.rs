@@ -378,6 +378,15 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         volume: Some(Move {
+            from: &[V::Available],
+            during: None,
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::UpdateReadonly, "at once; no host is let in")
+    },
+    Row {
+        volume: Some(Move {
             from: &[],
             during: Some(V::Managing),
             done: End::Is(V::Available),

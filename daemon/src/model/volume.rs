@@ -6,6 +6,13 @@ use super::status::VolumeStatus;
 use super::time::Time;
 use std::collections::BTreeMap;
 
+impl Volume {
+    /// Whether hosts may write to it.
+    pub fn is_readonly(&self) -> bool {
+        self.readonly.unwrap_or(false)
+    }
+}
+
 /// A volume as recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Volume {
@@ -41,6 +48,10 @@ pub struct Volume {
     pub bootable: bool,
     /// The owner's key-value pairs.
     pub metadata: BTreeMap<String, String>,
+    /// Whether hosts may only read it; `None` until somebody said so.
+    pub readonly: Option<bool>,
+    /// What is known of the image that it carries.
+    pub image_metadata: BTreeMap<String, String>,
     /// When its row was made.
     pub created_at: Time,
     /// When its row last changed.

@@ -2,7 +2,7 @@
 
 use super::begin::Beginning;
 use super::{Ctx, visible_volume};
-use crate::error::{Conflict, Error};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::attachment::{AttachMode, Attachment};
 use crate::model::caller::Caller;
 use crate::model::id::{AttachmentId, VolumeId};
@@ -32,6 +32,13 @@ pub async fn begin(
     request: Request,
 ) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
+    if volume.is_readonly() && request.mode == AttachMode::ReadWrite {
+        return Err(Error::Refused(Refusal::Rule {
+            why: format!(
+                "Invalid attaching mode 'rw' for volume {id}: the volume is read-only; attach it with mode ro."
+            ),
+        }));
+    }
     let attachment = Attachment {
         id: AttachmentId::random(),
         volume_id: id,
@@ -54,6 +61,7 @@ pub async fn begin(
         from.push(VolumeStatus::InUse);
     }
     beginning.moves_volume_from(&volume, &from, Some(VolumeStatus::InUse));
+    beginning.needs_readonly_as_read(&volume);
     beginning.makes_attachment(&attachment);
     if !volume.multiattach {
         // `attaching` may be another attachment's doing.

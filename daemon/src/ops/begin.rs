@@ -292,6 +292,17 @@ impl<'a> Beginning<'a> {
         self.rule(volumes::HAS_SIZE, values, Error::Conflict(changed));
     }
 
+    /// Demands that hosts may (or may not) write to the volume as was read: a mode was chosen by it.
+    pub(super) fn needs_readonly_as_read(&mut self, volume: &Volume) {
+        let readonly = i64::from(volume.is_readonly());
+        let values = vec![volume.id.to_string().into(), readonly.into()];
+        let changed = Conflict::Changed {
+            noun: "Volume",
+            id: volume.id.to_string(),
+        };
+        self.rule(volumes::IS_READONLY, values, Error::Conflict(changed));
+    }
+
     /// A further statement of the same transaction.
     pub(super) fn also(&mut self, sql: Sql, values: Vec<Value>) {
         self.batch.add(sql, values);

@@ -102,7 +102,7 @@ pub(super) async fn intends(
     }
     let credentials = exports::insert_values(volume.id, &fresh_chap()?);
     beginning.also(exports::INSERT, credentials);
-    let mode = attachment.map_or(AttachMode::ReadWrite, |one| one.mode);
+    let mode = attachment.map_or_else(|| own_mode(volume), |one| one.mode);
     let values: Vec<Value> = vec![
         volume_id.into(),
         initiator.into(),
@@ -112,6 +112,15 @@ pub(super) async fn intends(
     ];
     beginning.also(exports::CONNECT, values);
     Ok(())
+}
+
+/// How a volume lets in who has no attachment to say it.
+pub(super) fn own_mode(volume: &Volume) -> AttachMode {
+    if volume.is_readonly() {
+        AttachMode::ReadOnly
+    } else {
+        AttachMode::ReadWrite
+    }
 }
 
 /// The refusal of a second host, with the name of the first.

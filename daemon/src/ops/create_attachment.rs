@@ -50,6 +50,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Attac
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateAttachment, &attachment.id);
     // The volume first: the rules below look at other rows, which its lock keeps as they are.
     beginning.moves_volume_from(&volume, &from(shares), None);
+    beginning.needs_readonly_as_read(&volume);
     beginning.makes_attachment(&attachment);
     if !volume.multiattach {
         beginning.rule(
@@ -128,7 +129,12 @@ fn new_attachment(volume: &Volume, request: Request) -> Attachment {
             .as_ref()
             .and_then(|connector| connector.host.clone()),
         mountpoint: request.mountpoint,
-        mode: request.mode,
+        // As in Cinder the volume's flag counts for more than what is asked.
+        mode: if volume.is_readonly() {
+            AttachMode::ReadOnly
+        } else {
+            request.mode
+        },
         status,
         connector: request.connector,
         attached_at: None,

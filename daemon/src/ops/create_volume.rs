@@ -101,7 +101,11 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
         }));
     }
     let volume_type = choose_type(ctx, caller, &request, &origin).await?;
-    let volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
+    let mut volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
+    if let Some(source) = source_of(ctx, &origin).await? {
+        volume.bootable = source.bootable;
+        volume.image_metadata = source.image_metadata;
+    }
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateVolume, &volume.id);
     match &origin {
         Origin::Nothing => {}
@@ -116,6 +120,17 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
     beginning.makes_volume(&volume);
     beginning.commit(SCHEDULER_QUEUE.to_owned()).await?;
     Ok(volume)
+}
+
+/// The volume whose content the new one begins with: what that carries, this one does.
+async fn source_of(ctx: &Ctx, origin: &Origin) -> Result<Option<Volume>, Error> {
+    match origin {
+        Origin::Nothing => Ok(None),
+        Origin::Volume(source) => Ok(Some(source.clone())),
+        Origin::Snapshot(snapshot) => volumes::get(&ctx.store, snapshot.volume_id)
+            .await
+            .map_err(unreadable),
+    }
 }
 
 fn size(request: &Request, origin: &Origin) -> Result<Gib, Error> {
@@ -144,16 +159,8 @@ async fn choose_type(
     request: &Request,
     origin: &Origin,
 ) -> Result<VolumeType, Error> {
-    let source_type = match origin {
-        Origin::Nothing => None,
-        Origin::Volume(volume) => Some(volume.volume_type_id),
-        Origin::Snapshot(snapshot) => {
-            let volume = volumes::get(&ctx.store, snapshot.volume_id)
-                .await
-                .map_err(unreadable)?;
-            volume.map(|volume| volume.volume_type_id)
-        }
-    };
+    let source = source_of(ctx, origin).await?;
+    let source_type = source.map(|volume| volume.volume_type_id);
     let found = match (&request.volume_type, source_type) {
         (Some(word), _) => volume_types::find(&ctx.store, word)
             .await
@@ -187,9 +194,9 @@ fn new_volume(
     volume_type: &VolumeType,
     origin: &Origin,
 ) -> Volume {
-    let (zone, bootable) = match origin {
-        Origin::Nothing | Origin::Snapshot(_) => (None, false),
-        Origin::Volume(source) => (Some(source.availability_zone.clone()), source.bootable),
+    let zone = match origin {
+        Origin::Nothing | Origin::Snapshot(_) => None,
+        Origin::Volume(source) => Some(source.availability_zone.clone()),
     };
     Volume {
         id: VolumeId::random(),
@@ -215,8 +222,10 @@ fn new_volume(
             Origin::Nothing | Origin::Snapshot(_) => None,
         },
         multiattach: volume_type.multiattach(),
-        bootable,
+        bootable: false,
         metadata: request.metadata,
+        readonly: None,
+        image_metadata: BTreeMap::new(),
         created_at: Time::now(),
         updated_at: None,
     }

@@ -6,7 +6,7 @@ use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
 use super::{Ctx, visible_volume};
 use crate::error::Error;
-use crate::model::attachment::{AttachMode, Connector};
+use crate::model::attachment::Connector;
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::operation::Verb;
@@ -31,10 +31,11 @@ pub async fn begin(
     let volume = visible_volume(ctx, caller, id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::InitializeConnection, &id);
     beginning.moves_volume(&volume);
+    beginning.needs_readonly_as_read(&volume);
     connect::intends(ctx, &mut beginning, &volume, &connector, None).await?;
     let operation = beginning.commit(connect::queue(&volume)).await?;
     until_done(ctx, operation, CONNECT_WAIT).await?;
-    let connected = connect::connected(ctx, id, AttachMode::ReadWrite).await?;
+    let connected = connect::connected(ctx, id, connect::own_mode(&volume)).await?;
     connected.ok_or_else(|| Error::Internal {
         what: format!("volume {id} was connected and has no export"),
     })

@@ -35,6 +35,11 @@ pub const PLAN: Plan = Plan {
 /// An answer that nobody fetched within this time belongs to a request that died.
 const KEPT: Duration = Duration::from_secs(600);
 
+/// Whether the caller may look at all; asked before anything is said of the request.
+pub fn may(caller: &Caller, action: &'static str) -> Result<(), Error> {
+    admins_only(caller, action)
+}
+
 /// What lies in the pool that `host` names, by name.
 pub async fn begin(
     ctx: &Ctx,

@@ -99,6 +99,8 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
         source_volid: None,
         multiattach: volume_type.multiattach(),
         bootable: request.bootable,
+        readonly: None,
+        image_metadata: BTreeMap::new(),
         metadata: request.metadata,
         created_at: Time::now(),
         updated_at: None,

@@ -55,6 +55,7 @@ pub mod unmanage_snapshot;
 pub mod unmanage_volume;
 pub mod unreserve_volume;
 pub mod update_attachment;
+pub mod update_readonly;
 pub mod update_snapshot;
 pub mod update_volume;
 pub mod volume_types;

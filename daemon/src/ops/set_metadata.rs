@@ -1,9 +1,9 @@
-//! Change the key-value pairs of a volume or a snapshot. Done at once; no status moves.
+//! Change the key-value pairs of a volume, of its image or of a snapshot. Done at once; no status moves.
 //!
 //! A change is a function of what there is: it is tried on what was read and recorded only if nobody changed that
 //! meanwhile, else tried again, so that two clients who each add a key both find theirs.
 
-use super::{Ctx, unwritable, visible_snapshot, visible_volume};
+use super::{Ctx, unwritable, update_volume, visible_snapshot, visible_volume};
 use crate::error::{Conflict, Error};
 use crate::model::caller::Caller;
 use crate::model::id::{SnapshotId, VolumeId};
@@ -20,6 +20,8 @@ pub type Pairs = BTreeMap<String, String>;
 pub enum Owner {
     /// A volume.
     Volume(VolumeId),
+    /// A volume, as what it knows of its image.
+    Image(VolumeId),
     /// A snapshot.
     Snapshot(SnapshotId),
 }
@@ -34,8 +36,20 @@ pub const PAIRS_MAX: usize = 256;
 pub async fn get(ctx: &Ctx, caller: &Caller, owner: Owner) -> Result<Pairs, Error> {
     Ok(match owner {
         Owner::Volume(id) => visible_volume(ctx, caller, id).await?.metadata,
+        Owner::Image(id) => visible_volume(ctx, caller, id).await?.image_metadata,
         Owner::Snapshot(id) => visible_snapshot(ctx, caller, id).await?.metadata,
     })
+}
+
+/// A volume in maintenance keeps what is said of it, and so does one that is being uploaded (the statements' guard says
+/// the same; this gives the reason).
+async fn may_change(ctx: &Ctx, caller: &Caller, owner: Owner) -> Result<(), Error> {
+    match owner {
+        Owner::Volume(id) | Owner::Image(id) => {
+            update_volume::is_open(&visible_volume(ctx, caller, id).await?)
+        }
+        Owner::Snapshot(_) => Ok(()),
+    }
 }
 
 /// Changes them; the answer is what there is then.
@@ -47,9 +61,11 @@ pub async fn begin(
 ) -> Result<Pairs, Error> {
     let (sql, noun, id): (Sql, _, _) = match owner {
         Owner::Volume(id) => (volumes::SET_METADATA, "Volume", id.to_string()),
+        Owner::Image(id) => (volumes::SET_IMAGE_METADATA, "Volume", id.to_string()),
         Owner::Snapshot(id) => (snapshots::SET_METADATA, "Snapshot", id.to_string()),
     };
     for _ in 0..TRIES_MAX {
+        may_change(ctx, caller, owner).await?;
         let before = get(ctx, caller, owner).await?;
         let looked_at = map_text(&before);
         let after = change(before)?;

@@ -4,4 +4,6 @@
 mod cancel;
 mod connections;
 mod fixture;
+mod manage;
 mod quota;
+mod retype;

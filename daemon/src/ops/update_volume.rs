@@ -1,7 +1,7 @@
-//! Change what the owner says of a volume: name, description, metadata. Done at once; no status moves.
+//! Change what the owner says of a volume: name, description, metadata, whether it boots. Done at once; no status moves.
 
 use super::{Ctx, unwritable, visible_volume};
-use crate::error::{Error, Refusal};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::status::VolumeStatus;
@@ -18,8 +18,27 @@ pub struct Request {
     pub name: Option<Option<String>>,
     /// The new description, or none.
     pub description: Option<Option<String>>,
+    /// Whether it carries something that boots.
+    pub bootable: Option<bool>,
     /// The key-value pairs in place of those there are.
     pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Refuses a change of a volume that is to stay as it is.
+pub(super) fn is_open(volume: &Volume) -> Result<(), Error> {
+    if !matches!(
+        volume.status,
+        VolumeStatus::Maintenance | VolumeStatus::Uploading
+    ) {
+        return Ok(());
+    }
+    Err(Error::Refused(Refusal::Rule {
+        why: format!(
+            "Invalid volume: Volume {} cannot be updated while its status is {}.",
+            volume.id,
+            volume.status.as_str()
+        ),
+    }))
 }
 
 /// Changes it; the answer is the volume as it then is.
@@ -30,17 +49,7 @@ pub async fn begin(
     request: Request,
 ) -> Result<Volume, Error> {
     let volume = visible_volume(ctx, caller, id).await?;
-    if matches!(
-        volume.status,
-        VolumeStatus::Maintenance | VolumeStatus::Uploading
-    ) {
-        return Err(Error::Refused(Refusal::Rule {
-            why: format!(
-                "Invalid volume: Volume {id} cannot be updated while its status is {}.",
-                volume.status.as_str()
-            ),
-        }));
-    }
+    is_open(&volume)?;
     // Only what is asked is written: a change of the name never takes back another client's of the metadata.
     let now = Time::now();
     let mut batch = Batch::new();
@@ -54,13 +63,22 @@ pub async fn begin(
     if let Some(description) = request.description {
         set(volumes::SET_DESCRIPTION, description.into());
     }
+    if let Some(bootable) = request.bootable {
+        set(volumes::SET_BOOTABLE, i64::from(bootable).into());
+    }
     if let Some(metadata) = request.metadata {
         set(volumes::REPLACE_METADATA, map_text(&metadata).into());
     }
     match ctx.store.write(batch).await {
         Ok(()) => {}
-        // It went away meanwhile; the look below says so.
-        Err(StoreError::Conflict { .. }) => {}
+        // It went away or was closed meanwhile; the look says so.
+        Err(StoreError::Conflict { .. }) => {
+            is_open(&visible_volume(ctx, caller, id).await?)?;
+            return Err(Error::Conflict(Conflict::Changed {
+                noun: "Volume",
+                id: id.to_string(),
+            }));
+        }
         Err(error) => return Err(unwritable(error)),
     }
     visible_volume(ctx, caller, id).await

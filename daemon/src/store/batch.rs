@@ -180,6 +180,15 @@ impl Row {
         }
     }
 
+    /// A BIGINT column that may be NULL.
+    pub fn optional_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Int(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            Some(Value::Text(_)) | None => Err(StoreError::Unreadable { column }),
+        }
+    }
+
     /// A TEXT column that may be NULL, read by `parse`.
     pub fn optional_parsed<T>(
         &self,

@@ -78,6 +78,8 @@ fn volume(volume_type: &VolumeType, number: i64) -> Volume {
         multiattach: false,
         bootable: number % 2 == 0,
         metadata: [("k".to_owned(), format!("v{}", number % 5))].into(),
+        readonly: None,
+        image_metadata: Default::default(),
         created_at: Time::from_stored(format!("2026-11-22T00:00:{:02}.000000", number % 7)),
         updated_at: None,
     }

@@ -136,6 +136,20 @@ pub async fn one(
     Ok(with(store, shape, column, value).await?.into_iter().next())
 }
 
+/// What `select` says of everything that the filters let through, with `last` at the end of the statement; both are
+/// fixed pieces.
+pub(super) async fn all(
+    store: &Store,
+    select: &str,
+    request: &ListRequest,
+    last: &str,
+) -> Result<Vec<Row>, StoreError> {
+    let mut text = Text::new(select);
+    text.filters(&request.filters);
+    text.push(last);
+    store.rows(text.query()).await
+}
+
 /// How many objects the filters let through, whatever the page.
 pub async fn count(store: &Store, shape: &Shape, request: &ListRequest) -> Result<i64, StoreError> {
     let mut text = Text::new(shape.count);

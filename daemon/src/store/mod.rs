@@ -41,7 +41,7 @@ pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreErro
 use health::Health;
 pub use postgres::PostgresOptions;
 use secrecy::SecretString;
-pub use sqlite::SqliteOptions;
+pub use sqlite::{SqliteOptions, backup};
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.
 pub const MAX_ROWS: usize = 100_000;

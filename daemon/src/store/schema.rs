@@ -4,13 +4,32 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, TAKEN_OVER];
+pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, ACTS_OF_A_VOLUME, TAKEN_OVER];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.
 const CONNECTIONS_COME_AND_GO: &str = "
 ALTER TABLE connections ADD COLUMN made_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN left_by TEXT;
+";
+
+/// What is said of a volume beside its size and name, and offers of volumes to other projects. `readonly` is NULL until
+/// somebody said so, as in Cinder. A key of a transfer is kept as a salted hash.
+const ACTS_OF_A_VOLUME: &str = "
+ALTER TABLE volumes ADD COLUMN readonly BIGINT;
+ALTER TABLE volumes ADD COLUMN image_metadata TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE transfers (
+    id TEXT PRIMARY KEY,
+    volume_id TEXT NOT NULL UNIQUE REFERENCES volumes (id),
+    project_id TEXT NOT NULL,
+    name TEXT,
+    with_snapshots BIGINT NOT NULL,
+    salt TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
+CREATE INDEX transfers_by_age ON transfers (created_at, id);
 ";
 
 /// What is being taken over from a pool, answers on their way, and volumes between two types.

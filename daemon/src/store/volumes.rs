@@ -3,18 +3,19 @@
 use super::Store;
 use super::batch::{Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
-use super::list::{self, ListError, ListRequest, Shape};
+use super::list::{self, Comparison, Filter, ListError, ListRequest, Shape};
 use crate::model::id::VolumeId;
 use crate::model::size::Gib;
 use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
+use std::collections::BTreeMap;
 
 /// What of volumes may be listed.
 pub const SHAPE: Shape = Shape {
     select: "SELECT t.id, t.project_id, t.user_id, t.name, t.description, t.size_gib, t.status, t.host, \
              t.availability_zone, t.volume_type_id, y.name, t.snapshot_id, t.source_volid, t.multiattach, t.bootable, \
-             t.metadata, t.created_at, t.updated_at FROM volumes t JOIN volume_types y ON y.id = t.volume_type_id",
+             t.metadata, t.created_at, t.updated_at, t.readonly, t.image_metadata FROM volumes t JOIN volume_types y ON y.id = t.volume_type_id",
     count: "SELECT COUNT(*) FROM volumes t",
     columns: &[
         "id",
@@ -33,6 +34,7 @@ pub const SHAPE: Shape = Shape {
         "metadata",
         "created_at",
         "updated_at",
+        "image_metadata",
     ],
 };
 
@@ -40,8 +42,9 @@ pub const SHAPE: Shape = Shape {
 pub const INSERT: Sql = Sql {
     name: "volumes.insert",
     text: "INSERT INTO volumes (id, project_id, user_id, name, description, size_gib, status, host, \
-           availability_zone, volume_type_id, snapshot_id, source_volid, multiattach, bootable, metadata, created_at) \
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+           availability_zone, volume_type_id, snapshot_id, source_volid, multiattach, bootable, metadata, created_at, \
+           image_metadata) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
 };
 
 /// Parameters: id, name, updated_at.
@@ -59,13 +62,47 @@ pub const SET_DESCRIPTION: Sql = Sql {
 /// Parameters: id, metadata, updated_at. In place of whatever there is.
 pub const REPLACE_METADATA: Sql = Sql {
     name: "volumes.replace_metadata",
-    text: "UPDATE volumes SET metadata = $2, updated_at = $3 WHERE id = $1",
+    text: "UPDATE volumes SET metadata = $2, updated_at = $3 \
+           WHERE id = $1 AND status NOT IN ('maintenance', 'uploading')",
 };
 
 /// Parameters: id, metadata as looked at, metadata as it is to be, updated_at. A guard: nobody changed it meanwhile.
 pub const SET_METADATA: Sql = Sql {
     name: "volumes.set_metadata",
-    text: "UPDATE volumes SET metadata = $3, updated_at = $4 WHERE id = $1 AND metadata = $2",
+    text: "UPDATE volumes SET metadata = $3, updated_at = $4 \
+           WHERE id = $1 AND metadata = $2 AND status NOT IN ('maintenance', 'uploading')",
+};
+
+/// Parameters: id, image metadata as looked at, as it is to be, updated_at. A guard: nobody changed it meanwhile.
+pub const SET_IMAGE_METADATA: Sql = Sql {
+    name: "volumes.set_image_metadata",
+    text: "UPDATE volumes SET image_metadata = $3, updated_at = $4 \
+           WHERE id = $1 AND image_metadata = $2 AND status NOT IN ('maintenance', 'uploading')",
+};
+
+/// Parameters: id, bootable, updated_at.
+pub const SET_BOOTABLE: Sql = Sql {
+    name: "volumes.set_bootable",
+    text: "UPDATE volumes SET bootable = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, readonly, updated_at.
+pub const SET_READONLY: Sql = Sql {
+    name: "volumes.set_readonly",
+    text: "UPDATE volumes SET readonly = $2, updated_at = $3 WHERE id = $1",
+};
+
+/// Parameters: id, 1 or 0. A guard: hosts may, or may not, write as they could when it was looked at.
+pub const IS_READONLY: Sql = Sql {
+    name: "volumes.is_readonly",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND COALESCE(readonly, 0) = $2",
+};
+
+/// Parameters: id. A guard: no host is let in, by an attachment or without one, or is still being shut out.
+pub const IS_UNCONNECTED: Sql = Sql {
+    name: "volumes.is_unconnected",
+    text: "UPDATE volumes SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.volume_id = volumes.id)",
 };
 
 /// Parameters: id, host, updated_at. Where the scheduler placed it.
@@ -125,6 +162,11 @@ pub(super) const ALL: &[Sql] = &[
     HAS_NO_SNAPSHOTS,
     IS_NOT_ATTACHED,
     HAS_SIZE,
+    SET_IMAGE_METADATA,
+    SET_BOOTABLE,
+    SET_READONLY,
+    IS_READONLY,
+    IS_UNCONNECTED,
 ];
 
 /// The volume, or `None`.
@@ -137,6 +179,48 @@ pub async fn get(store: &Store, id: VolumeId) -> Result<Option<Volume>, StoreErr
 pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<Volume>, ListError> {
     let rows = list::page(store, &SHAPE, request).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// How many volumes the filters let through, and how many GiB they have in all.
+pub async fn totals(store: &Store, request: &ListRequest) -> Result<(i64, i64), StoreError> {
+    const TOTALS: &str =
+        "SELECT COUNT(*), CAST(COALESCE(SUM(t.size_gib), 0) AS BIGINT) FROM volumes t";
+    let rows = list::all(store, TOTALS, request, "").await?;
+    let row = rows.first().ok_or(StoreError::Unreadable { column: 0 })?;
+    Ok((row.int(0)?, row.int(1)?))
+}
+
+/// The different sets of key-value pairs of these volumes, at most `limit` of them, those after `after` in their order
+/// as texts; and the text of the last one, after which the rest begins.
+pub async fn distinct_metadata(
+    store: &Store,
+    request: &ListRequest,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<BTreeMap<String, String>>, Option<String>), StoreError> {
+    let mut request = ListRequest {
+        filters: request.filters.clone(),
+        ..ListRequest::default()
+    };
+    request.filters.push(Filter {
+        column: "metadata",
+        comparison: Comparison::Greater,
+        values: vec![after.into()],
+    });
+    let last = format!(" ORDER BY t.metadata LIMIT {limit}");
+    let rows = list::all(
+        store,
+        "SELECT DISTINCT t.metadata FROM volumes t",
+        &request,
+        &last,
+    )
+    .await?;
+    let next = match rows.last().filter(|_| rows.len() == limit) {
+        Some(row) => Some(row.text(0)?.to_owned()),
+        None => None,
+    };
+    let found = rows.iter().map(|row| row.parsed(0, read_map));
+    Ok((found.collect::<Result<_, _>>()?, next))
 }
 
 /// The parameters of [`INSERT`].
@@ -158,6 +242,7 @@ pub fn insert_values(volume: &Volume) -> Vec<Value> {
         i64::from(volume.bootable).into(),
         map_text(&volume.metadata).into(),
         volume.created_at.as_str().into(),
+        map_text(&volume.image_metadata).into(),
     ]
 }
 
@@ -183,5 +268,7 @@ fn read(row: &Row) -> Result<Volume, StoreError> {
         updated_at: row
             .optional_text(17)?
             .map(|text| Time::from_stored(text.to_owned())),
+        readonly: row.optional_int(18)?.map(|flag| flag != 0),
+        image_metadata: row.parsed(19, read_map)?,
     })
 }

@@ -79,10 +79,14 @@ pub(crate) fn ways(operation: &str) -> usize {
 
 /// The tour: `$name` stands for the id of what was made under that name.
 pub(crate) fn tour() -> Vec<Ask> {
-    [making(), attaching(), attaching_the_old_way(), deleting()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let parts = [
+        making(),
+        attaching(),
+        attaching_the_old_way(),
+        handing_over(),
+        deleting(),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 fn making() -> Vec<Ask> {
@@ -238,6 +242,93 @@ fn attaching_the_old_way() -> Vec<Ask> {
     ]
 }
 
+/// A volume and its snapshot are handed back to the administrator and taken over again.
+fn handing_over() -> Vec<Ask> {
+    let [mut parts, rest] = [handing_back(), taking_over()];
+    parts.extend(rest);
+    parts
+}
+
+fn handing_back() -> Vec<Ask> {
+    vec![
+        post(
+            "create_volume",
+            "/volumes",
+            r#"{"volume":{"name":"d","size":1}}"#,
+            "d",
+            available("d"),
+        ),
+        post(
+            "create_snapshot",
+            "/snapshots",
+            r#"{"snapshot":{"volume_id":"$d","name":"u"}}"#,
+            "u",
+            Until::Is(SNAPSHOTS, "u", "available"),
+        ),
+        post(
+            "unmanage_snapshot",
+            "/snapshots/$u/action",
+            r#"{"os-unmanage":null}"#,
+            "",
+            Until::Gone(SNAPSHOTS, "u"),
+        ),
+        Ask {
+            operation: "list_manageable",
+            method: Method::GET,
+            path: "/manageable_snapshots/detail?host=host1@default",
+            body: "",
+            binds: "",
+            until: Until::Answered,
+        },
+        post(
+            "manage_snapshot",
+            "/manageable_snapshots",
+            r#"{"snapshot":{"volume_id":"$d","name":"m","ref":{"source-name":"volume-$d.snapshot-$u"}}}"#,
+            "m",
+            Until::Is(SNAPSHOTS, "m", "available"),
+        ),
+        delete(
+            "delete_snapshot",
+            "/snapshots/$m",
+            Until::Gone(SNAPSHOTS, "m"),
+        ),
+        post(
+            "unmanage_volume",
+            "/volumes/$d/action",
+            r#"{"os-unmanage":{}}"#,
+            "",
+            Until::Gone(VOLUMES, "d"),
+        ),
+    ]
+}
+
+fn taking_over() -> Vec<Ask> {
+    vec![
+        post(
+            "manage_volume",
+            "/manageable_volumes",
+            r#"{"volume":{"host":"host1@default#pool","name":"e","ref":{"source-name":"volume-$d"}}}"#,
+            "e",
+            available("e"),
+        ),
+        post(
+            "",
+            "/types",
+            r#"{"volume_type":{"name":"other"}}"#,
+            "other",
+            Until::Answered,
+        ),
+        post(
+            "retype_volume",
+            "/volumes/$e/action",
+            r#"{"os-retype":{"new_type":"other"}}"#,
+            "",
+            available("e"),
+        ),
+        delete("delete_volume", "/volumes/$e", Until::Gone(VOLUMES, "e")),
+    ]
+}
+
 fn deleting() -> Vec<Ask> {
     vec![
         delete(
@@ -372,7 +463,7 @@ impl<'a> Traveller<'a> {
         let connector: Value = connector(INITIATOR);
         let mut text = text.replace("$connector", &connector.to_string());
         for (name, id) in &self.ids {
-            for end in ["\"", "/", "?"] {
+            for end in ["\"", "/", "?", "."] {
                 text = text.replace(&format!("${name}{end}"), &format!("{id}{end}"));
             }
             if let Some(start) = text.strip_suffix(&format!("${name}")) {

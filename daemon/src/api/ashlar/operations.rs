@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const NOUN: &str = "Operation";
 
 /// What operations can be listed by.
-const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("verb", "verb"),

@@ -2,6 +2,7 @@
 
 use crate::api::auth::{self, AuthMode, Peer};
 use crate::api::error::Body;
+use crate::api::openapi::check::{Answered, check};
 use crate::api::{Api, Door, State};
 use crate::model::caller::Role;
 use crate::model::id::{TokenId, VolumeTypeId};
@@ -23,6 +24,46 @@ pub(in crate::api) struct Fixture {
     pub(in crate::api) door: Door,
     pub(in crate::api) store: Store,
     _dir: tempfile::TempDir,
+}
+
+/// What an answer's description depends on.
+struct Asked {
+    method: String,
+    path: String,
+    is_admin: bool,
+}
+
+impl Asked {
+    fn of(peer: &Peer, request: &Request<Body>) -> Self {
+        let token = request.headers().get("x-auth-token");
+        // Of the tokens only this one is an administrator's; who needs none is one too.
+        let is_admin = match (peer, token) {
+            (Peer::Unix { .. }, None) | (Peer::Tcp(_), None) => true,
+            (Peer::Unix { .. } | Peer::Tcp(_), Some(token)) => token == "admin" || token == "u:p",
+        };
+        Self {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            is_admin,
+        }
+    }
+
+    /// Every answer of every test is one that the OpenAPI document describes.
+    fn hold_to_its_description(&self, got: &Got, has_body: bool) {
+        let echoed = got.headers.get("openstack-api-version");
+        let minor = echoed.and_then(|value| value.to_str().ok()?.rsplit('.').next()?.parse().ok());
+        let answered = Answered {
+            method: &self.method,
+            path: &self.path,
+            minor: minor.unwrap_or_default(),
+            is_admin: self.is_admin,
+            code: got.code,
+            body: has_body.then_some(&got.body),
+        };
+        if let Err(why) = check(&answered) {
+            panic!("api/openapi/ does not describe {answered:?}:\n{why}");
+        }
+    }
 }
 
 /// What came back.
@@ -130,6 +171,7 @@ impl Fixture {
     }
 
     pub(in crate::api) async fn send_from(&self, peer: Peer, request: Request<Body>) -> Got {
+        let asked = Asked::of(&peer, &request);
         let response = self.door.answer(peer, request).await;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -144,11 +186,13 @@ impl Fixture {
                 .unwrap()
                 .starts_with("req-")
         );
-        Got {
+        let got = Got {
             code,
             headers,
             body,
-        }
+        };
+        asked.hold_to_its_description(&got, !bytes.is_empty());
+        got
     }
 
     /// Asks at the newest version, with a body if it is not null.

@@ -30,7 +30,7 @@ const NOUN: &str = "Volume attachment";
 const COMPLETE: &str = "os-complete";
 
 /// What attachments can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("volume_id", "volume_id"),

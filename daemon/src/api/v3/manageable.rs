@@ -132,14 +132,15 @@ enum Noun {
 }
 
 async fn list(api: &Api, call: &Call, noun: Noun, is_detail: bool) -> Answer {
-    let some = |key: &str| call.parameter(key).filter(|text| !text.is_empty());
-    let cluster = some("cluster").filter(|_| call.version.at_least(17));
-    let host = host_or_cluster(some("host").map(str::to_owned), cluster.map(str::to_owned))?;
-    let order = Order::read(call)?;
     let action = match noun {
         Noun::Volumes => "volume_extension:list_manageable",
         Noun::Snapshots => "snapshot_extension:list_manageable",
     };
+    list_manageable::may(&call.caller, action)?;
+    let some = |key: &str| call.parameter(key).filter(|text| !text.is_empty());
+    let cluster = some("cluster").filter(|_| call.version.at_least(17));
+    let host = host_or_cluster(some("host").map(str::to_owned), cluster.map(str::to_owned))?;
+    let order = Order::read(call)?;
     let mut found = list_manageable::begin(&api.ctx, &call.caller, &host, action).await?;
     found.retain(|one| (noun == Noun::Snapshots) == snapshot_of(&one.name).is_some());
     let page: Vec<Value> = order

@@ -3,10 +3,14 @@
 use crate::api::Api;
 use crate::api::body::{Object, is_key, only, pairs_of};
 use crate::api::call::{Call, shown};
-use crate::api::error::{Answer, Fault, ok, ok_empty};
+use crate::api::error::{Answer, Fault, ok, ok_empty, set_header};
 use crate::error::Error;
 use crate::ops::set_metadata::{self, Owner, Pairs};
+use crate::store::json::map_text;
+use axum::http::header;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// `metadata`, as POST and PUT send it.
 fn all_request(body: &Map<String, Value>) -> Result<Pairs, Fault> {
@@ -37,14 +41,47 @@ fn no_key(call: &Call) -> Error {
     }
 }
 
+/// From this minor version on the pairs have a tag, and a change may name the one it is meant for.
+const TAGS_FROM: u16 = 15;
+
+/// The tag of these pairs: equal pairs, equal tag. Opaque, as Cinder's MD5 is, and without quotes like that.
+fn tag(pairs: &Pairs) -> String {
+    let digest = Sha256::digest(map_text(pairs).as_bytes());
+    digest
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Refuses a change that is meant for other pairs than there are.
+fn meant_for(call: &Call, owner: Owner, pairs: &Pairs) -> Result<(), Error> {
+    if !call.version.at_least(TAGS_FROM) || call.expects(&tag(pairs)) {
+        return Ok(());
+    }
+    let (noun, id) = match owner {
+        Owner::Volume(id) | Owner::Image(id) => ("The metadata of volume", id.to_string()),
+        Owner::Snapshot(id) => ("The metadata of snapshot", id.to_string()),
+    };
+    Err(Error::NotAsStated { noun, id })
+}
+
 async fn list(api: &Api, call: &Call, owner: Owner) -> Answer {
     let pairs = set_metadata::get(&api.ctx, &call.caller, owner).await?;
-    Ok(ok(&json!({"metadata": pairs})))
+    let mut answer = ok(&json!({"metadata": pairs}));
+    if call.version.at_least(TAGS_FROM) {
+        set_header(&mut answer, header::ETAG, &tag(&pairs));
+    }
+    Ok(answer)
 }
 
 async fn merge(api: &Api, call: &Call, owner: Owner) -> Answer {
     let added = all_request(&call.json()?)?;
     let change = |mut pairs: Pairs| {
+        meant_for(call, owner, &pairs)?;
         pairs.extend(added.clone());
         Ok(pairs)
     };
@@ -54,7 +91,10 @@ async fn merge(api: &Api, call: &Call, owner: Owner) -> Answer {
 
 async fn replace(api: &Api, call: &Call, owner: Owner) -> Answer {
     let wanted = all_request(&call.json()?)?;
-    let change = |_| Ok(wanted.clone());
+    let change = |pairs: Pairs| {
+        meant_for(call, owner, &pairs)?;
+        Ok(wanted.clone())
+    };
     let pairs = set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;
     Ok(ok(&json!({"metadata": pairs})))
 }
@@ -69,6 +109,7 @@ async fn show(api: &Api, call: &Call, owner: Owner) -> Answer {
 async fn update(api: &Api, call: &Call, owner: Owner) -> Answer {
     let one = one_request(&call.json()?, call.path("key"))?;
     let change = |mut pairs: Pairs| {
+        meant_for(call, owner, &pairs)?;
         pairs.extend(one.clone());
         Ok(pairs)
     };
@@ -78,6 +119,7 @@ async fn update(api: &Api, call: &Call, owner: Owner) -> Answer {
 
 async fn delete(api: &Api, call: &Call, owner: Owner) -> Answer {
     let change = |mut pairs: Pairs| {
+        meant_for(call, owner, &pairs)?;
         pairs.remove(call.path("key")).ok_or_else(|| no_key(call))?;
         Ok(pairs)
     };

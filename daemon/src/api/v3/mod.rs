@@ -13,5 +13,6 @@ pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
 pub(super) mod types;
 pub(super) mod volume_actions;
+pub(super) mod volume_summary;
 mod volume_view;
 pub(super) mod volumes;

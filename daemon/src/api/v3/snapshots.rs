@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 const COLLECTION: &str = "snapshots";
 
 /// What snapshots can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),

@@ -25,7 +25,7 @@ pub(super) const VISIBLE_SPECS: &[&str] = &[
 ];
 
 /// What types can be listed by; `is_public` is read by itself.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),

@@ -42,7 +42,7 @@ pub(super) fn detail(call: &Call, volume: &Volume, attachments: &[Attachment]) -
         "volume_type": volume.volume_type,
         "snapshot_id": volume.snapshot_id.map(|id| id.to_string()),
         "source_volid": volume.source_volid.map(|id| id.to_string()),
-        "metadata": volume.metadata,
+        "metadata": metadata(volume),
         "links": call.links.of(COLLECTION, &id),
         "user_id": volume.user_id,
         // A text, unlike its neighbours: clients compare it with "true".
@@ -54,11 +54,23 @@ pub(super) fn detail(call: &Call, volume: &Volume, attachments: &[Attachment]) -
         "attachments": attached,
         "os-vol-tenant-attr:tenant_id": volume.project_id,
     });
+    if !volume.image_metadata.is_empty() {
+        view["volume_image_metadata"] = json!(volume.image_metadata);
+    }
     if is_admin {
         for_admins(call, volume, &mut view);
     }
     by_version(call, volume, &mut view);
     view
+}
+
+/// The owner's pairs, with the flag among them as Cinder shows it: in Python's spelling, over an owner's pair of that key.
+fn metadata(volume: &Volume) -> Value {
+    let mut pairs = json!(volume.metadata);
+    if let Some(readonly) = volume.readonly {
+        pairs["readonly"] = json!(if readonly { "True" } else { "False" });
+    }
+    pairs
 }
 
 fn for_admins(call: &Call, volume: &Volume, view: &mut Value) {
@@ -155,6 +167,8 @@ mod tests {
             multiattach: false,
             bootable: false,
             metadata: [("k".to_owned(), "v".to_owned())].into(),
+            readonly: None,
+            image_metadata: Default::default(),
             created_at: Time::from_stored("2026-11-22T18:43:43.000000".to_owned()),
             updated_at: None,
         }

@@ -46,7 +46,7 @@ const fn for_admins(rule: Rule) -> Rule {
 }
 
 /// What volumes can be listed by.
-pub(super) const LISTING: Listing = Listing {
+pub(in crate::api) const LISTING: Listing = Listing {
     sort: &[
         ("id", "id"),
         ("name", "name"),
@@ -71,7 +71,10 @@ pub(super) const LISTING: Listing = Listing {
         since(60, rule("created_at", "created_at", Kind::Times)),
         since(60, rule("updated_at", "updated_at", Kind::Times)),
         since(65, rule("consumes_quota", "id", Kind::AlwaysTrue)),
-        for_admins(since(4, rule("glance_metadata", "id", Kind::NoneHas))),
+        for_admins(since(
+            4,
+            rule("glance_metadata", "image_metadata", Kind::Pairs),
+        )),
         for_admins(rule("id", "id", Kind::Text)),
         for_admins(rule("user_id", "user_id", Kind::Text)),
         for_admins(rule("host", "host", Kind::Text)),
@@ -195,6 +198,7 @@ fn update_request(call: &Call, body: &Map<String, Value>) -> Result<update_volum
     }
     let has = |newer, older| volume.has(newer) || volume.has(older);
     Ok(update_volume::Request {
+        bootable: None,
         name: has("name", "display_name").then_some(either(&volume, "name", "display_name")?),
         description: has("description", "display_description").then_some(either(
             &volume,

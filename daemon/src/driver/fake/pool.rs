@@ -7,10 +7,11 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-const STATE: &str = "fake.json";
+/// One line a change, the last one of a name counts. Appending keeps a change as cheap in a full pool as in an empty.
+const LOG: &str = "fake.jsonl";
 
 /// An object: its length, and a stamp for each block of 4096 bytes that is not zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,84 +20,178 @@ pub(super) struct Content {
     pub(super) blocks: BTreeMap<u64, u64>,
 }
 
-/// All objects of the fake, by name.
+/// A line of the log: what is under a name from now on.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    name: String,
+    content: Option<Content>,
+}
+
+/// Objects by name, with what a change replaced.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    by_name: BTreeMap<String, Content>,
+    replaced: Vec<(String, Option<Content>)>,
+}
+
+impl Objects {
+    pub(super) fn get(&self, name: &str) -> Option<&Content> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn contains_key(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.by_name.keys()
+    }
+
+    pub(super) fn insert(&mut self, name: String, content: Content) {
+        let old = self.by_name.insert(name.clone(), content);
+        self.replaced.push((name, old));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Content> {
+        let old = self.by_name.remove(name)?;
+        self.replaced.push((name.to_owned(), Some(old.clone())));
+        Some(old)
+    }
+
+    /// What the changes since the last call come to, as lines of the log.
+    fn lines(&self) -> io::Result<Vec<u8>> {
+        let mut lines = Vec::new();
+        for (name, _) in &self.replaced {
+            let line = Line {
+                name: name.clone(),
+                content: self.by_name.get(name).cloned(),
+            };
+            serde_json::to_writer(&mut lines, &line).map_err(io::Error::other)?;
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    }
+
+    fn take_back(&mut self) {
+        while let Some((name, old)) = self.replaced.pop() {
+            match old {
+                Some(content) => self.by_name.insert(name, content),
+                None => self.by_name.remove(&name),
+            };
+        }
+    }
+}
+
+/// All objects of the fake, and where they are kept.
 #[derive(Debug, Default)]
 pub(super) struct FakePool {
-    objects: BTreeMap<String, Content>,
-    directory: Option<PathBuf>,
+    objects: Objects,
+    kept: Option<(PathBuf, fs::File)>,
 }
 
 impl FakePool {
-    /// Reads what an earlier process left in `directory`.
+    /// Reads what an earlier process left in `directory`, and leaves out what was replaced since.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let objects = match fs::read(directory.join(STATE)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error),
-        };
-        let directory = Some(directory.to_owned());
-        Ok(Self { objects, directory })
+        let mut objects = read(&directory.join(LOG))?;
+        for (name, content) in objects.by_name.clone() {
+            objects.insert(name, content);
+        }
+        let temporary = directory.join("fake.jsonl.new");
+        fs::write(&temporary, objects.lines()?)?;
+        fs::rename(&temporary, directory.join(LOG))?;
+        objects.replaced.clear();
+        // No fsync: the fake outlives its process, not its machine.
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .open(directory.join(LOG))?;
+        let kept = Some((directory.to_owned(), log));
+        Ok(Self { objects, kept })
     }
 
-    pub(super) fn objects(&self) -> &BTreeMap<String, Content> {
+    pub(super) fn objects(&self) -> &Objects {
         &self.objects
     }
 
     /// Changes the objects; the change is kept, or an error says why not and nothing is changed.
-    pub(super) fn change<T>(
-        &mut self,
-        act: impl FnOnce(&mut BTreeMap<String, Content>) -> T,
-    ) -> io::Result<T> {
-        let mut changed = self.objects.clone();
-        let value = act(&mut changed);
-        if let Some(directory) = &self.directory {
-            // No fsync: the fake outlives its process, not its machine.
-            let temporary = directory.join("fake.json.new");
-            fs::write(
-                &temporary,
-                serde_json::to_vec(&changed).map_err(io::Error::other)?,
-            )?;
-            fs::rename(&temporary, directory.join(STATE))?;
-            make_devices(directory, &changed)?;
+    pub(super) fn change<T>(&mut self, act: impl FnOnce(&mut Objects) -> T) -> io::Result<T> {
+        let value = act(&mut self.objects);
+        let kept = match &mut self.kept {
+            Some((directory, log)) => keep(&self.objects, directory, log),
+            None => Ok(()),
+        };
+        match kept {
+            Ok(()) => self.objects.replaced.clear(),
+            Err(error) => {
+                self.objects.take_back();
+                return Err(error);
+            }
         }
-        self.objects = changed;
         Ok(value)
     }
 
-    /// Where a target finds a volume's (empty) file; it exists only when the fake has a directory.
-    pub(super) fn device_path(&self, file_name: &str) -> PathBuf {
-        match &self.directory {
-            Some(directory) => directory.join(file_name),
-            None => Path::new("/nonexistent/ashlar-fake").join(file_name),
-        }
+    /// A volume's device: a sparse file of its length, so that a target can open it, made when it is first asked for;
+    /// only when the fake has a directory. What hosts write there is not looked at.
+    pub(super) fn device(&self, file_name: &str, len_bytes: u64) -> io::Result<PathBuf> {
+        let Some((directory, _)) = &self.kept else {
+            return Ok(Path::new("/nonexistent/ashlar-fake").join(file_name));
+        };
+        let path = directory.join(file_name);
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        grow(&file, len_bytes)?;
+        Ok(path)
     }
 }
 
-/// Sparse files of the volumes' lengths, so that a target can open them. What hosts write there is not looked at.
-fn make_devices(directory: &Path, objects: &BTreeMap<String, Content>) -> io::Result<()> {
-    for (name, content) in objects {
-        if let Some(file_name) = name.strip_prefix("volumes/") {
-            let path = directory.join(file_name);
-            let file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)?;
-            if file.metadata()?.len() < content.len_bytes {
-                file.set_len(content.len_bytes)?;
-            }
+fn read(log: &Path) -> io::Result<Objects> {
+    let mut objects = Objects::default();
+    let text = match fs::read_to_string(log) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(objects),
+        Err(error) => return Err(error),
+    };
+    // What follows the last line's end was being written when the process was killed: nobody was told of it.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    for line in whole.lines() {
+        let line: Line = serde_json::from_str(line).map_err(io::Error::other)?;
+        match line.content {
+            Some(content) => objects.by_name.insert(line.name, content),
+            None => objects.by_name.remove(&line.name),
+        };
+    }
+    Ok(objects)
+}
+
+fn keep(objects: &Objects, directory: &Path, log: &mut fs::File) -> io::Result<()> {
+    log.write_all(&objects.lines()?)?;
+    for (name, _) in &objects.replaced {
+        let Some(file_name) = name.strip_prefix("volumes/") else {
+            continue;
+        };
+        let path = directory.join(file_name);
+        match objects.get(name) {
+            // Hosts that use it see it grow; who has no device yet gets one when it is asked for.
+            Some(content) => match fs::OpenOptions::new().write(true).open(&path) {
+                Ok(file) => grow(&file, content.len_bytes)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            },
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            },
         }
     }
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let file_name = entry.file_name();
-        let volume = file_name
-            .to_str()
-            .filter(|name| name.starts_with("volume-"));
-        if volume.is_some_and(|name| !objects.contains_key(&format!("volumes/{name}"))) {
-            fs::remove_file(entry.path())?;
-        }
+    Ok(())
+}
+
+fn grow(file: &fs::File, len_bytes: u64) -> io::Result<()> {
+    if file.metadata()?.len() < len_bytes {
+        file.set_len(len_bytes)?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 struct InMemory(Arc<FakeDriver>);
 
 fn write(driver: &FakeDriver, volume: &VolumeRef, stamps: &[(u64, u64)]) {
-    let change = |objects: &mut BTreeMap<String, Content>| {
-        let content = objects.get_mut(&volume_name(volume)).unwrap();
+    let change = |objects: &mut Objects| {
+        let mut content = objects.remove(&volume_name(volume)).unwrap();
         content.blocks.extend(stamps.iter().copied());
         content.blocks.retain(|_, stamp| *stamp != 0);
+        objects.insert(volume_name(volume), content);
     };
     driver.pool().change(change).unwrap();
 }

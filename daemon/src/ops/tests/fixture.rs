@@ -239,6 +239,8 @@ impl Fixture {
             multiattach: false,
             bootable: false,
             metadata: BTreeMap::new(),
+            readonly: None,
+            image_metadata: Default::default(),
             created_at: Time::now(),
             updated_at: None,
         };
