@@ -1,11 +1,25 @@
 //! How much sharing a COMMIT brings: creates a second with up to 64 batches a commit and with one, in one run.
 //!
 //! `cargo bench -p ashlar-daemon --bench store`. The two are run in turns, so that a busy machine slows both; the
-//! ratio says more than the figures. Also what a point read costs.
+//! ratio says more than the figures. Also what a point read costs, and what the events cost a create as the API records
+//! it: once with the triggers that write them, once without.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ashlar_daemon::store::{Batch, Query, Sql, SqliteOptions, Store};
+use ashlar_daemon::model::id::{OperationId, VolumeId, VolumeTypeId};
+use ashlar_daemon::model::operation::{Operation, Phase, Verb};
+use ashlar_daemon::model::size::Gib;
+use ashlar_daemon::model::status::VolumeStatus;
+use ashlar_daemon::model::time::Time;
+use ashlar_daemon::model::volume::Volume;
+use ashlar_daemon::model::volume_type::VolumeType;
+use ashlar_daemon::store::migrations::MIGRATIONS;
+use ashlar_daemon::store::operations::{self, Mode};
+use ashlar_daemon::store::quotas::{self, Resource};
+use ashlar_daemon::store::statuses::Noun;
+use ashlar_daemon::store::{Batch, Query, Sql, SqliteOptions, Store, volume_types, volumes};
 
 const SCHEMA: &[&str] = &[
     "CREATE TABLE things (id TEXT NOT NULL PRIMARY KEY, status TEXT NOT NULL);
@@ -58,7 +72,122 @@ async fn run() -> anyhow::Result<()> {
         }
     }
     println!("ratio of the best turns: {:.1}", best[1] / best[0]);
+    events_cost(dir.path()).await
+}
+
+/// Whole creates (quota, volume, operation, claim) a second, with and without the events that they leave.
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
+async fn events_cost(dir: &Path) -> anyhow::Result<()> {
+    let mut best = [0.0_f64; 2];
+    for turn in 0..TURNS {
+        for (side, has_events) in [true, false].into_iter().enumerate() {
+            let dir = dir.join(format!("whole-{turn}-{has_events}"));
+            std::fs::create_dir(&dir)?;
+            let mut scripts = MIGRATIONS.to_vec();
+            if !has_events {
+                // Without this table the record makes no triggers.
+                scripts.push("DROP TABLE event_triggers");
+            }
+            let options = SqliteOptions {
+                migrations: scripts.leak(),
+                ..SqliteOptions::default()
+            };
+            let store = Store::open_sqlite(&dir, options).await?;
+            let rate = whole_creates(&store).await?;
+            best[side] = best[side].max(rate);
+            println!("whole creates, events {has_events:>5}: {rate:>8.0} /s");
+            store.close().await;
+        }
+    }
+    println!(
+        "a create with its events costs {:.2} of one without",
+        best[1] / best[0]
+    );
     Ok(())
+}
+
+async fn whole_creates(store: &Store) -> anyhow::Result<f64> {
+    let volume_type = VolumeType {
+        id: VolumeTypeId::random(),
+        name: "t".to_owned(),
+        description: None,
+        is_public: true,
+        extra_specs: BTreeMap::new(),
+        created_at: Time::now(),
+        updated_at: None,
+    };
+    let mut batch = Batch::new();
+    batch.add(
+        volume_types::INSERT,
+        volume_types::insert_values(&volume_type),
+    );
+    store.write(batch).await?;
+    let volume_type_id = volume_type.id;
+    per_second(|_| {
+        let store = store.clone();
+        async move {
+            let began = Instant::now();
+            let mut done = 0_u32;
+            while began.elapsed() < TURN {
+                store.write(whole_create(volume_type_id)?).await?;
+                done += 1;
+            }
+            Ok(done)
+        }
+    })
+    .await
+}
+
+fn whole_create(volume_type_id: VolumeTypeId) -> anyhow::Result<Batch> {
+    let volume = Volume {
+        id: VolumeId::random(),
+        project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        name: Some("n".to_owned()),
+        description: None,
+        size_gib: Gib::new(1).ok_or_else(|| anyhow::anyhow!("no size"))?,
+        status: VolumeStatus::Creating,
+        host: None,
+        availability_zone: "nova".to_owned(),
+        volume_type_id,
+        volume_type: String::new(),
+        snapshot_id: None,
+        source_volid: None,
+        multiattach: false,
+        bootable: false,
+        readonly: None,
+        image_metadata: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        created_at: Time::now(),
+        updated_at: None,
+    };
+    let operation = Operation {
+        id: OperationId::random(),
+        verb: Verb::CreateVolume,
+        queue: "scheduler".to_owned(),
+        // Over at once: how many live is counted for each, and is not what is measured here.
+        phase: Phase::Done,
+        project_id: "p".to_owned(),
+        request_id: "r".to_owned(),
+        object_id: volume.id.to_string(),
+        input: "{}".to_owned(),
+        steps_done: 0,
+        bytes_done: 0,
+        bytes_total: 0,
+        cancel_requested: false,
+        error: None,
+        created_at: Time::now(),
+        finished_at: None,
+        deadline_at: Time::now(),
+    };
+    let mut batch = Batch::new();
+    operations::insert(&mut batch, &operation);
+    quotas::take(&mut batch, "p", Resource::Volumes, 1, -1);
+    quotas::take(&mut batch, "p", Resource::Gigabytes, 1, -1);
+    batch.add(volumes::INSERT, volumes::insert_values(&volume));
+    let id = volume.id.to_string();
+    operations::claim(&mut batch, operation.id, Noun::Volume, &id, Mode::Exclusive);
+    Ok(batch)
 }
 
 /// Creates (a quota and a row, guarded) by [`TASKS`] callers for one turn; how many a second.

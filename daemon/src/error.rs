@@ -154,6 +154,9 @@ pub enum Refusal {
         /// The volume.
         id: String,
     },
+    /// The administrator froze the backend.
+    #[error("Modification operations are not allowed on frozen storage backends.")]
+    Frozen,
     /// The snapshot is not of this volume.
     #[error("Invalid snapshot: Snapshot {snapshot} is of another volume than {volume}.")]
     NotOfThisVolume {

@@ -27,6 +27,7 @@ use crate::driver::fake::FakeDriver;
 use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
 use crate::keep_target::TargetKeeper;
 use crate::model::id::VolumeTypeId;
+use crate::model::service::Binary;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
 use crate::ops::{Ctx, Doorbell, Faults, Lane, Queue};
@@ -113,6 +114,7 @@ pub async fn run(
     config_path: PathBuf,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
+    raise_descriptor_limit();
     make_directory(&config.state_dir)?;
     let mut role_locks = Vec::new();
     for role in &config.roles {
@@ -149,6 +151,7 @@ pub async fn run(
         faults: faults(&config)?,
     });
     let tasks = TaskTracker::new();
+    start_heartbeat(&config, &ctx, &tasks, &shutdown).await;
     let keeper = match target {
         Some(target) => {
             Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?)
@@ -212,6 +215,18 @@ pub fn operations_json() -> serde_json::Value {
         serde_json::json!({"operation": verb.as_str(), "steps": steps})
     };
     model::operation::Verb::ALL.iter().map(operation).collect()
+}
+
+/// As many open files as the system lets us have: every connection, reader of events and export is one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays low; many connections at once will be refused");
+        }
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), RunError> {
@@ -309,6 +324,35 @@ async fn start_volume_role(
     Ok(keeper)
 }
 
+/// Before anything is placed: the first beat is written when this returns.
+async fn start_heartbeat(
+    config: &Config,
+    ctx: &Arc<Ctx>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let mut runs = Vec::new();
+    if config.has(RoleName::Scheduler) {
+        runs.push((Binary::Scheduler, config.host.clone()));
+        tasks.spawn(ops::messages::keep_forgetting(
+            Arc::clone(ctx),
+            shutdown.clone(),
+        ));
+    }
+    for backend in ctx.drivers.keys() {
+        runs.push((Binary::Volume, format!("{}@{backend}", config.host)));
+    }
+    if runs.is_empty() {
+        return;
+    }
+    ops::heartbeat::beat(ctx, &runs).await;
+    tasks.spawn(ops::heartbeat::keep_beating(
+        Arc::clone(ctx),
+        runs,
+        shutdown.clone(),
+    ));
+}
+
 fn start_workers(
     config: &Config,
     ctx: &Arc<Ctx>,
@@ -355,6 +399,7 @@ async fn serve_api(
         auth,
         public_endpoint: None,
     };
+    tasks.spawn(ops::prune::keep_pruning(Arc::clone(ctx), shutdown.clone()));
     tasks.spawn(server.run(api::Door::new(api::Api::new(state)), shutdown.clone()));
     Ok(())
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// How `--check-config` ends when there are mistakes.
+const BAD_CONFIG: u8 = 2;
+
 /// Block storage with Cinder's API, in one small system.
 #[derive(Parser)]
 #[command(name = "ashlard", version)]
@@ -82,6 +85,9 @@ fn main() -> ExitCode {
         // The target outlives who reads its stderr: a line that cannot be written is lost, and must not be a panic.
         .log_internal_errors(false)
         .init();
+    if let Some(path) = &arguments.check_config {
+        return check_config(path);
+    }
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -91,16 +97,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// Exit code 0 when the configuration is good, 2 when it is not.
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
+fn check_config(path: &Path) -> ExitCode {
+    match Config::check(path) {
+        Ok(_) => {
+            println!("{}: good", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => {
+            println!("{mistakes}");
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "these answers are the command's output"
 )]
 fn command(arguments: &Arguments) -> Result<()> {
-    if let Some(path) = &arguments.check_config {
-        Config::read(path)?;
-        println!("{}: good", path.display());
-        return Ok(());
-    }
     match &arguments.command {
         Some(Command::Operations) => {
             println!("{}", ashlar_daemon::operations_json());

@@ -52,7 +52,15 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The same, where `null` and absence mean an object without keys.
+    /// A whole body; a few calls of Cinder wrap nothing.
+    pub(super) fn whole(body: &'a Map<String, Value>) -> Self {
+        Self {
+            name: "body",
+            map: body,
+        }
+    }
+
+    /// The same as [`Object::within`], where `null` and absence mean an object without keys.
     pub(super) fn within_or_empty(
         body: &'a Map<String, Value>,
         name: &'a str,
@@ -181,11 +189,7 @@ impl<'a> Object<'a> {
 
 /// Refuses keys of a whole body beyond `allowed`.
 pub(super) fn only(body: &Map<String, Value>, allowed: &[&str]) -> Result<(), Fault> {
-    Object {
-        name: "body",
-        map: body,
-    }
-    .only(allowed)
+    Object::whole(body).only(allowed)
 }
 
 /// The one key of an action's body, and what stands under it; W13: that may be anything.

@@ -47,6 +47,31 @@ const DIFFERS: &[(&str, &str)] = &[
         "scheduler hints are read and have no effect, as in a Cinder with its default filters",
     ),
     (
+        "PUT /v3/os-services/freeze, thaw",
+        "what is so already is 200 (Cinder: 400)",
+    ),
+    (
+        "a frozen service",
+        "refuses an extend (Cinder: error_extending) and a revert (Cinder: allowed) as it refuses a delete: 400",
+    ),
+    (
+        "a disabled service",
+        "volumes that it has may grow (Cinder: error_extending); it gets no new ones",
+    ),
+    (
+        "GET /v3/scheduler-stats/get_pools",
+        "pools of services that are down, disabled or frozen are listed too; `backend_state` says which are down",
+    ),
+    (
+        "GET, PUT /v3/os-hosts",
+        "disabled hosts are listed, and can be enabled again (Cinder: 404)",
+    ),
+    ("GET /v3/extensions", "only what has its routes here"),
+    (
+        "GET /v3/messages",
+        "after Cinder's sentence the reason in words; a failed delete, detach or revert leaves a message too",
+    ),
+    (
         "GET /v3/manageable_volumes, /v3/manageable_snapshots",
         "what is managed already is not listed; a file `volume-<id>.snapshot-<id>` is listed with snapshots, any other with volumes",
     ),

@@ -58,6 +58,11 @@ impl Door {
         }
     }
 
+    /// Ends the answers that would go on for ever: the process is about to stop.
+    pub(super) fn end_streams(&self) {
+        self.api.feed().end();
+    }
+
     /// Answers a request, whatever it is.
     pub async fn answer(&self, peer: Peer, request: Request) -> Response<Body> {
         let request_id = request_id::fresh();

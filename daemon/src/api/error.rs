@@ -8,6 +8,7 @@ use crate::store::StoreError;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::error::Error as _;
 
@@ -285,8 +286,16 @@ impl IntoResponse for Fault {
     }
 }
 
-fn with_code(code: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+fn with_code(code: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let text = match serde_json::to_vec(body) {
+        Ok(text) => text,
+        // No map of ours has keys that are not text; whoever makes one hears of it.
+        Err(error) => {
+            let what = format!("an answer that is no JSON: {error}");
+            return Fault::from(Error::Internal { what }).into_response();
+        }
+    };
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = code;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -296,7 +305,7 @@ fn with_code(code: StatusCode, body: &Value) -> Response<Body> {
 }
 
 /// 200 with a body.
-pub(super) fn ok(body: &Value) -> Response<Body> {
+pub(super) fn ok(body: &impl Serialize) -> Response<Body> {
     with_code(StatusCode::OK, body)
 }
 
@@ -313,6 +322,22 @@ pub(super) fn ok_text(text: &'static str) -> Response<Body> {
 /// 200 without one.
 pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())
+}
+
+/// 200 with server-sent events, which go on until one side ends them.
+pub(super) fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // A proxy that gathers answers would hold events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// 202 with a body: recorded, and being done.

@@ -1,7 +1,16 @@
 //! The hrefs in answers: where this request came in, or the configured public endpoint, and the project if the
 //! request named one.
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::fmt::Display;
+
+/// One entry of an object's `links`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Link {
+    rel: &'static str,
+    href: String,
+}
 
 /// What a request's links begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +41,13 @@ impl Links {
     }
 
     /// The `links` of an object.
-    pub(super) fn of(&self, collection: &str, id: &str) -> Value {
+    pub(super) fn of(&self, collection: &str, id: &dyn Display) -> [Link; 2] {
         let project = self.project_part();
-        json!([
-            {"rel": "self", "href": format!("{}/v3{project}/{collection}/{id}", self.base)},
-            {"rel": "bookmark", "href": format!("{}{project}/{collection}/{id}", self.base)},
-        ])
+        let link = |rel, version| Link {
+            rel,
+            href: format!("{}{version}{project}/{collection}/{id}", self.base),
+        };
+        [link("self", "/v3"), link("bookmark", "")]
     }
 
     /// The `<collection>_links` of a page that is not the last: the same question, from the last item on.
@@ -90,12 +100,12 @@ mod tests {
     fn as_the_request_named_it() {
         let links = Links::new(None, Some("h:8776"), Some("p".to_owned()));
         assert_eq!(links.version(), "http://h:8776/v3/");
-        let of = links.of("volumes", "i");
+        let of = json!(links.of("volumes", &"i"));
         assert_eq!(of[0]["href"], "http://h:8776/v3/p/volumes/i");
         assert_eq!(of[1]["href"], "http://h:8776/p/volumes/i");
         let bare = Links::new(Some("https://c.example/block/"), Some("h"), None);
         assert_eq!(
-            bare.of("volumes", "i")[0]["href"],
+            json!(bare.of("volumes", &"i"))[0]["href"],
             "https://c.example/block/v3/volumes/i"
         );
     }

@@ -22,6 +22,8 @@ mod place;
 mod request_id;
 pub mod routes;
 pub mod server;
+mod service_ids;
+mod stall;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub use auth::AuthMode;
 pub use door::Door;
 
 use crate::ops::Ctx;
+use ashlar::events::Feed;
+use service_ids::ServiceIds;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -48,22 +52,40 @@ pub struct State {
 
 /// The state, shared by every request.
 #[derive(Clone)]
-pub struct Api(Arc<State>);
+pub struct Api(Arc<Shared>);
+
+struct Shared {
+    state: State,
+    feed: Feed,
+    service_ids: ServiceIds,
+}
 
 impl Api {
     /// Shares a state.
     pub fn new(state: State) -> Self {
-        Self(Arc::new(state))
+        Self(Arc::new(Shared {
+            feed: Feed::new(&state.ctx),
+            state,
+            service_ids: ServiceIds::default(),
+        }))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    fn service_ids(&self) -> &ServiceIds {
+        &self.0.service_ids
     }
 
     fn public_endpoint(&self) -> Option<&str> {
-        self.0.public_endpoint.as_deref()
+        self.0.state.public_endpoint.as_deref()
     }
 }
 
 impl Deref for Api {
     type Target = State;
     fn deref(&self) -> &State {
-        &self.0
+        &self.0.state
     }
 }

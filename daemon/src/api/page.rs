@@ -11,7 +11,9 @@ use crate::model::caller::Role;
 use crate::ops::unreadable;
 use crate::store::Store;
 use crate::store::list::{self, Direction, Filter, ListError, ListRequest, Shape};
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// A page holds at most so many objects (Cinder's `osapi_max_limit`).
 pub(super) const LIMIT_MAX: i64 = 1000;
@@ -160,30 +162,61 @@ impl Listing {
     }
 }
 
-/// The page's body: the objects, the way to the next page if this one is full, and how many there are in all.
+/// The body of a list of objects that know their id.
 pub(super) fn body(
     call: &Call,
     wanted: &Wanted,
-    collection: &str,
+    collection: &'static str,
     path: &str,
     objects: Vec<Value>,
     count: Option<i64>,
-) -> Value {
-    let last_id = objects
-        .last()
-        .and_then(|object| object["id"].as_str())
-        .map(str::to_owned);
+) -> Listed<Value> {
+    let last = objects.last().and_then(|object| object["id"].as_str());
+    let last = last.map(str::to_owned);
+    listed(call, wanted, collection, path, objects, last, count)
+}
+
+/// The same of objects that are written straight to the wire; `last` is the id of the last one.
+pub(super) fn listed<T>(
+    call: &Call,
+    wanted: &Wanted,
+    collection: &'static str,
+    path: &str,
+    objects: Vec<T>,
+    last: Option<String>,
+    count: Option<i64>,
+) -> Listed<T> {
     let is_full = i64::try_from(objects.len()).is_ok_and(|len| len >= wanted.request.limit);
-    let mut body = Map::new();
-    body.insert(collection.to_owned(), Value::Array(objects));
-    if let (true, Some(last_id)) = (is_full, last_id) {
-        let next = call.links.next(path, &call.query, &last_id);
-        body.insert(format!("{collection}_links"), next);
+    let next = last.filter(|_| is_full);
+    let next = next.map(|last| call.links.next(path, &call.query, &last));
+    Listed {
+        collection,
+        objects,
+        next,
+        count,
     }
-    if let Some(count) = count {
-        body.insert("count".to_owned(), json!(count));
+}
+
+/// A page: the objects under their collection's name, the link to the next page, and the count that was asked for.
+pub(super) struct Listed<T> {
+    collection: &'static str,
+    objects: Vec<T>,
+    next: Option<Value>,
+    count: Option<i64>,
+}
+
+impl<T: Serialize> Serialize for Listed<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut body = to.serialize_map(None)?;
+        body.serialize_entry(self.collection, &self.objects)?;
+        if let Some(next) = &self.next {
+            body.serialize_entry(&format!("{}_links", self.collection), next)?;
+        }
+        if let Some(count) = self.count {
+            body.serialize_entry("count", &count)?;
+        }
+        body.end()
     }
-    Value::Object(body)
 }
 
 /// How many there are in all, when that was asked for.
@@ -314,6 +347,7 @@ mod tests {
     use crate::api::filter::Kind;
     use crate::api::testing::{self, Asks};
     use proptest::prelude::*;
+    use serde_json::json;
 
     const LISTING: Listing = Listing {
         sort: &[
@@ -484,7 +518,14 @@ mod tests {
         let wanted = LISTING.read(&call).unwrap();
         let page = |len: usize| {
             let objects = (0..len).map(|n| json!({"id": format!("id{n}")})).collect();
-            body(&call, &wanted, "volumes", "volumes/detail", objects, None)
+            json!(body(
+                &call,
+                &wanted,
+                "volumes",
+                "volumes/detail",
+                objects,
+                None
+            ))
         };
         assert!(page(1).get("volumes_links").is_none());
         let next = page(2)["volumes_links"][0]["href"]

@@ -3,13 +3,14 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{operations, tokens, whoami};
+use super::ashlar::{events, operations, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-    attachments, extra_specs, manageable, metadata, quota_sets, resource_filters, snapshot_actions,
-    snapshots, types, volume_actions, volume_summary, volumes,
+    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, manageable,
+    messages, metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
+    types, volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -111,9 +112,27 @@ routes! {
     post   "/v3/os-snapshot-manage"                   0  => manageable::create_snapshot;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
+    get    "/v3/os-services"                          0  => services::list;
+    put    "/v3/os-services/enable"                   0  => services::enable;
+    put    "/v3/os-services/disable"                  0  => services::disable;
+    put    "/v3/os-services/disable-log-reason"       0  => services::disable_log_reason;
+    put    "/v3/os-services/freeze"                   0  => services::freeze;
+    put    "/v3/os-services/thaw"                     0  => services::thaw;
+    get    "/v3/os-hosts"                             0  => hosts::list;
+    get    "/v3/os-hosts/{id}"                        0  => hosts::show;
+    put    "/v3/os-hosts/{id}"                        0  => hosts::update;
+    get    "/v3/os-availability-zone"                 0  => availability_zones::list;
+    get    "/v3/scheduler-stats/get_pools"            0  => pools::list;
+    get    "/v3/capabilities/{id}"                    0  => capabilities::show;
+    get    "/v3/extensions"                           0  => extensions::list;
+    get    "/v3/extensions/{id}"                      0  => extensions::show;
+    get    "/v3/messages"                             3  => messages::list;
+    get    "/v3/messages/{id}"                        3  => messages::show;
+    delete "/v3/messages/{id}"                        3  => messages::delete;
     get    "/ashlar/v1/routes"                        0  => list;
     get    "/ashlar/v1/openapi/{document}"            0  => serve::show;
     get    "/ashlar/v1/whoami"                        0  => whoami::show;
+    get    "/ashlar/v1/events"                        0  => events::list;
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;

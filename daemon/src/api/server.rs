@@ -6,6 +6,7 @@
 use super::auth::{AuthMode, Peer, is_loopback};
 use super::door::Door;
 use super::error::Body;
+use super::stall::Unstalled;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,8 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once, over both ways in; the next one waits in the kernel's queue until one ends.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections at once, over both ways in; the next one waits in the kernel's queue until one ends. Readers of the
+/// event stream (`READERS_MAX`) stay; so that they never keep out whoever wants an answer, 512 are left beside them.
+const CONNECTIONS_MAX: usize = 1_536;
 
 /// By when the headers of a request must have come; an idle connection is closed after it too.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -149,6 +151,7 @@ impl Server {
         tokio::join!(unix, tcp);
         // Without listeners there is nothing to accept, but still something to wait for.
         stop.cancelled().await;
+        serving.door.end_streams();
         if let Some(path) = path {
             // A file that is gone already is as good.
             let _ = std::fs::remove_file(path);
@@ -233,7 +236,7 @@ impl Serving {
                 .header_read_timeout(HEADER_TIMEOUT)
                 .max_buf_size(HEADER_LEN_MAX)
                 .max_headers(HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Unstalled::new(stream)), service);
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

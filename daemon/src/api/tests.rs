@@ -2,7 +2,10 @@
 
 mod attachments;
 mod door;
+mod events;
 pub(super) mod fixture;
 mod manageable;
+mod messages;
+mod services;
 mod types;
 mod volumes;

@@ -68,6 +68,10 @@ ids! {
     OperationId
     /// An access token (not its secret).
     TokenId
+    /// A service: a role of a daemon, as Cinder's clients know it.
+    ServiceId
+    /// A message: why something that was accepted went wrong.
+    MessageId
 }
 
 #[cfg(test)]

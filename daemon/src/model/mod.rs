@@ -6,8 +6,10 @@
 pub mod attachment;
 pub mod caller;
 pub mod id;
+pub mod message;
 pub mod operation;
 pub mod pool;
+pub mod service;
 pub mod size;
 pub mod snapshot;
 pub mod status;

@@ -1,5 +1,6 @@
 //! A pool: what one backend offers, as it last said of itself.
 
+use super::service::Service;
 use super::time::Time;
 use std::collections::BTreeMap;
 
@@ -39,10 +40,14 @@ pub struct Pool {
     pub report: PoolReport,
     /// The sum of the sizes of the volumes and snapshots recorded in it, GiB; from rows, never a counter that drifts.
     pub provisioned_gib: i64,
+    /// The sum of the sizes of the volumes alone, GiB.
+    pub allocated_gib: i64,
     /// How many volumes are recorded in it.
     pub total_volumes: i64,
     /// When it last reported; an old one is down.
     pub reported_at: Time,
     /// Whether that report is recent enough to use.
     pub is_up: bool,
+    /// The service that runs it; `None` only until that service was heard for the first time.
+    pub service: Option<Service>,
 }

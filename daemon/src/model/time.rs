@@ -30,7 +30,7 @@ impl Time {
         Self::from_timestamp(later)
     }
 
-    /// This time ago; for what is old enough to be swept.
+    /// This time ago; for what is kept so long.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that asks the clock"

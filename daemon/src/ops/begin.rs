@@ -8,11 +8,12 @@
 mod explain;
 
 use super::{Ctx, unwritable};
-use crate::error::{Conflict, Error};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
 use crate::model::operation::{Operation, Phase, Verb};
+use crate::model::service::service_host;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, End, Move, Row, Word};
 use crate::model::time::Time;
@@ -20,7 +21,9 @@ use crate::model::volume::Volume;
 use crate::store::operations::Mode;
 use crate::store::quotas::{self, Resource};
 use crate::store::statuses::{self, Noun};
-use crate::store::{Batch, Sql, StoreError, Value, attachments, operations, snapshots, volumes};
+use crate::store::{
+    Batch, Sql, StoreError, Value, attachments, operations, services, snapshots, volumes,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -301,6 +304,12 @@ impl<'a> Beginning<'a> {
             id: volume.id.to_string(),
         };
         self.rule(volumes::IS_READONLY, values, Error::Conflict(changed));
+    }
+
+    /// Demands that the backend with the volume is not frozen; `address` is where its bytes lie.
+    pub(super) fn needs_thawed(&mut self, volume: VolumeId, address: &str) {
+        let values = vec![volume.to_string().into(), service_host(address).into()];
+        self.rule(services::IS_THAWED, values, Error::Refused(Refusal::Frozen));
     }
 
     /// A further statement of the same transaction.

@@ -78,6 +78,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Snaps
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateSnapshot, &snapshot.id);
     beginning.reads_volume(&volume);
     beginning.needs_size_as_read(&volume);
+    beginning.needs_thawed(volume.id, &snapshot.host);
     let too_many = Refusal::Rule {
         why: format!(
             "Volume {} has {} snapshots already, the most that Ashlar keeps of one volume; delete some first.",

@@ -50,6 +50,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Err
     beginning.moves_snapshot(&snapshot);
     beginning.frees_room();
     beginning.shares_volume(snapshot.volume_id);
+    beginning.needs_thawed(snapshot.volume_id, &snapshot.host);
     let asked = Asked {
         project_id: snapshot.project_id.clone(),
         gigabytes: snapshot.size_gib.get(),

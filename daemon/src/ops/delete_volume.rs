@@ -81,6 +81,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> R
         Error::Refused(Refusal::Attached { id: id.to_string() }),
     );
     beginning.needs_size_as_read(&volume);
+    if let Some(address) = placed(&volume) {
+        beginning.needs_thawed(id, address);
+    }
     let removed: &[Snapshot] = if cascade { &dependants } else { &[] };
     if cascade {
         takes_snapshots(&mut beginning, &volume, removed);

@@ -92,7 +92,7 @@ impl Doorbell {
     }
 
     /// A listener that hears every ring from now on.
-    pub(super) fn listen(&self) -> Listener {
+    pub fn listen(&self) -> Listener {
         Listener {
             rings: self.rings.subscribe(),
         }
@@ -124,13 +124,13 @@ impl Others {
 }
 
 /// Waits for rings.
-pub(super) struct Listener {
+pub struct Listener {
     rings: watch::Receiver<u64>,
 }
 
 impl Listener {
     /// Returns at the next ring (one that came since the last call counts), at the latest after [`POLL`].
-    pub(super) async fn heard(&mut self) {
+    pub async fn heard(&mut self) {
         // Both outcomes mean the same: look at the record.
         let _rung_or_late = tokio::time::timeout(POLL, self.rings.changed()).await;
     }

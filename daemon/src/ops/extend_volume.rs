@@ -95,6 +95,7 @@ pub async fn begin(
         );
     }
     beginning.needs_size_as_read(&volume);
+    beginning.needs_thawed(id, host);
     let growth = new_size_gib.get() - volume.size_gib.get();
     beginning.takes(&volume.project_id, Resource::Gigabytes, growth);
     let asked = Asked {

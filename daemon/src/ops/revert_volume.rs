@@ -77,6 +77,7 @@ pub async fn begin(
     let mut beginning = Beginning::new(ctx, caller, Verb::RevertVolume, &id);
     beginning.moves_volume(&volume);
     beginning.moves_snapshot(&snapshot);
+    beginning.needs_thawed(id, &snapshot.host);
     let changed = Error::Conflict(Conflict::Changed {
         noun: "Volume",
         id: id.to_string(),

@@ -5,5 +5,6 @@ mod cancel;
 mod connections;
 mod fixture;
 mod manage;
+mod messages;
 mod quota;
 mod retype;

@@ -73,6 +73,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId) -> Result<(), Error
         vec![id.to_string().into()],
         Error::Refused(has_snapshots),
     );
+    if let Some(address) = placed(&volume) {
+        beginning.needs_thawed(id, address);
+    }
     let asked = Asked {
         project_id: volume.project_id.clone(),
         gigabytes: volume.size_gib.get(),

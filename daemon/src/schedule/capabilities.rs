@@ -3,23 +3,23 @@
 //! A key without a colon, or with the scope `capabilities:`, names a capability; other scopes (`provisioning:type`,
 //! `RESKEY:...`) are for others and are not looked at. A capability that the pool does not name is not met.
 
-use super::Request;
 use super::explanation::Verdict;
-use super::extra_specs;
+use super::extra_specs as specs;
 use crate::model::pool::Pool;
 use crate::model::size::gib_from_bytes;
+use std::collections::BTreeMap;
 
 /// Every spec that is not met is named.
-pub(super) fn filter(pool: &Pool, request: &Request) -> Verdict {
+pub(super) fn filter(pool: &Pool, extra_specs: &BTreeMap<String, String>) -> Verdict {
     let mut unmet = Vec::new();
     let mut asked: u32 = 0;
-    for (key, wanted) in &request.extra_specs {
+    for (key, wanted) in extra_specs {
         let Some(name) = capability_name(key) else {
             continue;
         };
         asked += 1;
         match capability(pool, name) {
-            Some(has) if extra_specs::is_met(&has, wanted) => {}
+            Some(has) if specs::is_met(&has, wanted) => {}
             Some(has) => unmet.push(format!(
                 "has {name} {has:?} where the type wants {wanted:?}"
             )),

@@ -20,20 +20,53 @@ pub(super) fn verdicts(pool: &Pool, request: &Request) -> Vec<Verdict> {
         availability_zone(pool, request),
         capacity::filter(pool, request),
         physical_space(pool, request),
-        capabilities::filter(pool, request),
+        capabilities::filter(pool, &request.extra_specs),
         online_extend(pool, request),
+        is_enabled(pool, request),
     ]
 }
 
-/// A pool that does not report is not used, however good its last report was.
+/// A pool that does not report is not used, however good its last report was; nor one whose service is silent.
 fn is_up(pool: &Pool, request: &Request) -> Verdict {
     let age_s = request.asked_at.seconds_since(&pool.reported_at);
-    let why = if pool.is_up {
-        format!("reported {age_s:.0} s ago")
-    } else {
-        format!("is down: its last report is {age_s:.0} s old")
+    let silent = pool.service.as_ref().filter(|service| !service.is_up);
+    let why = match silent {
+        Some(service) => format!(
+            "is down: its service was last heard {:.0} s ago",
+            request.asked_at.seconds_since(&service.heard_at)
+        ),
+        None if pool.is_up => format!("reported {age_s:.0} s ago"),
+        None => format!("is down: its last report is {age_s:.0} s old"),
     };
-    Verdict::new("ServiceUpFilter", pool.is_up, why).with(vec![("report_age_s", age_s)])
+    let passed = pool.is_up && silent.is_none();
+    Verdict::new("ServiceUpFilter", passed, why).with(vec![("report_age_s", age_s)])
+}
+
+/// The administrator's word: a disabled service gets no new volumes, but those it has may grow; a frozen one gets
+/// neither.
+fn is_enabled(pool: &Pool, request: &Request) -> Verdict {
+    const NAME: &str = "ServiceEnabledFilter";
+    let Some(service) = &pool.service else {
+        return Verdict::new(NAME, true, "is of a service not heard yet".to_owned());
+    };
+    let is_new = matches!(request.need, Need::New { .. });
+    let refused = if service.is_frozen {
+        Some(format!("is frozen with its service {}", service.host))
+    } else if service.is_disabled && is_new {
+        let host = &service.host;
+        Some(match &service.disabled_reason {
+            Some(reason) => format!("is of the service {host}, which is disabled ({reason})"),
+            None => format!("is of the service {host}, which is disabled"),
+        })
+    } else {
+        None
+    };
+    let passed = refused.is_none();
+    Verdict::new(
+        NAME,
+        passed,
+        refused.unwrap_or_else(|| "is of an enabled service".to_owned()),
+    )
 }
 
 /// Copies are placed beside their source, and a volume grows where it is.

@@ -153,6 +153,11 @@ pub struct Placement {
     pub explanation: Explanation,
 }
 
+/// Whether a pool has what a type's extra specs ask for: the part of the choice that does not depend on a size.
+pub fn has_what_is_asked(pool: &Pool, extra_specs: &BTreeMap<String, String>) -> bool {
+    capabilities::filter(pool, extra_specs).passed
+}
+
 /// Chooses among `pools`.
 pub fn place(request: &Request, pools: &[Pool]) -> Placement {
     let mut explained: Vec<(&Pool, PoolExplanation)> = pools

@@ -1,7 +1,9 @@
 //! Worked numbers for every rule, and what must hold for any pools.
 
 use super::*;
+use crate::model::id::ServiceId;
 use crate::model::pool::PoolReport;
+use crate::model::service::{Binary, Service};
 use crate::model::size::GIB;
 use proptest::prelude::*;
 
@@ -31,9 +33,33 @@ fn pool(address: &str) -> Pool {
             capabilities: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
         },
         provisioned_gib: 30,
+        allocated_gib: 30,
         total_volumes: 3,
         reported_at: time(0),
         is_up: true,
+        service: None,
+    }
+}
+
+/// The same pool, its service changed by `change`.
+fn pool_with(change: impl FnOnce(&mut Service)) -> Pool {
+    let mut service = Service {
+        id: ServiceId::random(),
+        binary: Binary::Volume,
+        host: "h@b".to_owned(),
+        availability_zone: "nova".to_owned(),
+        is_disabled: false,
+        disabled_reason: None,
+        is_frozen: false,
+        created_at: time(0),
+        heard_at: time(0),
+        changed_at: None,
+        is_up: true,
+    };
+    change(&mut service);
+    Pool {
+        service: Some(service),
+        ..pool("h@b#p")
     }
 }
 
@@ -54,7 +80,7 @@ fn new_volume(size_gib: i64, specs: &[(&str, &str)]) -> Request {
 fn failed(pool: Pool, request: &Request) -> Vec<&'static str> {
     let placement = place(request, &[pool]);
     let verdicts = &placement.explanation.pools[0].verdicts;
-    assert_eq!(verdicts.len(), 7, "every filter speaks");
+    assert_eq!(verdicts.len(), 8, "every filter speaks");
     let failed = verdicts.iter().filter(|verdict| !verdict.passed);
     failed.map(|verdict| verdict.filter).collect()
 }
@@ -375,4 +401,51 @@ proptest! {
         turned.push(Pool { is_up: false, address: "0@b#p".to_owned(), ..unfit });
         prop_assert_eq!(place(&request, &turned).winner, placement.winner);
     }
+}
+
+#[test]
+fn a_disabled_service_gets_nothing_new_and_a_frozen_one_nothing_at_all() {
+    let growth = || Request {
+        asked_at: time(30),
+        ..Request::extend(gib(1), BTreeMap::new(), "h@b#p".to_owned())
+    };
+    let disabled = || {
+        pool_with(|service| {
+            service.is_disabled = true;
+            service.disabled_reason = Some("disk change".to_owned());
+        })
+    };
+    assert_eq!(failed(pool_with(|_| ()), &new_volume(1, &[])), NOTHING);
+    assert_eq!(
+        failed(disabled(), &new_volume(1, &[])),
+        ["ServiceEnabledFilter"]
+    );
+    assert_eq!(failed(disabled(), &growth()), NOTHING);
+    let reason = place(&new_volume(1, &[]), &[disabled()])
+        .explanation
+        .reason();
+    assert!(
+        reason.contains("is of the service h@b, which is disabled (disk change)"),
+        "{reason}"
+    );
+    let frozen = || pool_with(|service| service.is_frozen = true);
+    assert_eq!(
+        failed(frozen(), &new_volume(1, &[])),
+        ["ServiceEnabledFilter"]
+    );
+    assert_eq!(failed(frozen(), &growth()), ["ServiceEnabledFilter"]);
+}
+
+#[test]
+fn a_silent_service_is_down_although_its_pool_has_just_reported() {
+    let silent = pool_with(|service| service.is_up = false);
+    assert_eq!(
+        failed(silent.clone(), &new_volume(1, &[])),
+        ["ServiceUpFilter"]
+    );
+    let reason = place(&new_volume(1, &[]), &[silent]).explanation.reason();
+    assert!(
+        reason.contains("its service was last heard 30 s ago"),
+        "{reason}"
+    );
 }

@@ -83,6 +83,9 @@ pub struct Shape {
     pub columns: &'static [&'static str],
 }
 
+/// Columns that are NOT NULL in every table that has them: an index can be walked by them as it is.
+pub(super) const NEVER_NULL: &[&str] = &["id", "created_at", "project_id", "status", "volume_id"];
+
 /// Why a list could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
@@ -158,7 +161,7 @@ pub async fn count(store: &Store, shape: &Shape, request: &ListRequest) -> Resul
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-fn total_order(sort: &[(&'static str, Direction)]) -> Vec<(&'static str, Direction)> {
+pub(super) fn total_order(sort: &[(&'static str, Direction)]) -> Vec<(&'static str, Direction)> {
     let mut order = if sort.is_empty() {
         vec![("created_at", Direction::Descending)]
     } else {
@@ -203,7 +206,7 @@ async fn marker_values(
     })
 }
 
-fn page_query(
+pub(super) fn page_query(
     shape: &Shape,
     request: &ListRequest,
     sort: &[(&'static str, Direction)],
@@ -221,7 +224,12 @@ fn page_query(
             Direction::Descending => "DESC",
         };
         let comma = if position == 0 { "" } else { ", " };
-        text.push(&format!("{comma}t.{column} {word} NULLS LAST"));
+        let nulls = if NEVER_NULL.contains(column) {
+            ""
+        } else {
+            " NULLS LAST"
+        };
+        text.push(&format!("{comma}t.{column} {word}{nulls}"));
     }
     text.push(" LIMIT ");
     text.bind(Value::Int(request.limit));
@@ -322,6 +330,18 @@ impl Text {
 
     /// Rows that come after `after` in the order of `sort`: equal in the first keys, beyond in the next.
     fn after(&mut self, sort: &[(&'static str, Direction)], after: &[Value]) {
+        // Says nothing new, but lets an engine begin in the midst of an index instead of at its end.
+        if let (Some((column, direction)), Some(first)) = (sort.first(), after.first())
+            && NEVER_NULL.contains(column)
+        {
+            let operator = match direction {
+                Direction::Ascending => ">=",
+                Direction::Descending => "<=",
+            };
+            self.condition();
+            self.push(&format!("t.{column} {operator} "));
+            self.bind(first.clone());
+        }
         self.condition();
         self.push("(1 = 0");
         for beyond in 0..sort.len() {
@@ -343,7 +363,12 @@ impl Text {
                 Direction::Ascending => ">",
                 Direction::Descending => "<",
             };
-            self.push(&format!("(t.{column} IS NULL OR t.{column} {operator} "));
+            let or_null = if NEVER_NULL.contains(&column) {
+                String::new()
+            } else {
+                format!("t.{column} IS NULL OR ")
+            };
+            self.push(&format!("({or_null}t.{column} {operator} "));
             self.bind(after[beyond].clone());
             self.push("))");
         }

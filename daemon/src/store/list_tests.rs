@@ -4,7 +4,7 @@
 use super::batch::Value;
 use super::domain_tests::{on_both, seed};
 use super::list::{self, Comparison, Direction, Filter, ListError, ListRequest};
-use super::{Store, json, volumes};
+use super::{Store, attachments, json, schema, snapshots, volumes};
 use crate::model::id::VolumeId;
 use crate::model::volume::Volume;
 
@@ -178,4 +178,67 @@ async fn a_foreign_marker_does_not_exist() {
         assert!(matches!(found, Err(ListError::NoSuchMarker { .. })));
     })
     .await;
+}
+
+/// The schema in a database of SQLite's own, to ask it what it would do.
+fn schema_alone() -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(&schema::MIGRATIONS.concat())
+        .unwrap();
+    connection
+}
+
+fn texts(connection: &rusqlite::Connection, query: &str, column: usize) -> Vec<String> {
+    let mut statement = connection.prepare(query).unwrap();
+    // Nothing bound: a plan does not depend on the values.
+    let rows = statement.raw_query().mapped(|row| row.get(column));
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn columns_that_are_never_null_cannot_be() {
+    let connection = schema_alone();
+    let columns = "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
+                   WHERE m.type = 'table' AND c.\"notnull\" = 0 AND c.pk = 0";
+    for column in texts(&connection, columns, 0) {
+        let (table, name) = column.split_once('.').unwrap();
+        assert!(
+            !list::NEVER_NULL.contains(&name),
+            "{table}.{name} may be NULL"
+        );
+    }
+}
+
+#[test]
+fn a_page_is_found_without_a_look_at_the_others() {
+    let connection = schema_alone();
+    let project = || vec![Filter::equal("project_id", "p")];
+    let shapes = [&volumes::SHAPE, &snapshots::SHAPE, &attachments::SHAPE];
+    for (shape, filters) in shapes
+        .into_iter()
+        .flat_map(|shape| [(shape, vec![]), (shape, project())])
+    {
+        let request = ListRequest {
+            filters,
+            limit: 100,
+            ..ListRequest::default()
+        };
+        let sort = list::total_order(&[]);
+        let after: [Value; 2] = ["2026".into(), "id".into()];
+        for after in [None, Some(after.as_slice())] {
+            let query = list::page_query(shape, &request, &sort, after);
+            let explain = format!("EXPLAIN QUERY PLAN {}", query.text);
+            let plan = texts(&connection, &explain, 3).join("; ");
+            let walks = plan.contains("USING INDEX") && !plan.contains("TEMP B-TREE");
+            // From the beginning of an index, or from the marker on.
+            let from = if after.is_some() || !request.filters.is_empty() {
+                "SEARCH t "
+            } else {
+                "SCAN t "
+            };
+            assert!(walks && plan.contains(from), "{}\n{plan}", query.text);
+            assert!(after.is_none() || plan.contains("created_at<?"), "{plan}");
+        }
+    }
 }

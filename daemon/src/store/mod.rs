@@ -14,12 +14,15 @@ pub mod attachments;
 pub mod batch;
 mod contract;
 mod domain_tests;
+mod event_tests;
+pub mod events;
 pub mod exports;
 mod health;
 pub mod json;
 pub mod like;
 pub mod list;
 mod list_tests;
+pub mod messages;
 pub mod migrations;
 pub mod operations;
 pub mod pools;
@@ -27,12 +30,14 @@ mod postgres;
 pub mod quotas;
 pub mod retypes;
 pub mod schema;
+pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
 pub mod volume_types;
 pub mod volumes;
+pub mod watched;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +47,7 @@ use health::Health;
 pub use postgres::PostgresOptions;
 use secrecy::SecretString;
 pub use sqlite::{SqliteOptions, backup};
+use tokio::sync::watch;
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.
 pub const MAX_ROWS: usize = 100_000;
@@ -52,6 +58,7 @@ pub const MAX_STATEMENTS: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct Store {
     engine: Arc<Engine>,
+    commits: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -64,9 +71,7 @@ impl Store {
     /// Opens or makes `ashlar.db` in a state directory that exists, and brings its schema up to date.
     pub async fn open_sqlite(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let engine = Engine::Sqlite(sqlite::Sqlite::open(dir, options).await?);
-        Ok(Self {
-            engine: Arc::new(engine),
-        })
+        Ok(Self::on(engine))
     }
 
     /// Connects to a database of UTF8 and locale C that exists, and brings its schema up to date.
@@ -75,9 +80,14 @@ impl Store {
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
         let engine = Engine::Postgres(Box::new(postgres::Postgres::open(url, &options).await?));
-        Ok(Self {
+        Ok(Self::on(engine))
+    }
+
+    fn on(engine: Engine) -> Self {
+        Self {
             engine: Arc::new(engine),
-        })
+            commits: watch::Sender::new(0),
+        }
     }
 
     /// Commits a batch; everything in it has happened, durably, when this returns `Ok`, and nothing otherwise.
@@ -89,7 +99,15 @@ impl Store {
         match &*self.engine {
             Engine::Sqlite(engine) => engine.write(batch).await,
             Engine::Postgres(engine) => engine.write(&batch).await,
-        }
+        }?;
+        self.commits
+            .send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Changes after every commit of this process; those of others must be looked for.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     /// Answers all queries, in order, from one consistent view that holds every write that was answered before.
@@ -145,11 +163,14 @@ pub fn statements() -> Vec<Sql> {
     [
         adoptions::ALL,
         attachments::ALL,
+        events::ALL,
         exports::ALL,
+        messages::ALL,
         operations::ALL,
         pools::ALL,
         quotas::ALL,
         retypes::ALL,
+        services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,

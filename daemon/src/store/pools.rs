@@ -3,7 +3,9 @@
 use super::Store;
 use super::batch::{Query, Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
+use super::services;
 use crate::model::pool::{Pool, PoolReport};
+use crate::model::service::{Binary, Service, service_host};
 use crate::model::time::Time;
 use serde_json::json;
 use std::time::Duration;
@@ -16,7 +18,8 @@ const LIST: Sql = Sql {
     text: "SELECT p.address, p.availability_zone, p.report, p.reported_at, \
            CAST((SELECT COALESCE(SUM(v.size_gib), 0) FROM volumes v WHERE v.host = p.address) \
            + (SELECT COALESCE(SUM(s.size_gib), 0) FROM snapshots s WHERE s.host = p.address) AS BIGINT), \
-           (SELECT COUNT(*) FROM volumes v WHERE v.host = p.address) FROM pools p ORDER BY p.address",
+           (SELECT COUNT(*) FROM volumes v WHERE v.host = p.address), \
+           CAST((SELECT COALESCE(SUM(v.size_gib), 0) FROM volumes v WHERE v.host = p.address) AS BIGINT) FROM pools p ORDER BY p.address",
 };
 
 /// Parameters: [`report_values`].
@@ -31,9 +34,21 @@ pub(super) const ALL: &[Sql] = &[LIST, REPORT];
 
 /// Every pool that ever reported, with what the record says lies in it.
 pub async fn list(store: &Store) -> Result<Vec<Pool>, StoreError> {
-    let rows = store.rows(Query::of(LIST, Vec::new())).await?;
+    let queries = vec![Query::of(LIST, Vec::new()), services::query()];
+    let answers = store.read(queries).await?;
+    let [rows, services] = &answers[..] else {
+        return Err(StoreError::Unreadable { column: 0 });
+    };
+    let services = services::read_all(services)?;
     let now = Time::now();
-    rows.iter().map(|row| read(row, &now)).collect()
+    let with_service = |row| {
+        let mut pool = read(row, &now)?;
+        let host = service_host(&pool.address);
+        let runs = |one: &&Service| one.binary == Binary::Volume && one.host == host;
+        pool.service = services.iter().find(runs).cloned();
+        Ok(pool)
+    };
+    rows.iter().map(with_service).collect()
 }
 
 /// The parameters of [`REPORT`].
@@ -66,8 +81,10 @@ fn read(row: &Row, now: &Time) -> Result<Pool, StoreError> {
         report: row.parsed(2, read_report)?,
         provisioned_gib: row.int(4)?,
         total_volumes: row.int(5)?,
+        allocated_gib: row.int(6)?,
         is_up: now.seconds_since(&reported_at) <= DOWN_AFTER.as_secs_f64(),
         reported_at,
+        service: None,
     })
 }
 

@@ -31,6 +31,7 @@ use tokio_postgres::Config;
 use super::batch::{Batch, Guard, Query, Row, StoreError};
 use super::health::Health;
 use super::migrations;
+use super::watched::{self, Dialect, WATCHED};
 use pool::Pool;
 use session::{Failure, Session, unavailable};
 
@@ -365,7 +366,41 @@ async fn migrate(session: &mut Session, scripts: &'static [&'static str]) -> Res
     session
         .execute("UPDATE ashlar_schema SET version = $1", &[version], NAME)
         .await?;
+    watch(session).await?;
     session.run("COMMIT", NAME).await
+}
+
+/// Makes the triggers that write events, unless those that are there were made from the same.
+async fn watch(session: &mut Session) -> Result<(), Failure> {
+    const NAME: &str = "event triggers";
+    let columns = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position";
+    let columns = |table: &str| Query {
+        text: columns.into(),
+        values: vec![table.into()],
+    };
+    if session.select(&columns("event_triggers")).await?.is_empty() {
+        return Ok(()); // The small schema of a test.
+    }
+    let mut wanted = String::new();
+    for one in WATCHED {
+        let found = session.select(&columns(one.table)).await?;
+        let found = found.iter().map(|row| row.text(0).map(str::to_owned));
+        let found: Vec<String> = found.collect::<Result<_, _>>()?;
+        wanted.push_str(&watched::triggers(Dialect::Postgres, one, &found));
+    }
+    let made_from = watched::fingerprint(&wanted);
+    let found = session
+        .select(&fixed("SELECT MAX(made_from) FROM event_triggers"))
+        .await?;
+    if found.first().and_then(|row| row.text(0).ok()) == Some(made_from.as_str()) {
+        return Ok(());
+    }
+    session.run(&wanted, NAME).await?;
+    session.run("DELETE FROM event_triggers", NAME).await?;
+    let text = "INSERT INTO event_triggers VALUES ($1)";
+    session.execute(text, &[made_from.into()], NAME).await?;
+    Ok(())
 }
 
 fn fixed(text: &'static str) -> Query {

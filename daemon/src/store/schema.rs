@@ -4,7 +4,14 @@
 //! (they sort), booleans are 0 and 1, maps are canonical JSON (sorted keys, no spaces).
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[&str] = &[SPINE, CONNECTIONS_COME_AND_GO, ACTS_OF_A_VOLUME, TAKEN_OVER];
+pub const MIGRATIONS: &[&str] = &[
+    SPINE,
+    CONNECTIONS_COME_AND_GO,
+    ACTS_OF_A_VOLUME,
+    EVENTS,
+    SERVICES_AND_MESSAGES,
+    TAKEN_OVER,
+];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.
@@ -30,6 +37,54 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or
+/// empty for administrators.
+const EVENTS: &str = "
+CREATE TABLE events (
+    id BIGINT PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    change TEXT NOT NULL,
+    status TEXT
+);
+CREATE TABLE event_triggers (made_from TEXT NOT NULL);
+";
+
+/// Who is there, and what went wrong, as Cinder's clients ask for them.
+const SERVICES_AND_MESSAGES: &str = "
+CREATE TABLE services (
+    id TEXT PRIMARY KEY,
+    binary_name TEXT NOT NULL,
+    host TEXT NOT NULL,
+    availability_zone TEXT NOT NULL,
+    disabled BIGINT NOT NULL,
+    disabled_reason TEXT,
+    frozen BIGINT NOT NULL,
+    created_at TEXT NOT NULL,
+    heard_at TEXT NOT NULL,
+    changed_at TEXT,
+    UNIQUE (binary_name, host)
+);
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    resource_type TEXT NOT NULL,
+    resource_uuid TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    message_level TEXT NOT NULL,
+    user_message TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE INDEX messages_by_project ON messages (project_id, created_at, id);
+CREATE INDEX messages_by_age ON messages (created_at, id);
+CREATE INDEX messages_by_resource ON messages (resource_uuid, created_at, id);
+CREATE INDEX messages_by_end ON messages (expires_at);
 ";
 
 /// What is being taken over from a pool, answers on their way, and volumes between two types.

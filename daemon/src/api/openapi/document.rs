@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, manageable, metadata, quota_sets, snapshot_actions, snapshots, types,
-    versions, volume_actions, volumes,
+    ashlar, attachments, manageable, messages, metadata, quota_sets, services, snapshot_actions,
+    snapshots, types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -36,6 +36,8 @@ fn nouns() -> Vec<Noun> {
         noun("attachments", attachments::routes(), attachments::schemas()),
         noun("types", types::routes(), types::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
+        noun("services", services::routes(), services::schemas()),
+        noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
     ]
 }

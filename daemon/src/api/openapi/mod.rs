@@ -22,11 +22,15 @@ mod faults;
 #[cfg(test)]
 mod manageable;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod metadata;
 #[cfg(test)]
 mod quota_sets;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod services;
 #[cfg(test)]
 mod snapshot_actions;
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn volume() -> Value {
         field("group_id", null()).since(13),
         field("provider_id", null()).since(21).for_admins(),
         field("shared_targets", exactly(false)).since(48),
-        field("service_uuid", null()).since(48),
+        field("service_uuid", or_null(uuid())).since(48),
         field("cluster_name", null()).since(61).for_admins(),
         field("volume_type_id", uuid()).since(63),
         field("consumes_quota", boolean()).since(65),

@@ -6,11 +6,12 @@ use crate::api::openapi::check::{Answered, check};
 use crate::api::{Api, Door, State};
 use crate::model::caller::Role;
 use crate::model::id::{TokenId, VolumeTypeId};
+use crate::model::operation::Phase;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
-use crate::ops::{Ctx, Doorbell, QuotaLimits};
+use crate::ops::{self, Ctx, Doorbell, QuotaLimits};
 use crate::store::tokens::Token;
-use crate::store::{Batch, SqliteOptions, Store, tokens, volume_types};
+use crate::store::{Batch, SqliteOptions, Store, operations, tokens, volume_types, volumes};
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use secrecy::SecretString;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 pub(in crate::api) struct Fixture {
     pub(in crate::api) door: Door,
     pub(in crate::api) store: Store,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What an answer's description depends on.
@@ -160,11 +161,16 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
     Fixture {
         door: Door::new(Api::new(state)),
         store,
-        _dir: dir,
+        dir,
     }
 }
 
 impl Fixture {
+    /// The state directory.
+    pub(in crate::api) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(in crate::api) async fn send(&self, request: Request<Body>) -> Got {
         let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 40_000)));
         self.send_from(peer, request).await
@@ -228,6 +234,22 @@ impl Fixture {
         let got = self.ask("member", "POST", "/v3/p/volumes", body).await;
         assert_eq!(got.code, 202, "{}", got.body);
         got.body["volume"].clone()
+    }
+
+    /// Makes a volume one that lies at `address` and is available, as the workers would.
+    pub(in crate::api) async fn place(&self, id: &str, address: &str) {
+        let mut batch = Batch::new();
+        let values = vec![id.into(), address.into(), Time::now().as_str().into()];
+        batch.add(volumes::SET_HOST, values);
+        let (first, queue) = (operations::Place::default(), ops::SCHEDULER_QUEUE);
+        let queued = operations::live(&self.store, queue, &first, 100).await;
+        for operation in queued.unwrap().operations {
+            if operation.object_id == id {
+                operations::finish(&mut batch, operation.id, Phase::Done, None);
+            }
+        }
+        self.store.write(batch).await.unwrap();
+        self.set_status(id, "available").await;
     }
 
     /// Gives a volume a status, as a worker would.

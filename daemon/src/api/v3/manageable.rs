@@ -96,7 +96,7 @@ pub(in crate::api) async fn create_volume(State(api): State<Api>, call: Call) ->
     let request = volume_request(&call, &call.json()?)?;
     let volume = manage_volume::begin(&api.ctx, &call.caller, request).await?;
     Ok(accepted(
-        &json!({"volume": volume_view::detail(&call, &volume, &[])}),
+        &json!({"volume": volume_view::detail(&call, &volume, &[], None)}),
     ))
 }
 

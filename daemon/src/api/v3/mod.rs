@@ -3,12 +3,19 @@
 //! Fields, codes and words are Cinder's; where a microversion changes them, its number stands beside.
 
 pub(super) mod attachments;
+pub(super) mod availability_zones;
+pub(super) mod capabilities;
 mod connection;
+pub(super) mod extensions;
 pub(super) mod extra_specs;
+pub(super) mod hosts;
 pub(super) mod manageable;
+pub(super) mod messages;
 pub(super) mod metadata;
+pub(super) mod pools;
 pub(super) mod quota_sets;
 pub(super) mod resource_filters;
+pub(super) mod services;
 pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
 pub(super) mod types;

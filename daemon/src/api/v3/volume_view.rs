@@ -1,120 +1,196 @@
 //! A volume as Cinder shows it, by microversion and by who looks.
 
 use crate::api::call::Call;
+use crate::api::links::Link;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Role;
+use crate::model::id::{ServiceId, VolumeId};
 use crate::model::status::{AttachmentStatus, VolumeStatus};
 use crate::model::time::Time;
 use crate::model::volume::Volume;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// The collection in paths and bodies.
 pub(super) const COLLECTION: &str = "volumes";
 
 /// The short form of lists.
-pub(super) fn summary(call: &Call, volume: &Volume) -> Value {
-    let id = volume.id.to_string();
-    json!({
-        "id": id,
-        "name": volume.name,
-        "links": call.links.of(COLLECTION, &id),
-    })
+#[derive(Serialize)]
+pub(super) struct Summary<'a> {
+    id: Uuid,
+    name: &'a Option<String>,
+    links: [Link; 2],
 }
 
-/// The long form.
-pub(super) fn detail(call: &Call, volume: &Volume, attachments: &[Attachment]) -> Value {
-    let id = volume.id.to_string();
+/// The long form. Written straight to the wire: a page of a thousand is the largest answer there is.
+///
+/// What only some see, or only newer clients, is left out where it is `None`; `Some(())` is shown as null.
+#[derive(Serialize)]
+pub(super) struct Detail<'a> {
+    id: Uuid,
+    status: &'static str,
+    size: i64,
+    availability_zone: &'a str,
+    #[serde(serialize_with = "time")]
+    created_at: &'a Time,
+    #[serde(serialize_with = "optional_time")]
+    updated_at: &'a Option<Time>,
+    name: &'a Option<String>,
+    description: &'a Option<String>,
+    volume_type: &'a str,
+    snapshot_id: Option<Uuid>,
+    source_volid: Option<Uuid>,
+    metadata: BTreeMap<&'a str, &'a str>,
+    links: [Link; 2],
+    user_id: &'a str,
+    /// A text, unlike its neighbours: clients compare it with "true".
+    bootable: &'static str,
+    encrypted: bool,
+    replication_status: (),
+    consistencygroup_id: (),
+    multiattach: bool,
+    attachments: Vec<Attached<'a>>,
+    #[serde(rename = "os-vol-tenant-attr:tenant_id")]
+    tenant_id: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    volume_image_metadata: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    for_admins: Option<ForAdmins<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_id: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_targets: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_uuid: Option<Option<Uuid>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume_type_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumes_quota: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct ForAdmins<'a> {
+    migration_status: (),
+    #[serde(rename = "os-vol-host-attr:host")]
+    host: &'a Option<String>,
+    #[serde(rename = "os-vol-mig-status-attr:migstat")]
+    migstat: (),
+    #[serde(rename = "os-vol-mig-status-attr:name_id")]
+    name_id: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_id: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_name: Option<()>,
+}
+
+#[derive(Serialize)]
+struct Attached<'a> {
+    /// The volume's id, not the attachment's: an old habit that clients know.
+    id: Uuid,
+    attachment_id: Uuid,
+    volume_id: Uuid,
+    server_id: &'a Option<String>,
+    host_name: Option<&'a str>,
+    device: &'a Option<String>,
+    #[serde(serialize_with = "optional_time")]
+    attached_at: &'a Option<Time>,
+}
+
+fn time<S: Serializer>(time: &Time, to: S) -> Result<S::Ok, S::Error> {
+    time.as_str().serialize(to)
+}
+
+fn optional_time<S: Serializer>(time: &Option<Time>, to: S) -> Result<S::Ok, S::Error> {
+    time.as_ref().map(Time::as_str).serialize(to)
+}
+
+/// A volume in the short form.
+pub(super) fn summary<'a>(call: &Call, volume: &'a Volume) -> Summary<'a> {
+    Summary {
+        id: volume.id.uuid(),
+        name: &volume.name,
+        links: call.links.of(COLLECTION, &volume.id),
+    }
+}
+
+/// A volume in the long form, with those of `attachments` that are its own, and the service that has it.
+pub(super) fn detail<'a>(
+    call: &Call,
+    volume: &'a Volume,
+    attachments: &'a [Attachment],
+    service: Option<ServiceId>,
+) -> Detail<'a> {
     let is_admin = call.caller.role == Role::Admin;
-    let attached: Vec<Value> = attachments
-        .iter()
-        .filter(|one| one.volume_id == volume.id && one.status == AttachmentStatus::Attached)
-        .map(|one| attachment(one, is_admin))
-        .collect();
-    let mut view = json!({
-        "id": id,
-        "status": shown_status(volume.status),
-        "size": shown_size_gib(volume),
-        "availability_zone": volume.availability_zone,
-        "created_at": volume.created_at.as_str(),
-        "updated_at": volume.updated_at.as_ref().map(Time::as_str),
-        "name": volume.name,
-        "description": volume.description,
-        "volume_type": volume.volume_type,
-        "snapshot_id": volume.snapshot_id.map(|id| id.to_string()),
-        "source_volid": volume.source_volid.map(|id| id.to_string()),
-        "metadata": metadata(volume),
-        "links": call.links.of(COLLECTION, &id),
-        "user_id": volume.user_id,
-        // A text, unlike its neighbours: clients compare it with "true".
-        "bootable": if volume.bootable { "true" } else { "false" },
-        "encrypted": false,
-        "replication_status": null,
-        "consistencygroup_id": null,
-        "multiattach": volume.multiattach,
-        "attachments": attached,
-        "os-vol-tenant-attr:tenant_id": volume.project_id,
-    });
-    if !volume.image_metadata.is_empty() {
-        view["volume_image_metadata"] = json!(volume.image_metadata);
+    let from = |minor| call.version.at_least(minor);
+    Detail {
+        id: volume.id.uuid(),
+        status: shown_status(volume.status),
+        size: shown_size_gib(volume),
+        availability_zone: &volume.availability_zone,
+        created_at: &volume.created_at,
+        updated_at: &volume.updated_at,
+        name: &volume.name,
+        description: &volume.description,
+        volume_type: &volume.volume_type,
+        snapshot_id: volume.snapshot_id.map(|id| id.uuid()),
+        source_volid: volume.source_volid.map(|id| id.uuid()),
+        metadata: metadata(volume),
+        links: call.links.of(COLLECTION, &volume.id),
+        user_id: &volume.user_id,
+        bootable: if volume.bootable { "true" } else { "false" },
+        encrypted: false,
+        replication_status: (),
+        consistencygroup_id: (),
+        multiattach: volume.multiattach,
+        attachments: attached(volume.id, attachments, is_admin),
+        tenant_id: &volume.project_id,
+        volume_image_metadata: &volume.image_metadata,
+        for_admins: is_admin.then(|| for_admins(call, volume)),
+        group_id: from(13).then_some(()),
+        // One target a volume: hosts need not take turns.
+        shared_targets: from(48).then_some(false),
+        service_uuid: from(48).then(|| service.map(ServiceId::uuid)),
+        volume_type_id: from(63).then(|| volume.volume_type_id.uuid()),
+        consumes_quota: from(65).then_some(true),
     }
-    if is_admin {
-        for_admins(call, volume, &mut view);
-    }
-    by_version(call, volume, &mut view);
-    view
 }
 
 /// The owner's pairs, with the flag among them as Cinder shows it: in Python's spelling, over an owner's pair of that key.
-fn metadata(volume: &Volume) -> Value {
-    let mut pairs = json!(volume.metadata);
+fn metadata(volume: &Volume) -> BTreeMap<&str, &str> {
+    let pairs = volume.metadata.iter();
+    let mut pairs: BTreeMap<_, _> = pairs.map(|(k, v)| (k.as_str(), v.as_str())).collect();
     if let Some(readonly) = volume.readonly {
-        pairs["readonly"] = json!(if readonly { "True" } else { "False" });
+        pairs.insert("readonly", if readonly { "True" } else { "False" });
     }
     pairs
 }
 
-fn for_admins(call: &Call, volume: &Volume, view: &mut Value) {
-    view["migration_status"] = Value::Null;
-    view["os-vol-host-attr:host"] = json!(volume.host);
-    view["os-vol-mig-status-attr:migstat"] = Value::Null;
-    view["os-vol-mig-status-attr:name_id"] = Value::Null;
-    if call.version.at_least(21) {
-        view["provider_id"] = Value::Null;
-    }
-    if call.version.at_least(61) {
-        view["cluster_name"] = Value::Null;
+fn for_admins<'a>(call: &Call, volume: &'a Volume) -> ForAdmins<'a> {
+    ForAdmins {
+        migration_status: (),
+        host: &volume.host,
+        migstat: (),
+        name_id: (),
+        provider_id: call.version.at_least(21).then_some(()),
+        cluster_name: call.version.at_least(61).then_some(()),
     }
 }
 
-fn by_version(call: &Call, volume: &Volume, view: &mut Value) {
-    if call.version.at_least(13) {
-        view["group_id"] = Value::Null;
-    }
-    if call.version.at_least(48) {
-        // One target a volume: hosts need not take turns.
-        view["shared_targets"] = json!(false);
-        view["service_uuid"] = Value::Null;
-    }
-    if call.version.at_least(63) {
-        view["volume_type_id"] = json!(volume.volume_type_id.to_string());
-    }
-    if call.version.at_least(65) {
-        view["consumes_quota"] = json!(true);
-    }
-}
-
-fn attachment(one: &Attachment, is_admin: bool) -> Value {
-    let volume_id = one.volume_id.to_string();
-    json!({
-        // The volume's id, not the attachment's: an old habit that clients know.
-        "id": volume_id,
-        "attachment_id": one.id.to_string(),
-        "volume_id": volume_id,
-        "server_id": one.instance_uuid,
-        "host_name": one.attached_host.as_ref().filter(|_| is_admin),
-        "device": one.mountpoint,
-        "attached_at": one.attached_at.as_ref().map(Time::as_str),
-    })
+fn attached(volume: VolumeId, attachments: &[Attachment], is_admin: bool) -> Vec<Attached<'_>> {
+    attachments
+        .iter()
+        .filter(|one| one.volume_id == volume && one.status == AttachmentStatus::Attached)
+        .map(|one| Attached {
+            id: volume.uuid(),
+            attachment_id: one.id.uuid(),
+            volume_id: volume.uuid(),
+            server_id: &one.instance_uuid,
+            host_name: one.attached_host.as_deref().filter(|_| is_admin),
+            device: &one.mountpoint,
+            attached_at: &one.attached_at,
+        })
+        .collect()
 }
 
 /// While it is being taken over its size is not known yet; Cinder says 0.
@@ -147,6 +223,7 @@ mod tests {
     use crate::model::attachment::AttachMode;
     use crate::model::id::{AttachmentId, VolumeId, VolumeTypeId};
     use crate::model::size::Gib;
+    use serde_json::{Value, json};
     use std::collections::BTreeSet;
 
     fn volume() -> Volume {
@@ -175,7 +252,7 @@ mod tests {
     }
 
     fn keys(asks: &Asks<'_>) -> BTreeSet<String> {
-        let view = detail(&testing::call(asks), &volume(), &[]);
+        let view = json!(detail(&testing::call(asks), &volume(), &[], None));
         view.as_object().unwrap().keys().cloned().collect()
     }
 
@@ -222,7 +299,12 @@ mod tests {
 
     #[test]
     fn types_that_clients_depend_on() {
-        let view = detail(&testing::call(&Asks::default()), &volume(), &[]);
+        let view = json!(detail(
+            &testing::call(&Asks::default()),
+            &volume(),
+            &[],
+            None
+        ));
         assert_eq!(view["bootable"], "false");
         assert_eq!(view["encrypted"], false);
         assert_eq!(view["size"], 7);
@@ -259,7 +341,7 @@ mod tests {
                 admin,
                 ..Asks::default()
             });
-            detail(&call, &volume, &all)["attachments"].clone()
+            json!(detail(&call, &volume, &all, None))["attachments"].clone()
         };
         assert_eq!(shown(false).as_array().unwrap().len(), 1);
         assert_eq!(shown(false)[0]["host_name"], Value::Null);

@@ -7,9 +7,11 @@ use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
+use crate::api::service_ids;
 use crate::model::attachment::Attachment;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::ops::{create_volume, delete_volume, unreadable, update_volume, visible_volume};
 use crate::store::attachments;
@@ -226,7 +228,9 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let request = create_request(&call, &call.json()?)?;
     let volume = create_volume::begin(&api.ctx, &call.caller, request).await?;
-    Ok(accepted(&json!({"volume": detail(&call, &volume, &[])})))
+    Ok(accepted(
+        &json!({"volume": detail(&call, &volume, &[], None)}),
+    ))
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
@@ -252,7 +256,9 @@ async fn shown(api: &Api, call: &Call, volume: &Volume) -> Answer {
     let held = attachments::of_volume(&api.ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
-    Ok(ok(&json!({"volume": detail(call, volume, &held)})))
+    service_ids::learn(api, call, std::slice::from_ref(volume)).await?;
+    let service = api.service_ids().of(volume);
+    Ok(ok(&json!({"volume": detail(call, volume, &held, service)})))
 }
 
 async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
@@ -264,31 +270,41 @@ async fn page_of(api: &Api, call: &Call, is_long: bool) -> Answer {
         listed.map_err(|error| page::fault("Volume", error))?
     };
     let count = page::count(&api.ctx.store, &SHAPE, &wanted).await?;
-    let (objects, path) = if is_long {
-        let held = attachments_of(api, &found).await?;
-        let views = found.iter().map(|volume| detail(call, volume, &held));
-        (views.collect(), "volumes/detail")
-    } else {
-        (
-            found.iter().map(|volume| summary(call, volume)).collect(),
-            COLLECTION,
-        )
-    };
-    Ok(ok(&page::body(
-        call, &wanted, COLLECTION, path, objects, count,
+    let last = found.last().map(|volume| volume.id.to_string());
+    if !is_long {
+        let objects: Vec<_> = found.iter().map(|volume| summary(call, volume)).collect();
+        let path = COLLECTION;
+        return Ok(ok(&page::listed(
+            call, &wanted, COLLECTION, path, objects, last, count,
+        )));
+    }
+    let held = attachments_of(api, &found).await?;
+    service_ids::learn(api, call, &found).await?;
+    let objects: Vec<_> = found
+        .iter()
+        .map(|volume| detail(call, volume, &held, api.service_ids().of(volume)))
+        .collect();
+    let path = "volumes/detail";
+    Ok(ok(&page::listed(
+        call, &wanted, COLLECTION, path, objects, last, count,
     )))
 }
 
 /// The attachments of a page's volumes, in one read.
 async fn attachments_of(api: &Api, volumes: &[Volume]) -> Result<Vec<Attachment>, Fault> {
-    if volumes.is_empty() {
+    // Nothing is attached to these; they are most of a long page.
+    let may_be_attached = |volume: &&Volume| {
+        !matches!(
+            volume.status,
+            VolumeStatus::Available | VolumeStatus::Creating
+        )
+    };
+    let mut volumes = volumes.iter().filter(may_be_attached).peekable();
+    if volumes.peek().is_none() {
         return Ok(Vec::new());
     }
     let of_these = Filter {
-        values: volumes
-            .iter()
-            .map(|volume| volume.id.to_string().into())
-            .collect(),
+        values: volumes.map(|volume| volume.id.to_string().into()).collect(),
         ..Filter::equal("volume_id", "")
     };
     let request = ListRequest {

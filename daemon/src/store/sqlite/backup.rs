@@ -373,7 +373,7 @@ pub fn check(dir: &Path, copy: Option<&Path>) -> Result<Checked, BackupError> {
 fn damage(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut found = texts(
         connection,
-        &format!("SELECT * FROM pragma_integrity_check({FINDINGS_MAX})"),
+        &format!("SELECT * FROM pragma_integrity_check LIMIT {FINDINGS_MAX}"),
     )?;
     found.retain(|line| line != "ok");
     let orphans = format!(

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::SqliteOptions;
 use crate::store::batch::{EngineError, Query, Row, StoreError, Value};
+use crate::store::watched::{self, Dialect, WATCHED};
 use crate::store::{MAX_ROWS, migrations};
 
 /// Says that a database is Ashlar's ("Ashl"), so that no other program's file is taken for one.
@@ -59,6 +60,7 @@ impl Place {
         self.make()?;
         let mut connection = self.connect(Purpose::Write, options)?;
         self.migrate(&mut connection, options.migrations)?;
+        watch(&mut connection)?;
         // Only now: a script may rebuild a table that others refer to.
         connection
             .pragma_update(None, "foreign_keys", true)
@@ -245,6 +247,51 @@ impl Place {
             why,
         }
     }
+}
+
+/// Makes the triggers that write events, unless those that are there were made from the same.
+fn watch(connection: &mut Connection) -> Result<(), StoreError> {
+    const NAME: &str = "event triggers";
+    let refused = |error| named(error, NAME);
+    let columns = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
+    let mut wanted = String::new();
+    if !has_table(connection, "event_triggers")? {
+        return Ok(()); // The small schema of a test.
+    }
+    for one in WATCHED {
+        let mut statement = connection.prepare(columns).map_err(refused)?;
+        let found = statement.query_map([one.table], |row| row.get(0));
+        let found: Vec<String> = found.and_then(Iterator::collect).map_err(refused)?;
+        wanted.push_str(&watched::triggers(Dialect::Sqlite, one, &found));
+    }
+    let made_from = watched::fingerprint(&wanted);
+    if trigger_fingerprint(connection)? == Some(made_from.clone()) {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)
+        .map_err(fault)?;
+    transaction.execute_batch(&wanted).map_err(refused)?;
+    transaction
+        .execute("DELETE FROM event_triggers", [])
+        .and_then(|_| transaction.execute("INSERT INTO event_triggers VALUES (?1)", [made_from]))
+        .map_err(refused)?;
+    transaction.commit().map_err(fault)
+}
+
+fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let found: i64 = connection
+        .query_row(text, [name], |row| row.get(0))
+        .map_err(fault)?;
+    Ok(found > 0)
+}
+
+fn trigger_fingerprint(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let text = "SELECT MAX(made_from) FROM event_triggers";
+    connection
+        .query_row(text, [], |row| row.get(0))
+        .map_err(fault)
 }
 
 /// What an error of the file system beside the engine means.
