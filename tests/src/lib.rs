@@ -29,6 +29,7 @@ pub mod table;
 pub mod target;
 pub mod tree;
 pub mod wait;
+pub mod wire;
 
 /// What a test may say when it cannot go on.
 pub type Result<T, E = anyhow::Error> = anyhow::Result<T, E>;

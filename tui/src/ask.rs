@@ -1,126 +1,239 @@
-//! Asks before something is destroyed, and carries a verb over many objects.
+//! Asks before something is destroyed: shows what would happen, then wants a word.
 //!
 //! On a terminal a person is asked; anywhere else the answer must be on the command line, or nothing is done (exit 10).
+//! Several objects are asked about once, and the list that is shown is the list that is acted on.
 
 use std::io::{BufRead as _, Write as _};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::Session;
-use crate::client::text;
 use crate::failure::{Exit, Failure};
-use crate::grammar::{Given, Level};
 use crate::output::Answer;
-use crate::text::harmless;
+use crate::plan::{self, Plan};
+use crate::table::{Arg, Given, Level};
+use crate::text::{harmless, shell_quoted};
+use crate::verbs::rows::Target;
 
-/// Whether `verb` may be done to `item`, which was named by `word`.
+/// Lets the act pass, or says why not. With `--dry-run` the answer is the plan, and nothing passes.
 pub(crate) fn before(
     session: &Session,
     given: &Given<'_>,
-    verb: &str,
-    noun: &str,
-    word: &str,
-    item: &Value,
-) -> Result<(), Failure> {
-    let name = match text(item, "name") {
-        name if name.is_empty() => text(item, "id"),
-        name => name,
-    };
-    let id = text(item, "id");
-    let is_answered = match given.level {
-        Level::Safe => true,
-        Level::Confirm => given.flag("yes"),
-        Level::TypeName => {
-            let answers = given.all("yes-delete");
-            [word, &name, &id]
-                .iter()
-                .any(|known| answers.contains(known))
+    doing: &str,
+    targets: &mut [Target],
+) -> Result<Option<Answer<'static>>, Failure> {
+    if given.verb.level == Level::Read || targets.is_empty() {
+        return Ok(None);
+    }
+    if session.dry_run {
+        return dry(session, given, doing, targets);
+    }
+    if given.verb.level == Level::Form || is_answered(given, given.verb.level, targets) {
+        return Ok(None);
+    }
+    let plans = plans(session, given, targets)?;
+    let level = plans.iter().flatten().map(|plan| plan.level).max();
+    let level = level.unwrap_or(given.verb.level).max(given.verb.level);
+    show(given, targets, &plans);
+    if !session.may_ask {
+        return Err(unanswered(given, doing, level, targets)
+            .unchanged()
+            .of(&named(given, doing, targets)));
+    }
+    let in_the_way = plans
+        .iter()
+        .flatten()
+        .filter(|plan| plan.is_blocked)
+        .count();
+    if in_the_way > 0 {
+        let what = named(given, doing, targets);
+        let why = format!(
+            "{in_the_way} of {} would be refused, see above",
+            targets.len()
+        );
+        return Err(Failure::new(Exit::Conflict, &what, &why).unchanged());
+    }
+    question(given, doing, level, targets)?;
+    for (target, plan) in targets.iter_mut().zip(plans) {
+        if target.if_match.is_none() {
+            target.if_match = plan.and_then(|plan| plan.if_match);
         }
-    };
-    if is_answered {
+    }
+    Ok(None)
+}
+
+/// The same for a verb whose object is a word and no found thing: a project, a host.
+pub(crate) fn consent(
+    session: &Session,
+    given: &Given<'_>,
+    doing: &str,
+    word: &str,
+) -> Result<(), Failure> {
+    // A dry run is ended by the client's fence, which tells the call.
+    if session.dry_run || given.verb.level < Level::Confirm || given.flag("yes") {
         return Ok(());
     }
-    let what = format!("{verb} of the {noun} {name}");
-    let flag = match given.level {
-        Level::TypeName => format!("--yes-delete {name}"),
-        Level::Safe | Level::Confirm => "--yes".to_owned(),
-    };
-    let unconfirmed = |why: &str| {
-        Failure::new(Exit::Unconfirmed, &what, why).hint(&format!(
-            "nothing was changed; add {} to do it without asking",
-            harmless(&flag)
-        ))
+    let what = format!("{doing} {word}");
+    let refused = || {
+        Failure::new(
+            Exit::Unconfirmed,
+            &what,
+            "it needs to be confirmed, and it was not",
+        )
+        .hint("add --yes to do it without asking")
+        .unchanged()
     };
     if !session.may_ask {
-        return Err(unconfirmed(
-            "it destroys data and nobody is there to confirm it",
-        ));
+        return Err(refused());
     }
-    let (question, wanted) = match given.level {
-        Level::TypeName => ("type its name to go on: ", name.as_str()),
-        Level::Safe | Level::Confirm => ("type yes to go on: ", "yes"),
-    };
+    if answer(&what, "yes") {
+        Ok(())
+    } else {
+        Err(refused())
+    }
+}
+
+/// Asks at the terminal; whether the answer is the wanted word.
+fn answer(what: &str, wanted: &str) -> bool {
     let mut err = std::io::stderr().lock();
-    let _ = write!(err, "{}: {question}", harmless(&what));
+    let _ = write!(
+        err,
+        "{}: type {} to go on: ",
+        harmless(what),
+        harmless(wanted)
+    );
     let _ = err.flush();
     let mut line = String::new();
     let _ = std::io::stdin().lock().read_line(&mut line);
-    if line.trim() == wanted {
-        Ok(())
-    } else {
-        Err(unconfirmed("it was not confirmed"))
-    }
+    let line = line.trim();
+    // A name that cannot be typed as it is may be typed as it is shown.
+    !line.is_empty() && (line == wanted || line == harmless(wanted))
 }
 
-/// Does `act` to each of `words`; one line to standard error for each that failed. One object fails with its own exit
-/// code, several with 7 when only some failed.
-pub(crate) fn each(
-    words: &[&str],
-    mut act: impl FnMut(&str) -> Result<(), Failure>,
-) -> Result<Answer, Failure> {
-    let mut failures: Vec<Failure> = Vec::new();
-    for word in words {
-        if let Err(failure) = act(word) {
-            failures.push(failure);
+fn plans(
+    session: &Session,
+    given: &Given<'_>,
+    targets: &[Target],
+) -> Result<Vec<Option<Plan>>, Failure> {
+    let Some(act) = given.verb.plan else {
+        return Ok(targets.iter().map(|_| None).collect());
+    };
+    let input = input(given);
+    let each = targets.iter();
+    each.map(|target| plan::of(session, act, &target.id, &input))
+        .collect()
+}
+
+/// What was given beside the objects, as the plan wants to hear it: `{"cascade": true}`.
+fn input(given: &Given<'_>) -> Value {
+    let mut input = Map::new();
+    for arg in given.verb.args {
+        match arg {
+            Arg::Flag(name, _) if given.flag(name) => {
+                input.insert(name.replace('-', "_"), Value::from(true));
+            }
+            Arg::Option(name, _) | Arg::Maybe(name, _) | Arg::One(name, _) => {
+                if let Some(value) = given.option(name) {
+                    input.insert(name.replace('-', "_"), Value::from(value));
+                }
+            }
+            Arg::Flag(..) | Arg::Many(..) | Arg::Repeated(..) => {}
         }
     }
-    let failed_count = failures.len();
-    let Some(last) = failures.pop() else {
-        return Ok(Answer::Done);
-    };
-    for failure in &failures {
-        let _ = writeln!(std::io::stderr(), "{failure}");
-    }
-    if words.len() == 1 {
-        return Err(last);
-    }
-    let _ = writeln!(std::io::stderr(), "{last}");
-    let exit = if failed_count == words.len() {
-        last.exit
-    } else {
-        Exit::Partly
-    };
-    let why = format!("{} done, {failed_count} failed", words.len() - failed_count);
-    Err(Failure::new(exit, "not all was done", &why))
+    Value::Object(input)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `--dry-run`: the plan of each object, or in words what would be asked of a server that has no plans.
+fn dry(
+    session: &Session,
+    given: &Given<'_>,
+    doing: &str,
+    targets: &[Target],
+) -> Result<Option<Answer<'static>>, Failure> {
+    let plans = plans(session, given, targets)?;
+    let place = given.noun.place;
+    let items = targets.iter().zip(&plans).map(|(target, plan)| match plan {
+        Some(plan) => plan::item(plan),
+        None => json!({
+            "id": target.id,
+            "name": target.name(place),
+            "blocks": [], "lost": [], "breaks": [], "keeps": [],
+            "is_blocked": false,
+            "note": format!("{doing} it would be tried; this server cannot say beforehand what that does"),
+        }),
+    });
+    Ok(Some(Answer::Planned(items.collect())))
+}
 
-    fn run(words: &[&str]) -> Result<Answer, Exit> {
-        each(words, |word| match word {
-            "bad" => Err(Failure::new(Exit::NotFound, "x", "y")),
-            _ => Ok(()),
-        })
-        .map_err(|failure| failure.exit)
+fn is_answered(given: &Given<'_>, level: Level, targets: &[Target]) -> bool {
+    let answers = given.all("yes-delete");
+    let place = given.noun.place;
+    match level {
+        Level::Read | Level::Form => true,
+        Level::Confirm if given.flag("yes") => true,
+        Level::Confirm | Level::TypeName => {
+            let bulk = bulk(given, targets);
+            let is_named = |target: &Target| {
+                let name = target.name(place);
+                let known = [target.word.as_str(), &name, &target.id];
+                known.iter().any(|known| answers.contains(known))
+            };
+            answers.contains(&bulk.as_str()) || targets.iter().all(is_named)
+        }
     }
+}
 
-    #[test]
-    fn one_object_keeps_its_exit_code_and_some_of_several_are_exit_7() {
-        assert_eq!(run(&["good"]).unwrap(), Answer::Done);
-        assert_eq!(run(&["bad"]).unwrap_err(), Exit::NotFound);
-        assert_eq!(run(&["good", "bad", "good"]).unwrap_err(), Exit::Partly);
-        assert_eq!(run(&["bad", "bad"]).unwrap_err(), Exit::NotFound);
+/// What stands for the names of several objects: `delete 135`.
+fn bulk(given: &Given<'_>, targets: &[Target]) -> String {
+    format!("{} {}", given.verb.name, targets.len())
+}
+
+fn named(given: &Given<'_>, doing: &str, targets: &[Target]) -> String {
+    let place = given.noun.place;
+    match targets {
+        [one] => format!("{doing} the {} {}", place.noun, one.name(place)),
+        many => format!("{doing} {} {}s", many.len(), place.noun),
     }
+}
+
+fn show(given: &Given<'_>, targets: &[Target], plans: &[Option<Plan>]) {
+    let mut err = std::io::stderr().lock();
+    for (target, plan) in targets.iter().zip(plans) {
+        if let Some(plan) = plan {
+            let _ = write!(err, "{}", plan::lines(&target.name(given.noun.place), plan));
+        }
+    }
+}
+
+fn unanswered(given: &Given<'_>, doing: &str, level: Level, targets: &[Target]) -> Failure {
+    let flag = match (level, targets) {
+        (Level::TypeName, [one]) => {
+            format!("--yes-delete {}", shell_quoted(&one.name(given.noun.place)))
+        }
+        (Level::TypeName, many) => format!("--yes-delete {}", shell_quoted(&bulk(given, many))),
+        _ => "--yes".to_owned(),
+    };
+    Failure::new(
+        Exit::Unconfirmed,
+        &named(given, doing, targets),
+        "it needs to be confirmed, and it was not",
+    )
+    .hint(&format!("add {flag} to do it without asking"))
+}
+
+fn question(
+    given: &Given<'_>,
+    doing: &str,
+    level: Level,
+    targets: &[Target],
+) -> Result<(), Failure> {
+    let wanted = match (level, targets) {
+        (Level::TypeName, [one]) => one.name(given.noun.place),
+        (Level::TypeName, many) => bulk(given, many),
+        _ => "yes".to_owned(),
+    };
+    if answer(&named(given, doing, targets), &wanted) {
+        return Ok(());
+    }
+    Err(unanswered(given, doing, level, targets).unchanged())
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use crate::text::harmless;
 
 /// The exit codes. New ones may come: treat any non-zero as failure.
@@ -36,6 +38,8 @@ pub(crate) enum Exit {
     EndedInError = 11,
     /// Not logged in, or not allowed.
     NotAllowed = 12,
+    /// Ctrl-C while waiting; the operation goes on.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -45,6 +49,26 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// Its word, for programs.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Failed => "failed",
+            Exit::Usage => "usage",
+            Exit::NotFound => "not_found",
+            Exit::Ambiguous => "ambiguous",
+            Exit::Conflict => "conflict",
+            Exit::Quota => "quota",
+            Exit::Partly => "partly",
+            Exit::TimedOut => "timed_out",
+            Exit::Unreachable => "unreachable",
+            Exit::Unconfirmed => "unconfirmed",
+            Exit::EndedInError => "ended_in_error",
+            Exit::NotAllowed => "not_allowed",
+            Exit::Interrupted => "interrupted",
+        }
+    }
+
     /// What a refusal of the server means. Cinder says 400 both for a malformed request and for a wrong status;
     /// only its sentence tells the two apart.
     pub(crate) fn of_answer(code: u16, message: &str) -> Self {
@@ -73,7 +97,7 @@ fn speaks_of_status(message: &str) -> bool {
 }
 
 /// A command that did not end well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failure {
     /// The kind of end.
     pub(crate) exit: Exit,
@@ -82,6 +106,14 @@ pub(crate) struct Failure {
     hint: Option<String>,
     code: Option<u16>,
     request_id: Option<String>,
+    /// Whether it is known that nothing was changed.
+    is_unchanged: bool,
+    /// The call that a dry run did not send.
+    pub(crate) would: Option<String>,
+    /// The failures of single objects.
+    pub(crate) parts: Vec<Failure>,
+    /// What came of the objects that did not fail.
+    pub(crate) done: Vec<Value>,
 }
 
 impl Failure {
@@ -94,7 +126,62 @@ impl Failure {
             hint: None,
             code: None,
             request_id: None,
+            is_unchanged: false,
+            would: None,
+            parts: Vec::new(),
+            done: Vec::new(),
         }
+    }
+
+    /// What would have been asked of the server; nothing was, and nothing failed.
+    pub(crate) fn would(call: &str) -> Self {
+        Self {
+            would: Some(call.to_owned()),
+            ..Self::new(Exit::Done, "nothing was changed", "this was a dry run")
+        }
+    }
+
+    /// Several objects, some of which failed.
+    pub(crate) fn several(exit: Exit, why: &str, parts: Vec<Failure>, done: Vec<Value>) -> Self {
+        Self {
+            parts,
+            done,
+            ..Self::new(exit, "not all was done", why)
+        }
+    }
+
+    /// The same, and nothing was changed.
+    pub(crate) fn unchanged(self) -> Self {
+        Self {
+            is_unchanged: true,
+            ..self
+        }
+    }
+
+    /// The same as JSON, for programs.
+    pub(crate) fn json(&self) -> Value {
+        let mut error = json!({
+            "code": self.exit.word(),
+            "exit": self.exit as u8,
+            "message": harmless(&format!("{}: {}", self.what, self.why)),
+            "hint": self.hint.as_deref().map(harmless),
+            "unchanged": self.is_unchanged,
+            "status": self.code,
+            "request_id": self.request_id,
+        });
+        if !self.parts.is_empty() {
+            error["parts"] = self
+                .parts
+                .iter()
+                .map(|part| part.json()["error"].clone())
+                .collect();
+        }
+        json!({"error": error})
+    }
+
+    /// Nothing to say and no failure: the reader of the output has gone.
+    pub(crate) fn quiet() -> Self {
+        Self::new(Exit::Done, "", "")
     }
 
     /// A command line that makes no sense.
@@ -134,6 +221,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            writeln!(f, "{part}")?;
+        }
         // Names and messages come from others: nothing in them may move the cursor or colour the screen.
         write!(
             f,
@@ -141,8 +231,11 @@ impl fmt::Display for Failure {
             harmless(&self.what),
             harmless(&self.why)
         )?;
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  {}", harmless(hint))?;
+        match (&self.hint, self.is_unchanged) {
+            (Some(hint), true) => write!(f, "\n  nothing was changed; {}", harmless(hint))?,
+            (Some(hint), false) => write!(f, "\n  {}", harmless(hint))?,
+            (None, true) => write!(f, "\n  nothing was changed")?,
+            (None, false) => {}
         }
         if let Some(code) = self.code {
             write!(f, "\n  answer {code}")?;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::Session;
 use crate::client::{Method, text};
 use crate::failure::{Exit, Failure};
+use crate::places::Place;
 use crate::text::harmless;
 
 /// Fewer letters of an id are more likely a name.
@@ -14,88 +15,56 @@ const PREFIX_LEN_MIN: usize = 4;
 /// How many candidates an ambiguous word lists.
 const CANDIDATES_SHOWN: usize = 10;
 
-/// Where the objects of a noun are found.
-pub(crate) struct Place {
-    /// What people call it.
-    pub(crate) noun: &'static str,
-    /// The list with all fields.
-    pub(crate) list: &'static str,
-    /// The key of the list in its answer.
-    pub(crate) collection: &'static str,
-    /// The path of one object, to which `/id` is added.
-    pub(crate) path: &'static str,
-    /// The key of the one object in its answer.
-    pub(crate) key: &'static str,
-    /// Whether the list can be filtered by name at the server.
-    pub(crate) has_name_filter: bool,
-}
-
-/// Volumes.
-pub(crate) const VOLUME: Place = Place {
-    noun: "volume",
-    list: "/volumes/detail",
-    collection: "volumes",
-    path: "/volumes",
-    key: "volume",
-    has_name_filter: true,
-};
-/// Snapshots.
-pub(crate) const SNAPSHOT: Place = Place {
-    noun: "snapshot",
-    list: "/snapshots/detail",
-    collection: "snapshots",
-    path: "/snapshots",
-    key: "snapshot",
-    has_name_filter: true,
-};
-/// Attachments, which have no name.
-pub(crate) const ATTACHMENT: Place = Place {
-    noun: "attachment",
-    list: "/attachments/detail",
-    collection: "attachments",
-    path: "/attachments",
-    key: "attachment",
-    has_name_filter: false,
-};
-/// Volume types.
-pub(crate) const TYPE: Place = Place {
-    noun: "type",
-    list: "/types",
-    collection: "volume_types",
-    path: "/types",
-    key: "volume_type",
-    has_name_filter: false,
-};
-
 /// The object that `word` means, with all its fields.
 pub(crate) fn find(session: &Session, place: &Place, word: &str) -> Result<Value, Failure> {
-    if looks_like_id(word) {
+    if looks_like_id(word) && !place.path.is_empty() {
         match show(session, place, word) {
             Err(failure) if failure.exit == Exit::NotFound => {}
             other => return other,
         }
     }
     if place.has_name_filter {
-        let named = session
-            .client
-            .list(place.list, place.collection, &[("name", word)])?;
+        let named = all(session, place, &[("name", word)])?;
         // A server that does not know the filter would answer with everything.
         let named: Vec<Value> = named
             .into_iter()
-            .filter(|item| text(item, "name") == word)
+            .filter(|item| text(item, place.name) == word)
             .collect();
         if !named.is_empty() {
             return only(place, word, named);
         }
     }
-    let all = session.client.list(place.list, place.collection, &[])?;
-    only(place, word, matching(all, word))
+    let items = all(session, place, &[])?;
+    only(place, word, matching(place, items, word, session.may_ask))
+}
+
+/// The id of the object that `word` means.
+pub(crate) fn id(session: &Session, place: &Place, word: &str) -> Result<String, Failure> {
+    Ok(text(&find(session, place, word)?, place.id))
+}
+
+/// All objects of a place.
+pub(crate) fn all(
+    session: &Session,
+    place: &Place,
+    query: &[(&str, &str)],
+) -> Result<Vec<Value>, Failure> {
+    let mut items = Vec::new();
+    for page in session.client.pages(place, query, None, None) {
+        items.extend(page?);
+    }
+    Ok(items)
 }
 
 /// One object by its id.
 pub(crate) fn show(session: &Session, place: &Place, id: &str) -> Result<Value, Failure> {
+    if place.path.is_empty() {
+        let items = all(session, place, &[])?;
+        let found = items.into_iter().find(|item| text(item, place.id) == id);
+        return only(place, id, found.into_iter().collect());
+    }
     let path = format!("{}/{id}", place.path);
-    let answer = session.client.cinder(Method::Get, &path, None)?;
+    let answer = session.client.at(place.api, Method::Get, &path, None)?;
     Ok(inner(&answer, place.key))
 }
 
@@ -104,16 +73,18 @@ pub(crate) fn inner(answer: &Value, key: &str) -> Value {
     answer.get(key).cloned().unwrap_or(Value::Null)
 }
 
-fn matching(items: Vec<Value>, word: &str) -> Vec<Value> {
+/// Those that the word means. Only a person may shorten an id: in a script the short form of today is ambiguous
+/// tomorrow.
+fn matching(place: &Place, items: Vec<Value>, word: &str, may_shorten: bool) -> Vec<Value> {
     let (named, others): (Vec<Value>, Vec<Value>) = items
         .into_iter()
-        .partition(|item| text(item, "name") == word || text(item, "id") == word);
-    if !named.is_empty() || word.len() < PREFIX_LEN_MIN {
+        .partition(|item| text(item, place.name) == word || text(item, place.id) == word);
+    if !named.is_empty() || word.len() < PREFIX_LEN_MIN || !may_shorten {
         return named;
     }
     others
         .into_iter()
-        .filter(|item| text(item, "id").starts_with(word))
+        .filter(|item| text(item, place.id).starts_with(word))
         .collect()
 }
 
@@ -123,7 +94,10 @@ fn only(place: &Place, word: &str, mut found: Vec<Value>) -> Result<Value, Failu
         let ids: Vec<String> = found
             .iter()
             .take(CANDIDATES_SHOWN)
-            .map(|item| format!("{} ({})", text(item, "id"), harmless(&text(item, "name"))))
+            .map(|item| {
+                let name = harmless(&text(item, place.name));
+                format!("{} ({name})", text(item, place.id))
+            })
             .collect();
         let what = format!("finding the {noun} `{word}`");
         return Err(Failure::new(
@@ -137,20 +111,21 @@ fn only(place: &Place, word: &str, mut found: Vec<Value>) -> Result<Value, Failu
         Failure::new(
             Exit::NotFound,
             &format!("finding the {noun} `{word}`"),
-            &format!("no {noun} of this project has that name or id"),
+            &format!("no {noun} that you may see has that name or id"),
         )
         .hint(&format!("`ashlar {noun} list` shows what there is"))
     })
 }
 
 /// 36 characters of a UUID: anything else cannot be a whole id and is not put in a path.
-fn looks_like_id(word: &str) -> bool {
+pub(crate) fn looks_like_id(word: &str) -> bool {
     word.len() == 36 && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::places::VOLUME;
     use serde_json::json;
 
     const DB_1: &str = "aaaa0000-0000-4000-8000-000000000001";
@@ -165,7 +140,7 @@ mod tests {
     }
 
     fn find(word: &str) -> Result<String, Exit> {
-        only(&VOLUME, word, matching(items(), word))
+        only(&VOLUME, word, matching(&VOLUME, items(), word, true))
             .map(|item| text(&item, "name"))
             .map_err(|failure| failure.exit)
     }
@@ -187,6 +162,12 @@ mod tests {
         assert_eq!(find("aaaa0").unwrap_err(), Exit::Ambiguous);
         assert_eq!(find("nothing").unwrap_err(), Exit::NotFound);
         assert_eq!(find("bbb").unwrap_err(), Exit::NotFound);
+    }
+
+    #[test]
+    fn a_script_may_not_shorten_an_id() {
+        let found = |word| matching(&VOLUME, items(), word, false).len();
+        assert_eq!((found("bbbb"), found(DB_1), found("aaaa")), (0, 1, 1));
     }
 
     #[test]

@@ -1,211 +1,213 @@
-//! `ashlar NOUN VERB [objects] [--flags]`: the words as data, and the parser made from them.
+//! `ashlar NOUN VERB [objects] [--flags]`: the parser made from the table.
 //!
 //! Must not know HTTP or what any verb does.
 
 use clap::{Arg as ClapArg, ArgAction, ArgMatches, Command};
 
-use crate::Session;
-use crate::failure::Failure;
-use crate::output::{Answer, Column};
+use crate::places::ParamKind;
+use crate::table::{Arg, Given, Level, Noun, Verb};
 use crate::verbs;
-
-/// One word after the verb.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Arg {
-    /// An argument by place that must be given.
-    One(&'static str, &'static str),
-    /// An argument by place that may be left out.
-    Maybe(&'static str, &'static str),
-    /// The last argument by place, given at least once.
-    Many(&'static str, &'static str),
-    /// `--name VALUE`.
-    Option(&'static str, &'static str),
-    /// `--name VALUE`, as often as needed.
-    Repeated(&'static str, &'static str),
-    /// `--name`.
-    Flag(&'static str, &'static str),
-}
-
-/// How much a verb can destroy, hence what it asks first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// Destroys nothing that another command would not bring back.
-    Safe,
-    /// Asks; `--yes` answers.
-    Confirm,
-    /// Asks for the name; `--yes-delete NAME` answers.
-    TypeName,
-}
-
-/// A row of the table of verbs.
-pub(crate) struct Verb {
-    /// The noun, singular.
-    pub(crate) noun: &'static str,
-    /// The verb.
-    pub(crate) name: &'static str,
-    /// One sentence for the help.
-    pub(crate) about: &'static str,
-    /// What may follow.
-    pub(crate) args: &'static [Arg],
-    /// What it asks before it acts.
-    pub(crate) level: Level,
-    /// What a table shows of the answer.
-    pub(crate) columns: &'static [Column],
-    /// What it does.
-    pub(crate) run: fn(&Session, &Given<'_>) -> Result<Answer, Failure>,
-}
-
-/// What was given after the verb.
-pub(crate) struct Given<'a> {
-    matches: &'a ArgMatches,
-    /// What the verb asks before it acts.
-    pub(crate) level: Level,
-}
-
-impl Given<'_> {
-    /// An argument by place, or an option that must be there; empty when it is not.
-    pub(crate) fn word(&self, name: &str) -> &str {
-        self.option(name).unwrap_or_default()
-    }
-
-    /// An option or a place that may be absent.
-    pub(crate) fn option(&self, name: &str) -> Option<&str> {
-        self.matches
-            .try_get_one::<String>(name)
-            .ok()
-            .flatten()
-            .map(String::as_str)
-    }
-
-    /// All values of a repeated option or place.
-    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        match self.matches.try_get_many::<String>(name) {
-            Ok(Some(values)) => values.map(String::as_str).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether a flag was given.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        matches!(self.matches.try_get_one::<bool>(name), Ok(Some(true)))
-    }
-}
-
-/// Nouns and their other spellings: plurals are accepted, and the short forms.
-const NOUNS: &[(&str, &[&str], &str)] = &[
-    (
-        "volume",
-        &["volumes", "vol"],
-        "Volumes: create, show, extend, revert, delete",
-    ),
-    ("snapshot", &["snapshots", "snap"], "Snapshots of volumes"),
-    (
-        "attachment",
-        &["attachments", "att"],
-        "Attachments: which host has which volume",
-    ),
-    ("type", &["types"], "Volume types"),
-    (
-        "operation",
-        &["operations", "task", "tasks"],
-        "What the daemon is doing and has done",
-    ),
-    ("token", &["tokens"], "Tokens of Ashlar's own"),
-];
 
 /// The whole command line.
 pub(crate) fn command() -> Command {
     let mut root = Command::new("ashlar")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Block storage over the Cinder v3 API, from the command line")
-        .after_help(EXIT_CODES)
+        .after_help(EXAMPLES)
+        .after_long_help(EXIT_CODES)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .args(globals());
-    for (noun, aliases, about) in NOUNS {
-        let verbs = verbs::TABLE
-            .iter()
-            .copied()
-            .filter(|verb| verb.noun == *noun)
-            .map(verb_command);
+    for noun in verbs::NOUNS {
+        // A noun whose one verb is called like itself stands alone: `ashlar version`.
+        if let [verb] = noun.verbs
+            && verb.name == noun.name
+        {
+            root = root.subcommand(verb_command(noun, verb));
+            continue;
+        }
         root = root.subcommand(
-            Command::new(*noun)
-                .aliases(*aliases)
-                .about(*about)
+            Command::new(noun.name)
+                .visible_aliases(noun.aliases.iter().copied())
+                .about(noun.about)
                 .subcommand_required(true)
                 .arg_required_else_help(true)
-                .subcommands(verbs),
+                .subcommands(noun.verbs.iter().map(|verb| verb_command(noun, verb))),
         );
     }
-    let alone = verbs::TABLE
-        .iter()
-        .copied()
-        .filter(|verb| verb.noun == verb.name)
-        .map(verb_command);
-    root.subcommands(alone)
+    root
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  ashlar volume create data --size 10G --wait
+  ashlar volume list --filter 'status=error|in-use size>100G' --sort size:desc
+  ashlar volume delete old-1 old-2 --dry-run";
+
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 ambiguous name, 5 wrong status or in use,
-6 quota or space, 7 some of several failed, 8 --wait ran out, 9 daemon not reachable,
-10 needs confirmation, 11 ended in error, 12 not logged in or not allowed";
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 ambiguous name, 5 wrong status, in use or changed meanwhile,
+6 quota or space, 7 some of several failed, 8 --wait ran out, 9 daemon not reachable, 10 needs confirmation,
+11 ended in error, 12 not logged in or not allowed, 130 interrupted. `ashlar explain exit-codes` says more.
+
+Examples:
+  ashlar volume create data --size 10G --wait
+  ashlar volume list --filter 'status=error|in-use size>100G' --sort size:desc
+  ashlar volume delete old-1 old-2 --dry-run";
+
+fn global(name: &'static str, value: &'static str, help: &'static str) -> ClapArg {
+    ClapArg::new(name)
+        .long(name)
+        .value_name(value)
+        .help(help)
+        .global(true)
+        .help_heading("Everywhere")
+}
+
+fn switch(name: &'static str, help: &'static str) -> ClapArg {
+    ClapArg::new(name)
+        .long(name)
+        .help(help)
+        .action(ArgAction::SetTrue)
+        .global(true)
+        .help_heading("Everywhere")
+}
 
 fn globals() -> Vec<ClapArg> {
+    vec![
+        global(
+            "context",
+            "NAME",
+            "the context to use [env: ASHLAR_CONTEXT]",
+        ),
+        global(
+            "endpoint",
+            "URL",
+            "http://host:port or unix:/path [env: ASHLAR_ENDPOINT]",
+        ),
+        global(
+            "token-file",
+            "FILE",
+            "file (or /dev/fd/N) with the token [env: ASHLAR_TOKEN holds the token]",
+        ),
+        global(
+            "project",
+            "ID",
+            "project to act in; else your own [env: ASHLAR_PROJECT]",
+        )
+        .visible_alias("os-project-id"),
+        global(
+            "output",
+            "FORM",
+            "table, wide, json, jsonl, yaml, csv, value or id",
+        )
+        .short('o')
+        .short_alias('f')
+        .alias("format"),
+        global(
+            "columns",
+            "A,B",
+            "columns to show, in this order; +A adds one",
+        )
+        .short('c')
+        .alias("column")
+        .action(ArgAction::Append),
+        switch("no-heads", "no heads, tab-separated").short('H'),
+        switch("exact", "bytes, RFC 3339 and empty cells, for programs").short('p'),
+        global(
+            "units",
+            "UNITS",
+            "iec (1.5T), si (1.6TB) or b (bytes) [default: iec]",
+        ),
+        ClapArg::new("wait")
+            .long("wait")
+            .value_name("STATE")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("")
+            .help("wait for the end of what was begun, or for a status")
+            .global(true)
+            .help_heading("Everywhere"),
+        global(
+            "timeout",
+            "TIME",
+            "how long --wait waits: 90s, 10m, 2h [default: 10m]",
+        ),
+        switch("dry-run", "say what would happen, and change nothing").short('n'),
+        global(
+            "if-match",
+            "TAG",
+            "act only if a plan or an Etag is still true",
+        ),
+        switch(
+            "debug",
+            "print each call as a line for curl, without secrets",
+        ),
+    ]
+}
+
+const FOR_LISTS: &str = "Lists";
+
+fn list_args() -> Vec<ClapArg> {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         ClapArg::new(name)
             .long(name)
             .value_name(value)
             .help(help)
-            .global(true)
+            .help_heading(FOR_LISTS)
     };
     vec![
         option(
-            "endpoint",
-            "URL",
-            "http://host:port or unix:/path [env: ASHLAR_ENDPOINT]",
+            "filter",
+            "FILTER",
+            "only those that fit, as 'status=error, age>7d'; see `ashlar explain filter`",
         ),
-        option(
-            "token-file",
-            "FILE",
-            "file with the token [env: ASHLAR_TOKEN holds the token]",
-        ),
-        option(
-            "project",
-            "ID",
-            "project to act in; else your own [env: ASHLAR_PROJECT]",
-        ),
-        option("output", "FORM", "table, json, value or id").short('o'),
-        option("columns", "A,B", "columns to show, in this order").short('c'),
-        option(
-            "timeout",
-            "TIME",
-            "how long --wait waits: 90s, 10m, 2h [default: 10m]",
-        ),
-        ClapArg::new("wait")
-            .long("wait")
-            .help("wait for the end of what was begun")
-            .action(ArgAction::SetTrue)
-            .global(true),
+        option("sort", "COLUMN[:desc],..", "in this order"),
+        option("limit", "N", "no more than so many"),
+        option("marker", "OBJECT", "only those after this one"),
+        ClapArg::new("watch")
+            .long("watch")
+            .value_name("TIME")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("2s")
+            .help("show it again and again; in a pipe, rows that changed")
+            .help_heading(FOR_LISTS),
     ]
 }
 
-fn verb_command(verb: &'static Verb) -> Command {
-    let command = Command::new(verb.name)
+fn verb_command(noun: &'static Noun, verb: &'static Verb) -> Command {
+    let mut command = Command::new(verb.name)
         .about(verb.about)
         .args(verb.args.iter().map(clap_arg));
-    match verb.level {
-        Level::Safe => command,
-        Level::Confirm => command.arg(clap_arg(&Arg::Flag("yes", "do it without asking"))),
-        Level::TypeName => command.arg(clap_arg(&Arg::Repeated(
+    if verb.is_list {
+        for param in noun.place.params {
+            command = command.arg(match param.kind {
+                ParamKind::Flag(_) => clap_arg(&Arg::Flag(param.option, param.help)),
+                ParamKind::Text | ParamKind::Object(_) => {
+                    clap_arg(&Arg::Option(param.option, param.help))
+                }
+            });
+        }
+        command = command.args(list_args());
+    }
+    if verb.level >= Level::Confirm {
+        command = command.arg(clap_arg(&Arg::Repeated(
             "yes-delete",
             "do it to the object of this name (or id) without asking",
-        ))),
+        )));
     }
+    if verb.level == Level::Confirm {
+        command = command.arg(clap_arg(&Arg::Flag("yes", "do it without asking")));
+    }
+    command
 }
 
 fn clap_arg(arg: &Arg) -> ClapArg {
     match *arg {
-        Arg::One(name, help) => ClapArg::new(name).help(help).required(true),
+        Arg::One(name, help) => ClapArg::new(name)
+            .help(help)
+            .required(true)
+            .allow_hyphen_values(name == "size"),
         Arg::Maybe(name, help) => ClapArg::new(name).help(help),
         Arg::Many(name, help) => ClapArg::new(name)
             .help(help)
@@ -226,20 +228,16 @@ fn clap_arg(arg: &Arg) -> ClapArg {
 }
 
 /// The verb that was named, and what was given to it.
-pub(crate) fn chosen(matches: &ArgMatches) -> Option<(&'static Verb, Given<'_>)> {
+pub(crate) fn chosen(matches: &ArgMatches) -> Option<Given<'_>> {
     let (noun, below) = matches.subcommand()?;
     let (name, matches) = below.subcommand().unwrap_or((noun, below));
-    let verb = verbs::TABLE
-        .iter()
-        .copied()
-        .find(|verb| verb.noun == noun && verb.name == name)?;
-    Some((
+    let (noun, verb) =
+        verbs::all().find(|(known, verb)| known.name == noun && verb.name == name)?;
+    Some(Given {
+        matches,
+        noun,
         verb,
-        Given {
-            matches,
-            level: verb.level,
-        },
-    ))
+    })
 }
 
 #[cfg(test)]
@@ -248,21 +246,35 @@ mod tests {
 
     fn parse(line: &str) -> Result<(String, String), clap::Error> {
         let matches = command().try_get_matches_from(line.split(' '))?;
-        let (verb, _) = chosen(&matches).unwrap();
-        Ok((verb.noun.to_owned(), verb.name.to_owned()))
+        let given = chosen(&matches).unwrap();
+        Ok((given.noun.name.to_owned(), given.verb.name.to_owned()))
     }
 
     #[test]
     fn the_grammar_made_from_the_table_is_sound() {
         command().debug_assert();
-        for verb in verbs::TABLE {
+        for (noun, verb) in verbs::all() {
+            let what = format!("{} {}", noun.name, verb.name);
+            assert!(!verb.about.ends_with(['.', ' ']), "{what}: {}", verb.about);
             assert!(
-                verb.about.ends_with(|c: char| c.is_alphanumeric()),
-                "{}",
-                verb.about
+                !verb.is_list || verb.level == Level::Read,
+                "{what} is a list that acts"
             );
-            let known = NOUNS.iter().any(|(noun, ..)| *noun == verb.noun) || verb.noun == verb.name;
-            assert!(known, "{} has no noun", verb.name);
+            assert!(
+                verb.plan.is_none() || verb.level > Level::Read,
+                "{what} plans a read"
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_of_the_console_means_two_verbs_of_a_noun() {
+        for noun in verbs::NOUNS {
+            let mut keys: Vec<&str> = noun.verbs.iter().filter_map(|verb| verb.key).collect();
+            let count = keys.len();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), count, "{}", noun.name);
         }
     }
 
@@ -299,10 +311,10 @@ mod tests {
     fn options_flags_and_repeated_values_arrive() {
         let line = "ashlar volume create --size 1G --meta a=b --meta c=d --wait db";
         let matches = command().try_get_matches_from(line.split(' ')).unwrap();
-        let (_, given) = chosen(&matches).unwrap();
+        let given = chosen(&matches).unwrap();
         assert_eq!(given.option("size"), Some("1G"));
         assert_eq!(given.all("meta"), ["a=b", "c=d"]);
-        assert!(given.flag("wait"));
+        assert_eq!(given.option("wait"), Some(""));
         assert!(!given.flag("no-such-flag"));
         assert_eq!(given.word("name"), "db");
     }

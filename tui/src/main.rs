@@ -2,41 +2,82 @@
 //!
 //! It knows the HTTP API and nothing else of the daemon: any Cinder v3 endpoint will do for the nouns that Cinder has.
 //! Data goes to standard output, everything else to standard error; the exit code says what kind of end it was
-//! (`failure.rs`). The verbs are a table (`verbs/mod.rs`): the parser, the help and the dispatch are made from it.
+//! (`failure.rs`). The nouns and verbs are a table (`verbs/mod.rs`): the parser, the help and the dispatch are made
+//! from it.
 
 mod ask;
 mod client;
+mod clock;
+mod complete;
+mod context;
 mod failure;
+mod filter;
 mod find;
 mod grammar;
+mod listing;
 mod output;
+mod places;
+mod plan;
+mod select;
 mod settings;
 mod size;
+mod sort;
+mod table;
 mod text;
 mod verbs;
 mod wait;
+mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crate::client::Client;
+use crate::client::{Client, Writes};
 use crate::failure::{Exit, Failure};
-use crate::grammar::Given;
-use crate::output::Answer;
+use crate::output::{Answer, Column, Columns, Form, Style};
+use crate::settings::Settings;
+use crate::table::{Given, Level};
 
 /// What a verb may use: the server, and how to speak to whoever called.
 pub(crate) struct Session {
     /// The one HTTP edge.
     pub(crate) client: Client,
     /// The form of the answer.
-    pub(crate) form: output::Form,
+    pub(crate) form: Form,
     /// Whether and how long to wait for the end of what was begun.
-    pub(crate) wait: Option<std::time::Duration>,
+    pub(crate) wait: Option<wait::Wait>,
     /// Whether somebody sits at the terminal to be asked.
     pub(crate) may_ask: bool,
+    /// Whether only to say what would happen.
+    pub(crate) dry_run: bool,
+    /// What must still be true for an act to be done.
+    pub(crate) if_match: Option<String>,
+}
+
+#[cfg(test)]
+impl Session {
+    /// One without a server.
+    pub(crate) fn for_tests() -> Self {
+        let endpoint = client::Endpoint::Unix("/nonexistent/api.sock".to_owned());
+        Self {
+            client: Client::new(endpoint, None, None, Writes::Sent, false),
+            form: Form::Table,
+            wait: None,
+            may_ask: false,
+            dry_run: false,
+            if_match: None,
+        }
+    }
 }
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == complete::WORD) {
+        let words: Vec<String> = args
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        complete::run(&words);
+        return Exit::Done.into();
+    }
     let matches = match grammar::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -50,48 +91,126 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    match run(&matches) {
+    let Some(given) = grammar::chosen(&matches) else {
+        return Exit::Usage.into();
+    };
+    match run(&given) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{failure}");
+            tell(&given, &failure);
             failure.exit.into()
         }
     }
 }
 
-fn run(matches: &clap::ArgMatches) -> Result<(), Failure> {
-    let Some((verb, given)) = grammar::chosen(matches) else {
-        return Err(Failure::usage("no verb given", "see `ashlar --help`"));
+fn tell(given: &Given<'_>, failure: &Failure) {
+    if failure.exit == Exit::Done && failure.would.is_none() {
+        return;
+    }
+    let form = given.option("output").map(Form::parse);
+    let is_json = matches!(form, Some(Ok(form)) if form.is_json());
+    let mut err = std::io::stderr().lock();
+    let _ = match &failure.would {
+        Some(call) => writeln!(err, "would send {}", text::harmless(call)),
+        None if is_json => writeln!(err, "{}", failure.json()),
+        None => writeln!(err, "{failure}"),
     };
-    let settings = settings::read(&given)?;
-    let session = Session {
-        client: Client::new(settings.endpoint, settings.token, settings.project)?,
-        form: settings.form,
-        wait: settings.wait,
-        may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-    };
-    let answer = (verb.run)(&session, &given)?;
-    print(&session, verb, &given, &answer)
 }
 
-fn print(
-    session: &Session,
-    verb: &grammar::Verb,
-    given: &Given<'_>,
-    answer: &Answer,
-) -> Result<(), Failure> {
-    let columns = output::choose(verb.columns, given.option("columns"))?;
-    let is_terminal = std::io::stdout().is_terminal();
-    let text = output::render(answer, verb.noun, &columns, session.form, is_terminal);
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        // `ashlar volume list | head` is no failure.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(
-            Exit::Failed,
-            "the answer could not be written to standard output",
-            &error.to_string(),
-        )),
+impl Session {
+    /// As the settings say.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            form: settings.style.form,
+            wait: settings.wait,
+            may_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            dry_run: settings.writes == Writes::Told,
+            if_match: settings.if_match,
+            client: Client::new(
+                settings.endpoint,
+                settings.token,
+                settings.project,
+                settings.writes,
+                settings.is_traced,
+            ),
+        }
     }
+}
+
+fn run(given: &Given<'_>) -> Result<(), Failure> {
+    let settings = settings::read(given)?;
+    let style = settings.style;
+    let writes = settings.writes;
+    let session = Session::new(settings);
+    if writes == Writes::Refused && given.verb.level != Level::Read {
+        let what = format!("{} {}", given.noun.name, given.verb.name);
+        let why =
+            "nothing may be changed from here: ASHLAR_READONLY is set, or the context is read-only";
+        return Err(Failure::new(Exit::NotAllowed, &what, why).unchanged());
+    }
+    // A column that is not there is told before anything is done.
+    let columns = columns(given, &style)?;
+    if let Some(every) = given.option("watch") {
+        return watch::run(&session, given, &columns, &style, every);
+    }
+    let answered = (given.verb.run)(&session, given);
+    match answered {
+        Ok(Answer::Planned(items)) => print_plan(given, items, &style),
+        Ok(answer) => print(answer, given.noun.name, &columns, &style),
+        Err(failure) => {
+            let done = Answer::Many(failure.done.clone());
+            if !failure.done.is_empty() {
+                print(done, given.noun.name, &columns, &style)?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn columns(given: &Given<'_>, style: &Style) -> Result<Columns, Failure> {
+    let is_wide = matches!(style.form, Form::Wide | Form::Csv);
+    let default = given.columns(is_wide);
+    let mut known = given.columns(true).to_vec();
+    known.extend(given.noun.short.iter().chain(given.noun.long));
+    Columns::choose(default, &known, &given.all("columns"))
+}
+
+fn print(answer: Answer<'_>, noun: &str, columns: &Columns, style: &Style) -> Result<(), Failure> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    output::write(&mut out, answer, noun, columns, style)?;
+    out.flush().map_err(output::unwritten)
+}
+
+/// The columns of a plan.
+const PLAN: &[Column] = &[
+    Column::text("name", "name"),
+    Column::text("blocks", "blocks"),
+    Column::text("lost", "lost"),
+    Column::text("breaks", "breaks"),
+    Column::text("kept", "keeps"),
+    Column::bytes("frees", "frees_bytes"),
+    Column::text("blocked", "is_blocked"),
+    Column::text("tag", "if_match"),
+];
+
+/// What a dry run found: exit 0 if all of it would run, 5 if not.
+fn print_plan(
+    given: &Given<'_>,
+    items: Vec<serde_json::Value>,
+    style: &Style,
+) -> Result<(), Failure> {
+    let columns = Columns::choose(PLAN, PLAN, &[])?;
+    let count = items.len();
+    let is_blocked = |item: &&serde_json::Value| item["is_blocked"].as_bool() == Some(true);
+    let blocked = items.iter().filter(is_blocked).count();
+    print(Answer::Many(items), "plan", &columns, style)?;
+    if blocked == 0 {
+        return Ok(());
+    }
+    let what = format!("{} {}", given.noun.name, given.verb.name);
+    let why = format!(
+        "{} of {count} would be done, {blocked} would be refused",
+        count - blocked
+    );
+    Err(Failure::new(Exit::Conflict, &what, &why).unchanged())
 }

@@ -3,12 +3,15 @@
 //! A token never comes from the command line, where every process could read it: from `ASHLAR_TOKEN` or from a file.
 
 use std::env::var_os;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use crate::client::{Endpoint, Token};
+use crate::client::{Endpoint, Token, Writes};
+use crate::context;
 use crate::failure::{Exit, Failure};
-use crate::grammar::Given;
-use crate::output::Form;
+use crate::output::{Form, Style, Units};
+use crate::table::Given;
+use crate::wait::Wait;
 
 /// Where the daemon listens when nothing else was said.
 const DEFAULT_ENDPOINT: &str = "unix:/run/ashlar/api.sock";
@@ -22,36 +25,95 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Token>,
     pub(crate) project: Option<String>,
-    pub(crate) form: Form,
-    pub(crate) wait: Option<Duration>,
+    pub(crate) style: Style,
+    pub(crate) wait: Option<Wait>,
+    pub(crate) writes: Writes,
+    pub(crate) if_match: Option<String>,
+    pub(crate) is_traced: bool,
 }
 
 /// Reads them all.
 pub(crate) fn read(given: &Given<'_>) -> Result<Settings, Failure> {
+    let context = context::chosen(given)?;
+    // What is said for this call goes before what a context says, piece by piece.
+    let is_named = given.option("context").is_some();
+    let from_environment = |name| if is_named { None } else { environment(name) };
     let endpoint = given
         .option("endpoint")
         .map(str::to_owned)
-        .or_else(|| environment("ASHLAR_ENDPOINT"))
+        .or_else(|| from_environment("ASHLAR_ENDPOINT"))
+        .or(context.endpoint)
         .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-    let token = match given.option("token-file") {
-        Some(path) => Some(token_from_file(path)?),
-        None => environment("ASHLAR_TOKEN").map(Token::new),
+    let token = match (given.option("token-file"), from_environment("ASHLAR_TOKEN")) {
+        (Some(path), _) => Some(token_from_file(path)?),
+        (None, Some(token)) => Some(Token::new(token)),
+        (None, None) => match (context.token, context.token_file) {
+            (Some(token), _) => Some(token),
+            (None, Some(path)) => Some(token_from_file(&path)?),
+            (None, None) => None,
+        },
     };
     let project = given
         .option("project")
         .map(str::to_owned)
-        .or_else(|| environment("ASHLAR_PROJECT"));
-    let timeout = duration(given.option("timeout").unwrap_or(DEFAULT_TIMEOUT))?;
+        .or_else(|| from_environment("ASHLAR_PROJECT"))
+        .or(context.project);
+    let timeout = timeout(given)?;
+    let wait = given.option("wait").map(|status| Wait {
+        timeout,
+        status: Some(status.to_owned()).filter(|status| !status.is_empty()),
+    });
     Ok(Settings {
         endpoint: Endpoint::parse(&endpoint)?,
         token,
         project,
-        form: Form::parse(given.option("output").unwrap_or("table"))?,
-        wait: given.flag("wait").then_some(timeout),
+        style: style(given)?,
+        wait,
+        writes: if given.flag("dry-run") {
+            Writes::Told
+        } else if context.is_read_only || environment("ASHLAR_READONLY").is_some_and(|v| v != "0") {
+            Writes::Refused
+        } else {
+            Writes::Sent
+        },
+        if_match: given.option("if-match").map(quoted_tag),
+        is_traced: given.flag("debug"),
     })
 }
 
-fn environment(name: &str) -> Option<String> {
+/// How long a wait may last.
+pub(crate) fn timeout(given: &Given<'_>) -> Result<Duration, Failure> {
+    duration(given.option("timeout").unwrap_or(DEFAULT_TIMEOUT))
+}
+
+/// How the answer is to look.
+pub(crate) fn style(given: &Given<'_>) -> Result<Style, Failure> {
+    let is_terminal = std::io::stdout().is_terminal();
+    Ok(Style {
+        form: Form::parse(given.option("output").unwrap_or("table"))?,
+        is_bare: given.flag("no-heads"),
+        is_exact: given.flag("exact"),
+        units: Units::parse(given.option("units").unwrap_or("iec"))?,
+        width: is_terminal.then(terminal_width),
+    })
+}
+
+/// How wide the terminal is; a table that cannot know is not cut.
+fn terminal_width() -> usize {
+    let asked = rustix::termios::tcgetwinsize(std::io::stdout());
+    match asked {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => usize::MAX,
+    }
+}
+
+/// An entity tag stands in quotes on the wire; on a command line they are a nuisance.
+fn quoted_tag(tag: &str) -> String {
+    format!("\"{}\"", tag.trim_matches('"'))
+}
+
+/// A variable of the environment that is set and not empty.
+pub(crate) fn environment(name: &str) -> Option<String> {
     var_os(name)?
         .into_string()
         .ok()
@@ -77,7 +139,7 @@ fn token_from_file(path: &str) -> Result<Token, Failure> {
 }
 
 /// `90`, `90s`, `10m`, `2h`.
-fn duration(text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
     let bad = || Failure::usage(&format!("`{text}` is not a time"), "write 90s, 10m or 2h");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_s = match &text[digits.len()..] {

@@ -44,6 +44,26 @@ pub(crate) fn parse(text: &str) -> Result<Size, Failure> {
     })
 }
 
+/// Bytes for a person: whole or with one digit, in binary units.
+pub(crate) fn in_words(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut scale = 1_u64;
+    let mut unit = units[0];
+    for next in &units[1..] {
+        if bytes / scale < 1024 {
+            break;
+        }
+        scale *= 1024;
+        unit = next;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(scale);
+    if tenths % 10 == 0 || tenths >= 1000 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +96,19 @@ mod tests {
             "1 G",
         ] {
             assert!(parse(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn bytes_in_words() {
+        for (bytes, words) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (1 << 30, "1 GiB"),
+            (u64::MAX, "16383 PiB"),
+        ] {
+            assert_eq!(in_words(bytes), words);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::ladder::LADDER;
 use super::microversion::maximum;
 use super::routes::ROUTES;
 use super::v3::resource_filters::RESOURCES;
+use super::v3::snapshot_actions::ACTIONS as SNAPSHOT_ACTIONS;
 use super::v3::volume_actions::ACTIONS;
 use std::fmt::Write as _;
 
@@ -72,6 +73,38 @@ const DIFFERS: &[(&str, &str)] = &[
         "after Cinder's sentence the reason in words; a failed delete, detach or revert leaves a message too",
     ),
     (
+        "POST /v3/volumes/{id}/action os-reset_status",
+        "what is asked becomes true or is refused (400): a status that an operation shows while it runs cannot be asked for; `available` and its like need the volume's bytes; a status that attachments or hosts that are let in belie is refused with their names; `attach_status: detached` shuts the hosts out before the attachments go (Cinder deletes their rows and leaves the hosts connected); an offered volume is offered no more",
+    ),
+    (
+        "POST /v3/volumes/{id}/action os-reset_status",
+        "`attach_status: detached` alone leaves an error status and `maintenance`; `attach_status: attached` is refused unless it is so; `migration_status` can only be `none`",
+    ),
+    (
+        "POST /v3/snapshots/{id}/action os-reset_status",
+        "`available`, `error` and `error_deleting` only: no operation would end the others",
+    ),
+    (
+        "POST /v3/snapshots/{id}/action os-update_snapshot_status",
+        "always 400: no snapshot here is made with nova's help",
+    ),
+    (
+        "POST /v3/volumes/{id}/action os-force_detach, os-detach; DELETE /v3/attachments/{id}",
+        "nobody asks nova whether an instance still has the volume; the host is shut out first",
+    ),
+    (
+        "POST /v3/volumes/{id}/action os-update_readonly_flag",
+        "also refused (400) while a legacy connection without an attachment lets a host in",
+    ),
+    (
+        "GET /v3/volumes",
+        "`readonly` stands in the metadata once it was set, as in Cinder; `attached_mode`, which Cinder's os-attach adds, does not: the attachment has it",
+    ),
+    (
+        "POST /v3/volume-transfers",
+        "refused (400) while a host is let in without an attachment; on accept a private type that the receiver may not use is 400",
+    ),
+    (
         "GET /v3/manageable_volumes, /v3/manageable_snapshots",
         "what is managed already is not listed; a file `volume-<id>.snapshot-<id>` is listed with snapshots, any other with volumes",
     ),
@@ -103,6 +136,10 @@ fn page() -> String {
     }
     page.push_str("\n## Actions of a volume\n\nOthers answer 400: no such action.\n\n| action | from |\n| --- | --- |\n");
     for (name, since) in ACTIONS {
+        writeln!(page, "| `{name}` | 3.{since} |").unwrap();
+    }
+    page.push_str("\n## Actions of a snapshot\n\n| action | from |\n| --- | --- |\n");
+    for (name, since) in SNAPSHOT_ACTIONS {
         writeln!(page, "| `{name}` | 3.{since} |").unwrap();
     }
     page.push_str(

@@ -75,11 +75,7 @@ pub const LADDER: &[Step] = &[
     absent(1, "upload to an image: visibility, protected", NO_ACTION),
     done(2, "bootable filter of volumes is strict", ""),
     done(3, "user messages", ""),
-    done(
-        4,
-        "glance_metadata filter of volumes",
-        "no volume has image metadata yet: an empty list",
-    ),
+    done(4, "glance_metadata filter of volumes", "for administrators"),
     done(5, "paging and filters of messages", ""),
     absent(6, "consistency group update may be empty", NO_FIELD),
     absent(7, "clusters", "404; cluster of a service is shown, null"),
@@ -91,7 +87,11 @@ pub const LADDER: &[Step] = &[
         "no volume is in a group: an empty list",
     ),
     absent(11, "group types", NO_ROUTE),
-    absent(12, "volume summary", "404, as for a volume of that name"),
+    done(
+        12,
+        "volume summary",
+        "the filters of the list hold; Cinder drops them",
+    ),
     absent(
         13,
         "groups",
@@ -102,10 +102,10 @@ pub const LADDER: &[Step] = &[
         "group snapshots",
         "404; group_snapshot_id of a snapshot is shown, null",
     ),
-    absent(
+    done(
         15,
         "metadata with Etag and If-Match",
-        "no Etag is given, so no client has one to send back",
+        "also of snapshots, and If-Match also on POST and DELETE",
     ),
     absent(16, "migrate to a cluster", NO_ACTION),
     done(
@@ -118,11 +118,7 @@ pub const LADDER: &[Step] = &[
     absent(20, "reset of a group's status", NO_ROUTE),
     done(21, "provider_id of a volume, for administrators", "null"),
     done(22, "metadata filter of snapshots", ""),
-    absent(
-        23,
-        "delete with force",
-        "the word is ignored, as before it: the ordinary rules of delete hold",
-    ),
+    done(23, "delete with force", "for administrators"),
     absent(24, "clean-up of workers", NO_ROUTE),
     absent(25, "volumes of a group", NO_FIELD),
     absent(
@@ -143,7 +139,7 @@ pub const LADDER: &[Step] = &[
     done(33, "the list of filters", ""),
     done(34, "filters that match a part (`name~`)", ""),
     done(35, "volume_type filter of pools", ""),
-    absent(36, "metadata in the volume summary", NO_FIELD),
+    done(36, "metadata in the volume summary", ""),
     absent(37, "backups sort by name", NO_FIELD),
     absent(38, "replication of groups", NO_ROUTE),
     absent(39, "limits of another project", NO_ROUTE),
@@ -174,11 +170,19 @@ pub const LADDER: &[Step] = &[
     ),
     done(53, "unknown keys of a body are refused", ""),
     done(54, "mode of an attachment", ""),
-    absent(55, "transfers with snapshots", NO_ROUTE),
+    done(55, "transfers with snapshots", ""),
     absent(56, "user_id of a backup", NO_FIELD),
-    absent(57, "projects of a transfer", NO_FIELD),
+    done(
+        57,
+        "projects of a transfer",
+        "a transfer that was accepted is gone, so accepted is false and the destination null",
+    ),
     absent(58, "project of a group", NO_FIELD),
-    absent(59, "paging of transfers", NO_FIELD),
+    done(
+        59,
+        "paging of transfers",
+        "at every version; sort keys from 3.59 on",
+    ),
     done(60, "created_at and updated_at filters of volumes", ""),
     done(61, "cluster_name of a volume, for administrators", "null"),
     absent(62, "default type of a project", NO_ROUTE),

@@ -10,7 +10,7 @@ use super::openapi::serve;
 use super::v3::{
     attachments, availability_zones, capabilities, extensions, extra_specs, hosts, manageable,
     messages, metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
-    types, volume_actions, volume_summary, volumes,
+    transfers, types, volume_actions, volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -70,10 +70,10 @@ routes! {
     get    "/v3/snapshots"                            0  => snapshots::list;
     get    "/v3/snapshots/detail"                     0  => snapshots::list_detail;
     post   "/v3/snapshots"                            0  => snapshots::create;
+    post   "/v3/snapshots/{id}/action"                0  => snapshot_actions::act;
     get    "/v3/snapshots/{id}"                       0  => snapshots::show;
     put    "/v3/snapshots/{id}"                       0  => snapshots::update;
     delete "/v3/snapshots/{id}"                       0  => snapshots::delete;
-    post   "/v3/snapshots/{id}/action"                0  => snapshot_actions::act;
     get    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::list;
     post   "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::merge;
     put    "/v3/snapshots/{id}/metadata"              0  => metadata::snapshots::replace;
@@ -87,6 +87,18 @@ routes! {
     put    "/v3/attachments/{id}"                     27 => attachments::update;
     delete "/v3/attachments/{id}"                     27 => attachments::delete;
     post   "/v3/attachments/{id}/action"              27 => attachments::act;
+    get    "/v3/os-volume-transfer"                   0  => transfers::list;
+    get    "/v3/os-volume-transfer/detail"            0  => transfers::list_detail;
+    post   "/v3/os-volume-transfer"                   0  => transfers::create;
+    get    "/v3/os-volume-transfer/{id}"              0  => transfers::show;
+    delete "/v3/os-volume-transfer/{id}"              0  => transfers::delete;
+    post   "/v3/os-volume-transfer/{id}/accept"       0  => transfers::accept;
+    get    "/v3/volume-transfers"                     0  => transfers::list;
+    get    "/v3/volume-transfers/detail"              0  => transfers::list_detail;
+    post   "/v3/volume-transfers"                     0  => transfers::create;
+    get    "/v3/volume-transfers/{id}"                0  => transfers::show;
+    delete "/v3/volume-transfers/{id}"                0  => transfers::delete;
+    post   "/v3/volume-transfers/{id}/accept"         0  => transfers::accept;
     get    "/v3/types"                                0  => types::list;
     get    "/v3/types/default"                        0  => types::show_default;
     post   "/v3/types"                                0  => types::create;

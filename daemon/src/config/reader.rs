@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// So many characters of a wrong value are shown.
+const SHOWN_MAX: usize = 40;
+
 /// A file being read.
 pub(super) struct Reader<'t> {
     text: &'t str,
@@ -148,11 +151,9 @@ impl<'r, 't> Section<'r, 't> {
         let value = self.value(key)?;
         let got = read(value.get_ref());
         if got.is_none() {
-            let is = value.get_ref().type_str();
-            self.wrong(
-                key,
-                &format!("must be {wanted}, and is not (it is of type {is})"),
-            );
+            let written = self.reader.text.get(value.span()).unwrap_or_default();
+            let shown: String = written.chars().take(SHOWN_MAX).collect();
+            self.wrong(key, &format!("must be {wanted}, not {shown}"));
         }
         got
     }

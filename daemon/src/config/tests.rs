@@ -113,23 +113,18 @@ name = 'c'
         "line 10, column 11: target.portals: hosts are told these addresses: name those that they reach, not 0.0.0.0",
         "line 11, column 14: target.iqn_prefix: must start with \"iqn.\", have no blanks and at most 180 bytes, such as \"iqn.2010-10.org.openstack:\"",
         "line 12, column 1: unknown key `target.colour`: known are portals, iqn_prefix",
-        "line 14, column 11: quota.volumes: must be a whole number from -1 to 2147483647, and is not (it is of type string)",
-        "line 15, column 13: quota.gigabytes: must be a whole number from -1 to 2147483647, and is not (it is of type integer)",
+        "line 14, column 11: quota.volumes: must be a whole number from -1 to 2147483647, not 'many'",
+        "line 15, column 13: quota.gigabytes: must be a whole number from -1 to 2147483647, not -2",
         "line 18, column 10: backend.driver: \"fil\" is not known: did you mean \"file\"?",
         "line 21, column 8: backend.name: \"a b\" must be letters, digits, '.', '_' and '-', at most 100 of them",
-        "line 22, column 10: backend.faults: only the driver \"fake\" has faults; take it out",
         "line 23, column 13: backend.directory: must be an absolute path, such as \"/var/lib/ashlar-pool\"",
-        "line 24, column 23: backend.reserved_percentage: must be a whole number from 0 to 99, and is not (it is of type integer)",
-        "line 25, column 31: backend.max_over_subscription_ratio: must be a number above 0, such as 20.0, and is not (it is of type integer)",
+        "line 24, column 23: backend.reserved_percentage: must be a whole number from 0 to 99, not 100",
+        "line 25, column 31: backend.max_over_subscription_ratio: must be a number above 0, such as 20.0, not 0",
         "line 26, column 10: backend.faults: only the driver \"fake\" has faults; take it out",
         "line 27, column 1: backend.driver: is required, such as \"file\"",
         "line 27, column 1: backend.directory: is required, such as \"/var/lib/ashlar-pool\"",
     ];
     let mistakes = parse(text).unwrap_err();
-    let wanted: Vec<&str> = wanted
-        .into_iter()
-        .filter(|line| !line.starts_with("line 22"))
-        .collect();
     assert_eq!(mistakes, wanted, "{}", mistakes.join("\n"));
 }
 

@@ -282,11 +282,11 @@ fn check_backend(section: &Section<'_, '_>) -> Option<Backend> {
             section.wrong(key, &why);
         }
     }
+    let driver = check_driver(section);
     let example = "\"/var/lib/ashlar-pool\"";
     let directory: Option<PathBuf> = section
         .path("directory", example)
         .or_else(|| section.missing("directory", example));
-    let driver = check_driver(section);
     let ratio = section.number("max_over_subscription_ratio");
     let reserved = section.integer("reserved_percentage", 0..=99).unwrap_or(0);
     Some(Backend {

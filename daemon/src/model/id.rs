@@ -56,6 +56,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// An offer of a volume to another project.
+    TransferId
     /// A volume.
     VolumeId
     /// A snapshot of a volume.

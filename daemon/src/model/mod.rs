@@ -14,5 +14,6 @@ pub mod size;
 pub mod snapshot;
 pub mod status;
 pub mod time;
+pub mod transfer;
 pub mod volume;
 pub mod volume_type;

@@ -58,6 +58,18 @@ operations! {
     TerminateConnection = "terminate_connection"
     /// Legacy: note that the host has let go.
     DetachVolume = "detach_volume"
+    /// Offer a volume to another project.
+    CreateTransfer = "create_transfer"
+    /// Take a volume that is offered.
+    AcceptTransfer = "accept_transfer"
+    /// Withdraw the offer of a volume.
+    DeleteTransfer = "delete_transfer"
+    /// Say what a volume is, and make it so.
+    ResetVolumeStatus = "reset_volume_status"
+    /// Say what a snapshot is.
+    ResetSnapshotStatus = "reset_snapshot_status"
+    /// End an attachment whatever the volume's status.
+    ForceDetach = "force_detach"
     /// Say whether hosts may write to a volume.
     UpdateReadonly = "update_readonly"
     /// Take over what lies in a pool as a volume.

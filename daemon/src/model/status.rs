@@ -18,6 +18,8 @@ pub enum End<S> {
     Previous,
     /// Its row is gone.
     Gone,
+    /// In the status that the request names.
+    AsAsked,
     /// In what its remaining attachments say (cinder-v3.md 2.4; cinder/db/api.py, `volume_detached`).
     FromAttachments,
 }
@@ -111,7 +113,7 @@ pub const TABLE: &[Row] = &[
         }),
         ..Row::of(
             Verb::DeleteVolume,
-            "not attached; snapshots only with cascade, else refused; unlike upstream a failed delete may be repeated",
+            "not attached; snapshots only with cascade, else refused; unlike upstream a failed delete may be repeated; with force from any status",
         )
     },
     Row {
@@ -166,7 +168,7 @@ pub const TABLE: &[Row] = &[
         }),
         ..Row::of(
             Verb::DeleteSnapshot,
-            "unlike upstream a failed delete may be repeated",
+            "unlike upstream a failed delete may be repeated; with force from any status",
         )
     },
     Row {
@@ -384,6 +386,92 @@ pub const TABLE: &[Row] = &[
             failed: End::Previous,
         }),
         ..Row::of(Verb::UpdateReadonly, "at once; no host is let in")
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available],
+            during: None,
+            done: End::Is(V::AwaitingTransfer),
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::CreateTransfer,
+            "at once; no host is let in, and snapshots that go with it are available",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::AwaitingTransfer],
+            during: None,
+            done: End::Is(V::Available),
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::AcceptTransfer,
+            "at once; volume, snapshots and what both projects use change hands together",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::AwaitingTransfer],
+            during: None,
+            done: End::Is(V::Available),
+            failed: End::Previous,
+        }),
+        ..Row::of(Verb::DeleteTransfer, "at once")
+    },
+    Row {
+        volume: Some(Move {
+            from: VolumeStatus::ALL,
+            during: Some(V::Detaching),
+            done: End::AsAsked,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::ResetVolumeStatus,
+            "shown while it runs only when attachments end; what an operation alone shows while it runs cannot be asked for, and what is asked must be true",
+        )
+    },
+    Row {
+        snapshot: Some(Move {
+            from: SnapshotStatus::ALL,
+            during: None,
+            done: End::AsAsked,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::ResetSnapshotStatus,
+            "at once; what an operation alone shows while it runs cannot be asked for",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Reserved,
+                V::Attaching,
+                V::InUse,
+                V::Detaching,
+                V::Error,
+                V::ErrorExtending,
+                V::ErrorRestoring,
+                V::ErrorDeleting,
+                V::Maintenance,
+            ],
+            during: None,
+            done: End::FromAttachments,
+            failed: End::FromAttachments,
+        }),
+        attachment: Some(Move {
+            from: AttachmentStatus::ALL,
+            during: None,
+            done: End::Gone,
+            failed: End::Is(A::ErrorDetaching),
+        }),
+        ..Row::of(
+            Verb::ForceDetach,
+            "needs the attachment's id when there are several; a volume in an error status or in maintenance keeps it",
+        )
     },
     Row {
         volume: Some(Move {

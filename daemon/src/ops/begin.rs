@@ -54,6 +54,9 @@ pub(super) struct Subject {
     /// Its status meanwhile; `None` when it keeps the one it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) during: Option<String>,
+    /// Its status at the end, when the request names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<String>,
 }
 
 /// A status that a guard wants, to say so when it is not met.
@@ -157,18 +160,49 @@ impl<'a> Beginning<'a> {
         self.input.volume = Some(self.moves(Noun::Volume, &volume.id, volume.status, from, during));
     }
 
+    /// Moves a volume to the status that the request names.
+    pub(super) fn moves_volume_to(
+        &mut self,
+        volume: &Volume,
+        from: &[status::VolumeStatus],
+        during: Option<status::VolumeStatus>,
+        asked: status::VolumeStatus,
+    ) {
+        let mut moved = self.moves(Noun::Volume, &volume.id, volume.status, from, during);
+        moved.asked = Some(asked.as_str().to_owned());
+        self.input.volume = Some(moved);
+    }
+
+    /// Moves a snapshot to the status that the request names, at once.
+    pub(super) fn moves_snapshot_to(
+        &mut self,
+        snapshot: &Snapshot,
+        from: &[status::SnapshotStatus],
+        asked: status::SnapshotStatus,
+    ) {
+        let (id, was) = (&snapshot.id, snapshot.status);
+        let moved = self.moves(Noun::Snapshot, id, was, from, Some(asked));
+        self.input.snapshots.push(moved);
+    }
+
+    /// Moves a snapshot from other statuses than the table's; the table's note says when.
+    pub(super) fn moves_snapshot_from(
+        &mut self,
+        snapshot: &Snapshot,
+        from: &[status::SnapshotStatus],
+    ) {
+        if let Some(one) = self.row.snapshot {
+            let shown = self.shown(one);
+            let (id, was) = (&snapshot.id, snapshot.status);
+            let moved = self.moves(Noun::Snapshot, id, was, from, shown);
+            self.input.snapshots.push(moved);
+        }
+    }
+
     /// Moves a snapshot as the table says.
     pub(super) fn moves_snapshot(&mut self, snapshot: &Snapshot) {
         if let Some(one) = self.row.snapshot {
-            let shown = self.shown(one);
-            let subject = self.moves(
-                Noun::Snapshot,
-                &snapshot.id,
-                snapshot.status,
-                one.from,
-                shown,
-            );
-            self.input.snapshots.push(subject);
+            self.moves_snapshot_from(snapshot, one.from);
         }
     }
 
@@ -191,7 +225,9 @@ impl<'a> Beginning<'a> {
     fn shown<S: Word>(&self, one: Move<S>) -> Option<S> {
         match one.done {
             End::Is(status) if super::plan(self.row.verb).is_none() => Some(status),
-            End::Is(_) | End::Previous | End::Gone | End::FromAttachments => one.during,
+            End::Is(_) | End::Previous | End::AsAsked | End::Gone | End::FromAttachments => {
+                one.during
+            }
         }
     }
 
@@ -223,6 +259,7 @@ impl<'a> Beginning<'a> {
             id,
             was: Some(was.word().to_owned()),
             during: during.map(|status| status.word().to_owned()),
+            asked: None,
         }
     }
 
@@ -276,6 +313,11 @@ impl<'a> Beginning<'a> {
             amount,
             limit,
         });
+    }
+
+    /// Gives quota back to a project at once.
+    pub(super) fn gives_back(&mut self, project_id: &str, resource: Resource, amount: i64) {
+        quotas::give_back(&mut self.batch, project_id, resource, amount);
     }
 
     /// A rule of the operation's own: the statement must touch a row, else the request is refused with `refusal`.
@@ -362,7 +404,10 @@ impl<'a> Beginning<'a> {
         let mut batch = Batch::new();
         operations::insert(&mut batch, &operation);
         if let Some(volume) = &self.input.volume {
-            operations::is_free(&mut batch, &volume.id);
+            operations::is_free(&mut batch, Noun::Volume, &volume.id);
+        }
+        for snapshot in &self.input.snapshots {
+            operations::is_free(&mut batch, Noun::Snapshot, &snapshot.id);
         }
         batch.extend(std::mem::take(&mut self.batch));
         batch.extend(ends);
@@ -436,6 +481,7 @@ fn made<S: Word>(id: &impl ToString, status: S) -> Subject {
         id: id.to_string(),
         was: None,
         during: Some(status.word().to_owned()),
+        asked: None,
     }
 }
 
@@ -444,6 +490,6 @@ fn at_once<S: Word>(batch: &mut Batch, noun: Noun, subject: &Subject, one: Move<
         End::FromAttachments => statuses::from_attachments(batch, &subject.id),
         End::Gone => super::journal::remove(batch, noun, &subject.id),
         // Shown since the begin of the same transaction.
-        End::Is(_) | End::Previous => {}
+        End::Is(_) | End::Previous | End::AsAsked => {}
     }
 }

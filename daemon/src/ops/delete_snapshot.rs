@@ -4,12 +4,13 @@ use super::adoption;
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, snapshot_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, Lane, visible_snapshot, volume_queue};
+use super::{Ctx, Lane, only_for_admins, visible_snapshot, volume_queue};
 use crate::driver::ObjectRef;
 use crate::error::Error;
 use crate::model::caller::Caller;
 use crate::model::id::SnapshotId;
 use crate::model::operation::Verb;
+use crate::model::status::{self, SnapshotStatus};
 use crate::store::Batch;
 use crate::store::quotas::{self, Resource};
 use serde::{Deserialize, Serialize};
@@ -45,9 +46,30 @@ struct Asked {
 
 /// Accepts the request.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Error> {
+    let from = status::row(Verb::DeleteSnapshot).snapshot;
+    let from = from.map(|one| one.from).unwrap_or_default();
+    begin_from(ctx, caller, id, from).await
+}
+
+/// The same for an administrator, whatever the snapshot's status.
+pub async fn begin_forced(ctx: &Ctx, caller: &Caller, id: SnapshotId) -> Result<(), Error> {
+    visible_snapshot(ctx, caller, id).await?;
+    only_for_admins(
+        caller,
+        "volume_extension:snapshot_admin_actions:force_delete",
+    )?;
+    begin_from(ctx, caller, id, SnapshotStatus::ALL).await
+}
+
+async fn begin_from(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: SnapshotId,
+    from: &[SnapshotStatus],
+) -> Result<(), Error> {
     let snapshot = visible_snapshot(ctx, caller, id).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteSnapshot, &id);
-    beginning.moves_snapshot(&snapshot);
+    beginning.moves_snapshot_from(&snapshot, from);
     beginning.frees_room();
     beginning.shares_volume(snapshot.volume_id);
     beginning.needs_thawed(snapshot.volume_id, &snapshot.host);

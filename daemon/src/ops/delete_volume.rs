@@ -9,16 +9,19 @@ use super::begin::Beginning;
 use super::connect;
 use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_volume, volume_queue};
+use super::{
+    Ctx, Lane, SCHEDULER_QUEUE, only_for_admins, unreadable, visible_volume, volume_queue,
+};
 use crate::driver::{ObjectRef, Work};
 use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::operation::Verb;
 use crate::model::snapshot::Snapshot;
+use crate::model::status::{self, VolumeStatus};
 use crate::model::volume::Volume;
 use crate::store::quotas::{self, Resource};
-use crate::store::{Batch, Value, attachments, exports, snapshots, volumes};
+use crate::store::{Batch, Value, attachments, exports, snapshots, transfers, volumes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,13 +71,37 @@ struct Snapshots {
 
 /// Accepts the request.
 pub async fn begin(ctx: &Ctx, caller: &Caller, id: VolumeId, cascade: bool) -> Result<(), Error> {
+    let from = status::row(Verb::DeleteVolume).volume;
+    let from = from.map(|one| one.from).unwrap_or_default();
+    begin_from(ctx, caller, id, cascade, from).await
+}
+
+/// The same for an administrator, whatever the volume's status; all other rules hold.
+pub async fn begin_forced(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: VolumeId,
+    cascade: bool,
+) -> Result<(), Error> {
+    visible_volume(ctx, caller, id).await?;
+    only_for_admins(caller, "volume_extension:volume_admin_actions:force_delete")?;
+    begin_from(ctx, caller, id, cascade, VolumeStatus::ALL).await
+}
+
+async fn begin_from(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: VolumeId,
+    cascade: bool,
+    from: &[VolumeStatus],
+) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
     let dependants = snapshots::of_volume(&ctx.store, id)
         .await
         .map_err(unreadable)?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteVolume, &id);
     beginning.frees_room();
-    beginning.moves_volume(&volume);
+    beginning.moves_volume_from(&volume, from, Some(VolumeStatus::Deleting));
     beginning.rule(
         volumes::IS_NOT_ATTACHED,
         vec![id.to_string().into()],
@@ -189,6 +216,7 @@ fn done(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
     let volume = job.operation.object_id.as_str();
     let mut batch = Batch::new();
+    batch.add(transfers::DELETE_OF_VOLUME, vec![volume.into()]);
     batch.add(exports::DISCONNECT_ALL, vec![volume.into()]);
     batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
     batch.add(attachments::DELETE_OF_VOLUME, vec![volume.into()]);

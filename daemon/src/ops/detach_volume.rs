@@ -55,7 +55,8 @@ pub async fn begin(
     until_done(ctx, operation, CONNECT_WAIT).await
 }
 
-fn choose(
+/// The attachment that is meant: the one named, else the only one.
+pub(super) fn choose(
     volume: VolumeId,
     mut held: Vec<Attachment>,
     wanted: Option<AttachmentId>,

@@ -80,6 +80,13 @@ fn end<S: Word>(
         (End::Is(status), Some(now)) if now != status => {
             statuses::change(batch, noun, &subject.id, &[now], status);
         }
+        (End::AsAsked, Some(now)) => {
+            if let Some(asked) = subject.asked.as_deref().and_then(parse)
+                && asked != now
+            {
+                statuses::change(batch, noun, &subject.id, &[now], asked);
+            }
+        }
         (End::Previous, Some(now)) => {
             if let Some(was) = was
                 && was != now
@@ -89,7 +96,7 @@ fn end<S: Word>(
         }
         (End::Gone, _) => remove(batch, noun, &subject.id),
         (End::FromAttachments, _) => statuses::from_attachments(batch, &subject.id),
-        (End::Is(_), _) | (End::Previous, None) => {}
+        (End::Is(_), _) | (End::Previous | End::AsAsked, None) => {}
     }
 }
 

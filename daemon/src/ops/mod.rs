@@ -27,17 +27,21 @@ mod tests;
 mod wait;
 mod worker;
 
+pub mod accept_transfer;
 pub mod attach_volume;
 pub mod begin_detaching;
 pub mod complete_attachment;
 pub mod create_attachment;
 pub mod create_snapshot;
+pub mod create_transfer;
 pub mod create_volume;
 pub mod delete_attachment;
 pub mod delete_snapshot;
+pub mod delete_transfer;
 pub mod delete_volume;
 pub mod detach_volume;
 pub mod extend_volume;
+pub mod force_detach;
 pub mod heartbeat;
 pub mod initialize_connection;
 pub mod list_manageable;
@@ -48,6 +52,8 @@ pub mod prune;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
+pub mod reset_snapshot_status;
+pub mod reset_volume_status;
 pub mod retype_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
@@ -74,11 +80,13 @@ pub use worker::{Queue, run_worker};
 
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::model::caller::Caller;
-use crate::model::id::{AttachmentId, SnapshotId, VolumeId};
+use crate::model::caller::{Caller, Role};
+use crate::model::id::{AttachmentId, SnapshotId, TransferId, VolumeId};
 use crate::model::operation::Verb;
-use crate::model::{attachment::Attachment, snapshot::Snapshot, volume::Volume};
-use crate::store::{Store, StoreError, attachments, snapshots, volumes};
+use crate::model::{
+    attachment::Attachment, snapshot::Snapshot, transfer::Transfer, volume::Volume,
+};
+use crate::store::{Store, StoreError, attachments, snapshots, transfers, volumes};
 use crate::target::Target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -176,6 +184,8 @@ pub const PLANS: &[&Plan] = &[
     &initialize_connection::PLAN,
     &terminate_connection::PLAN,
     &detach_volume::PLAN,
+    &reset_volume_status::PLAN,
+    &force_detach::PLAN,
     &manage_volume::PLAN,
     &unmanage_volume::PLAN,
     &manage_snapshot::PLAN,
@@ -187,6 +197,15 @@ pub const PLANS: &[&Plan] = &[
 /// The plan of a verb; `None` for one that is done at once.
 pub fn plan(verb: Verb) -> Option<&'static Plan> {
     PLANS.iter().copied().find(|plan| plan.verb == verb)
+}
+
+/// Refuses whoever is no administrator; `action` in Cinder's words.
+fn only_for_admins(caller: &Caller, action: &'static str) -> Result<(), Error> {
+    if caller.role == Role::Admin {
+        Ok(())
+    } else {
+        Err(Error::Forbidden { action })
+    }
 }
 
 /// The volume, if it exists for this caller.
@@ -228,6 +247,33 @@ pub async fn visible_attachment(
             noun: "Volume attachment",
             id: id.to_string(),
         })
+}
+
+/// The transfer, whosever it is.
+async fn get_transfer(ctx: &Ctx, id: TransferId) -> Result<Transfer, Error> {
+    let found = transfers::get(&ctx.store, id).await.map_err(unreadable)?;
+    found.ok_or_else(|| transfer_not_found(id))
+}
+
+/// The transfer, if it exists for this caller: its key opens it to others, but does not show it.
+pub async fn visible_transfer(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: TransferId,
+) -> Result<Transfer, Error> {
+    let found = get_transfer(ctx, id).await?;
+    if caller.sees(&found.project_id) {
+        Ok(found)
+    } else {
+        Err(transfer_not_found(id))
+    }
+}
+
+fn transfer_not_found(id: TransferId) -> Error {
+    Error::NotFound {
+        noun: "Transfer",
+        id: id.to_string(),
+    }
 }
 
 /// A failed read of the record, as the domain's error.

@@ -7,4 +7,6 @@ mod fixture;
 mod manage;
 mod messages;
 mod quota;
+mod resets;
 mod retype;
+mod transfers;

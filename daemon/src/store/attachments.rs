@@ -61,6 +61,19 @@ pub const DELETE_OF_VOLUME: Sql = Sql {
     text: "DELETE FROM attachments WHERE volume_id = $1",
 };
 
+/// Parameters: volume_id. The hosts that could not be shut out.
+pub const SET_ERROR_DETACHING: Sql = Sql {
+    name: "attachments.set_error_detaching",
+    text: "UPDATE attachments SET status = 'error_detaching' \
+           WHERE volume_id = $1 AND status IN ('attached', 'attaching')",
+};
+
+/// Parameters: volume_id, project_id. The volume has another owner, and with it what is left of its attachments.
+pub const SET_PROJECT: Sql = Sql {
+    name: "attachments.set_project",
+    text: "UPDATE attachments SET project_id = $2 WHERE volume_id = $1",
+};
+
 /// Parameters: volume_id, attachment id, instance. A guard: no attachment for another instance, or for none, holds
 /// the volume.
 pub const IS_ONLY_HOLDER: Sql = Sql {
@@ -76,6 +89,8 @@ pub(super) const ALL: &[Sql] = &[
     SET_ATTACHED_AT,
     DELETE,
     DELETE_OF_VOLUME,
+    SET_ERROR_DETACHING,
+    SET_PROJECT,
     IS_ONLY_HOLDER,
 ];
 

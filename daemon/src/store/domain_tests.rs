@@ -259,7 +259,7 @@ async fn what_is_done_at_once_never_overtakes_a_claim() {
             let mut claims = claiming(&volume, Mode::Exclusive).1;
             named(&mut claims, &id, "claimed");
             let mut at_once = Batch::new();
-            operations::is_free(&mut at_once, &id);
+            operations::is_free(&mut at_once, statuses::Noun::Volume, &id);
             named(&mut at_once, &id, "changed");
             let (claims, at_once) = tokio::join!(store.write(claims), store.write(at_once));
             claims.unwrap();
@@ -381,6 +381,55 @@ async fn nouns_come_back_as_they_were_written() {
             quotas::usage(store, "p").await.unwrap().get("gigabytes"),
             Some(&7)
         );
+    })
+    .await;
+}
+
+/// What the counters of pools must come to, and what they are, where the two differ.
+const MISCOUNTED: Sql = Sql {
+    name: "test.miscounted",
+    text: "SELECT COALESCE(s.host, u.address) FROM (SELECT h.host, CAST(SUM(h.volumes) AS BIGINT) AS volumes, \
+           CAST(SUM(h.gib) AS BIGINT) AS gib FROM (SELECT host, 1 AS volumes, size_gib AS gib FROM volumes \
+           WHERE host IS NOT NULL UNION ALL SELECT host, 0, size_gib FROM snapshots) h GROUP BY h.host) s \
+           FULL JOIN pool_usages u ON u.address = s.host \
+           WHERE COALESCE(u.volumes, 0) <> COALESCE(s.volumes, 0) \
+           OR COALESCE(u.volumes_gib + u.snapshots_gib, 0) <> COALESCE(s.gib, 0)",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pools_are_counted_as_their_volumes_come_grow_move_and_go() {
+    on_both(async |store| {
+        let volumes = seed(store, 12).await;
+        for (number, volume) in volumes.iter().enumerate() {
+            let id = || volume.id.to_string().into();
+            let now = || Time::now().as_str().into();
+            let mut batch = Batch::new();
+            let pool = format!("h@b#{}", number % 3);
+            batch.add(volumes::SET_HOST, vec![id(), pool.into(), now()]);
+            if number % 2 == 0 {
+                batch.add(volumes::SET_SIZE, vec![id(), 100.into(), now()]);
+            }
+            if number % 4 == 0 {
+                batch.add(volumes::SET_HOST, vec![id(), "h@b#moved".into(), now()]);
+            }
+            if number % 5 == 0 {
+                batch.add(volumes::DELETE, vec![id()]);
+            }
+            store.write(batch).await.unwrap();
+            let wrong = store
+                .rows(super::Query::of(MISCOUNTED, Vec::new()))
+                .await
+                .unwrap();
+            assert_eq!(wrong, [], "after volume {number}");
+        }
+        let held = super::Query::of(
+            Sql {
+                name: "test.held",
+                text: "SELECT CAST(SUM(volumes) AS BIGINT) FROM pool_usages",
+            },
+            Vec::new(),
+        );
+        assert_eq!(store.row(held).await.unwrap().unwrap().int(0).unwrap(), 9);
     })
     .await;
 }

@@ -225,7 +225,7 @@ async fn every_watched_table_has_its_triggers() {
     let dir = tempfile::tempdir().unwrap();
     let options = super::SqliteOptions::default();
     let store = Store::open_sqlite(dir.path(), options).await.unwrap();
-    let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'";
+    let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'event_%'";
     let query = super::Query {
         text: text.into(),
         values: Vec::new(),

@@ -107,6 +107,12 @@ pub const LEAVE_WITH_LAST: Sql = Sql {
            (SELECT 1 FROM attachments a WHERE a.volume_id = connections.volume_id AND a.id <> $3)",
 };
 
+/// Parameters: volume_id, operation. Everybody is to go.
+pub const LEAVE_ALL: Sql = Sql {
+    name: "exports.leave_all",
+    text: "UPDATE connections SET left_by = $2 WHERE volume_id = $1",
+};
+
 /// Parameters: volume_id. Those who were leaving have left.
 pub const DELETE_LEFT: Sql = Sql {
     name: "exports.delete_left",
@@ -142,6 +148,7 @@ pub(super) const ALL: &[Sql] = &[
     LEAVE_LEGACY,
     LEAVE_ATTACHMENT,
     LEAVE_WITH_LAST,
+    LEAVE_ALL,
     DELETE_LEFT,
     DISCONNECT_ALL,
     IS_ONLY_HOST,

@@ -25,6 +25,7 @@ mod list_tests;
 pub mod messages;
 pub mod migrations;
 pub mod operations;
+mod pool_usages;
 pub mod pools;
 mod postgres;
 pub mod quotas;
@@ -35,6 +36,7 @@ pub mod snapshots;
 mod sqlite;
 pub mod statuses;
 pub mod tokens;
+pub mod transfers;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -174,6 +176,7 @@ pub fn statements() -> Vec<Sql> {
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
+        transfers::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

@@ -70,6 +70,17 @@ const FREE_VOLUME: Sql = Sql {
            (SELECT 1 FROM claims c WHERE c.object_id = $1 AND c.mode = 'exclusive')",
 };
 
+const FREE_SNAPSHOT: Sql = Sql {
+    name: "operations.free_snapshot",
+    text: "UPDATE snapshots SET id = id WHERE id = $1 AND NOT EXISTS \
+           (SELECT 1 FROM claims c WHERE c.object_id = $1 AND c.mode = 'exclusive')",
+};
+const FREE_ATTACHMENT: Sql = Sql {
+    name: "operations.free_attachment",
+    text: "UPDATE attachments SET id = id WHERE id = $1 AND NOT EXISTS \
+           (SELECT 1 FROM claims c WHERE c.object_id = $1 AND c.mode = 'exclusive')",
+};
+
 const RELEASE: Sql = Sql {
     name: "operations.release",
     text: "DELETE FROM claims WHERE operation_id = $1",
@@ -136,6 +147,8 @@ pub(super) const ALL: &[Sql] = &[
     LOCK_SNAPSHOT,
     LOCK_ATTACHMENT,
     FREE_VOLUME,
+    FREE_SNAPSHOT,
+    FREE_ATTACHMENT,
     RELEASE,
     HOLDER,
     RECORD_STEP,
@@ -301,13 +314,18 @@ pub fn claim(batch: &mut Batch, operation: OperationId, noun: Noun, object_id: &
     );
 }
 
-/// Adds the guard, named `claim`, that no operation holds the volume exclusively; for changes that need no step.
+/// Adds the guard, named `claim`, that no operation holds the object exclusively; for changes that need no step.
 ///
 /// The row is locked first: on PostgreSQL a statement that had to wait for a lock still looks at other tables as they
 /// were when it began, so only the next one sees the claim of whom it waited for.
-pub fn is_free(batch: &mut Batch, volume_id: &str) {
-    batch.guard(Noun::Volume.as_str(), LOCK_VOLUME, vec![volume_id.into()]);
-    batch.guard("claim", FREE_VOLUME, vec![volume_id.into()]);
+pub fn is_free(batch: &mut Batch, noun: Noun, id: &str) {
+    let (lock, free) = match noun {
+        Noun::Volume => (LOCK_VOLUME, FREE_VOLUME),
+        Noun::Snapshot => (LOCK_SNAPSHOT, FREE_SNAPSHOT),
+        Noun::Attachment => (LOCK_ATTACHMENT, FREE_ATTACHMENT),
+    };
+    batch.guard(noun.as_str(), lock, vec![id.into()]);
+    batch.guard("claim", free, vec![id.into()]);
 }
 
 /// Adds the record of a step done (or undone), and where the operation goes on.

@@ -16,10 +16,8 @@ pub const DOWN_AFTER: Duration = Duration::from_secs(60);
 const LIST: Sql = Sql {
     name: "pools.list",
     text: "SELECT p.address, p.availability_zone, p.report, p.reported_at, \
-           CAST((SELECT COALESCE(SUM(v.size_gib), 0) FROM volumes v WHERE v.host = p.address) \
-           + (SELECT COALESCE(SUM(s.size_gib), 0) FROM snapshots s WHERE s.host = p.address) AS BIGINT), \
-           (SELECT COUNT(*) FROM volumes v WHERE v.host = p.address), \
-           CAST((SELECT COALESCE(SUM(v.size_gib), 0) FROM volumes v WHERE v.host = p.address) AS BIGINT) FROM pools p ORDER BY p.address",
+           COALESCE(u.volumes_gib + u.snapshots_gib, 0), COALESCE(u.volumes, 0), COALESCE(u.volumes_gib, 0) \
+           FROM pools p LEFT JOIN pool_usages u ON u.address = p.address ORDER BY p.address",
 };
 
 /// Parameters: [`report_values`].

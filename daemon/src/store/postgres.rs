@@ -31,6 +31,7 @@ use tokio_postgres::Config;
 use super::batch::{Batch, Guard, Query, Row, StoreError};
 use super::health::Health;
 use super::migrations;
+use super::pool_usages;
 use super::watched::{self, Dialect, WATCHED};
 use pool::Pool;
 use session::{Failure, Session, unavailable};
@@ -389,6 +390,7 @@ async fn watch(session: &mut Session) -> Result<(), Failure> {
         let found: Vec<String> = found.collect::<Result<_, _>>()?;
         wanted.push_str(&watched::triggers(Dialect::Postgres, one, &found));
     }
+    wanted.push_str(&pool_usages::triggers(Dialect::Postgres));
     let made_from = watched::fingerprint(&wanted);
     let found = session
         .select(&fixed("SELECT MAX(made_from) FROM event_triggers"))

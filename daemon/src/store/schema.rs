@@ -10,6 +10,7 @@ pub const MIGRATIONS: &[&str] = &[
     ACTS_OF_A_VOLUME,
     EVENTS,
     SERVICES_AND_MESSAGES,
+    POOL_USAGES,
     TAKEN_OVER,
 ];
 
@@ -85,6 +86,22 @@ CREATE INDEX messages_by_project ON messages (project_id, created_at, id);
 CREATE INDEX messages_by_age ON messages (created_at, id);
 CREATE INDEX messages_by_resource ON messages (resource_uuid, created_at, id);
 CREATE INDEX messages_by_end ON messages (expires_at);
+";
+
+/// What lies in each pool, kept by triggers (`pool_usages.rs`).
+const POOL_USAGES: &str = "
+CREATE TABLE pool_usages (
+    address TEXT PRIMARY KEY,
+    volumes BIGINT NOT NULL DEFAULT 0,
+    volumes_gib BIGINT NOT NULL DEFAULT 0,
+    snapshots_gib BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO pool_usages (address, volumes, volumes_gib, snapshots_gib)
+SELECT h.host, CAST(SUM(h.volumes) AS BIGINT), CAST(SUM(h.volumes_gib) AS BIGINT), CAST(SUM(h.snapshots_gib) AS BIGINT)
+FROM (
+    SELECT host, 1 AS volumes, size_gib AS volumes_gib, 0 AS snapshots_gib FROM volumes WHERE host IS NOT NULL
+    UNION ALL SELECT host, 0, 0, size_gib FROM snapshots
+) h GROUP BY h.host;
 ";
 
 /// What is being taken over from a pool, answers on their way, and volumes between two types.

@@ -89,7 +89,22 @@ pub const HAS_ROOM: Sql = Sql {
            AND (SELECT COUNT(*) FROM snapshots s WHERE s.volume_id = volumes.id) < $2",
 };
 
+/// Parameters: volume_id. A guard: none of the volume's snapshots is being made or destroyed, or is in error.
+pub const ALL_AVAILABLE: Sql = Sql {
+    name: "snapshots.all_available",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND NOT EXISTS \
+           (SELECT 1 FROM snapshots s WHERE s.volume_id = volumes.id AND s.status <> 'available')",
+};
+
+/// Parameters: volume_id, project_id, user_id, updated_at. They have another owner, with their volume.
+pub const SET_OWNER: Sql = Sql {
+    name: "snapshots.set_owner",
+    text: "UPDATE snapshots SET project_id = $2, user_id = $3, updated_at = $4 WHERE volume_id = $1",
+};
+
 pub(super) const ALL: &[Sql] = &[
+    ALL_AVAILABLE,
+    SET_OWNER,
     INSERT,
     SET_NAME,
     SET_DESCRIPTION,

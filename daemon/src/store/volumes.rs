@@ -98,6 +98,25 @@ pub const IS_READONLY: Sql = Sql {
     text: "UPDATE volumes SET id = id WHERE id = $1 AND COALESCE(readonly, 0) = $2",
 };
 
+/// Parameters: id, a status and another. A guard: what the attachments say is one of them; the same words as in
+/// `statuses.rs`, with `model::status::volume_status_from` as their oracle.
+pub const ATTACHMENTS_SAY: Sql = Sql {
+    name: "volumes.attachments_say",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND CASE \
+           WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status IN ('attached', 'error_detaching')) \
+           THEN 'in-use' \
+           WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'attaching') \
+           THEN 'attaching' \
+           WHEN EXISTS (SELECT 1 FROM attachments a WHERE a.volume_id = volumes.id AND a.status = 'reserved') \
+           THEN 'reserved' ELSE 'available' END IN ($2, $3)",
+};
+
+/// Parameters: id, project_id, user_id, updated_at. It has another owner.
+pub const SET_OWNER: Sql = Sql {
+    name: "volumes.set_owner",
+    text: "UPDATE volumes SET project_id = $2, user_id = $3, updated_at = $4 WHERE id = $1",
+};
+
 /// Parameters: id. A guard: no host is let in, by an attachment or without one, or is still being shut out.
 pub const IS_UNCONNECTED: Sql = Sql {
     name: "volumes.is_unconnected",
@@ -166,6 +185,8 @@ pub(super) const ALL: &[Sql] = &[
     SET_BOOTABLE,
     SET_READONLY,
     IS_READONLY,
+    ATTACHMENTS_SAY,
+    SET_OWNER,
     IS_UNCONNECTED,
 ];
 

@@ -88,6 +88,14 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &["updated_at"],
     },
+    Watched {
+        table: "transfers",
+        kind: "transfer",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
 ];
 
 /// Tables without events, each with its reason.
@@ -98,9 +106,13 @@ pub const SILENT: &[(&str, &str)] = &[
     ("connections", "its attachments are told of"),
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
+    ("pool_usages", "a sum of what is told of"),
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),
+    ("adoptions", "its operation and its object are told of"),
+    ("listings", "an answer to one request, which waits for it"),
+    ("retypes", "its volume is told of"),
 ];
 
 /// How an engine spells what SQL leaves open.

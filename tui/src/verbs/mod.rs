@@ -1,84 +1,73 @@
-//! The table of verbs, whole, noun by noun. A new verb is one row in its noun's file.
+//! The table of verbs, whole, noun by noun. A new noun is a file with its columns and rows, and a line here; a verb that
+//! only lists, shows, deletes or sends one of Cinder's actions needs no code beyond its row (`rows.rs`).
 
 mod attachment;
+mod completion;
+mod context;
+mod encryption;
+mod event;
+mod explain;
+mod host;
+mod journal;
+mod limits;
+mod man;
+mod message;
 mod operation;
+mod placement;
+mod pool;
+mod qos;
+mod quota;
+pub(crate) mod rows;
+mod service;
+mod session;
 mod snapshot;
 mod token;
+mod transfer;
 mod version;
 mod volume;
+mod volume_acts;
 mod volume_type;
+mod zone;
 
-use serde_json::{Map, Value};
+use crate::table::{Noun, Verb};
 
-use crate::failure::Failure;
-use crate::grammar::Verb;
-
-/// Every verb.
-pub(crate) const TABLE: &[&Verb] = &[
-    &volume_type::CREATE,
-    &volume_type::LIST,
-    &volume_type::SHOW,
-    &volume_type::SET,
-    &volume_type::DELETE,
-    &volume::CREATE,
-    &volume::LIST,
-    &volume::SHOW,
-    &volume::EXTEND,
-    &volume::REVERT,
-    &volume::DELETE,
-    &snapshot::CREATE,
-    &snapshot::LIST,
-    &snapshot::SHOW,
-    &snapshot::DELETE,
-    &attachment::CREATE,
-    &attachment::UPDATE,
-    &attachment::COMPLETE,
-    &attachment::LIST,
-    &attachment::SHOW,
-    &attachment::DELETE,
-    &operation::LIST,
-    &operation::SHOW,
-    &operation::CANCEL,
-    &token::CREATE,
-    &token::LIST,
-    &token::REVOKE,
-    &version::VERSION,
+/// Every noun, in the order of the help.
+pub(crate) static NOUNS: &[&Noun] = &[
+    &volume::NOUN,
+    &snapshot::NOUN,
+    &attachment::NOUN,
+    &transfer::NOUN,
+    &volume_type::NOUN,
+    &encryption::NOUN,
+    &qos::NOUN,
+    &quota::NOUN,
+    &limits::NOUN,
+    &pool::NOUN,
+    &placement::NOUN,
+    &service::NOUN,
+    &host::NOUN,
+    &zone::NOUN,
+    &message::NOUN,
+    &operation::NOUN,
+    &session::NOUN,
+    &event::NOUN,
+    &journal::NOUN,
+    &token::NOUN,
+    &context::NOUN,
+    &explain::NOUN,
+    &completion::NOUN,
+    &man::NOUN,
+    &version::NOUN,
 ];
 
-/// `K=V` words as a JSON object.
-fn pairs(words: &[&str]) -> Result<Value, Failure> {
-    let mut map = Map::new();
-    for word in words {
-        let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Failure::usage(
-                &format!("`{word}` is not KEY=VALUE"),
-                "write it as a=b",
-            ));
-        };
-        map.insert(key.to_owned(), Value::from(value));
-    }
-    Ok(Value::Object(map))
+/// Every verb with its noun.
+pub(crate) fn all() -> impl Iterator<Item = (&'static Noun, &'static Verb)> {
+    NOUNS
+        .iter()
+        .flat_map(|noun| noun.verbs.iter().map(move |verb| (*noun, verb)))
 }
 
-/// Puts `value` under `key` when there is one.
-fn put(body: &mut Value, key: &str, value: Option<&str>) {
-    if let (Some(map), Some(value)) = (body.as_object_mut(), value) {
-        map.insert(key.to_owned(), Value::from(value));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn pairs_keep_later_equals_signs_and_refuse_what_has_none() {
-        assert_eq!(
-            pairs(&["a=b=c", "d="]).unwrap(),
-            json!({"a": "b=c", "d": ""})
-        );
-        assert!(pairs(&["a"]).is_err());
-        assert!(pairs(&["=a"]).is_err());
-    }
+/// What `ashlar explain` knows.
+pub(crate) fn topics() -> &'static [&'static str] {
+    explain::TOPICS
 }

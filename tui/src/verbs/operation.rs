@@ -1,136 +1,219 @@
-//! `ashlar operation ...`: the daemon's journal.
+//! `ashlar operation ...`: what the daemon is doing and has done, step by step, and why something does not end.
 
 use serde_json::Value;
 
+use super::rows;
 use crate::Session;
 use crate::client::{Method, text};
 use crate::failure::{Exit, Failure};
-use crate::grammar::{Arg, Given, Level, Verb};
+use crate::find;
 use crate::output::{Answer, Column};
+use crate::places::OPERATION;
+use crate::table::{Arg, Given, Noun, Verb};
+use crate::text::harmless;
+use crate::wait;
 
-const COLUMNS: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "operation",
-        field: "verb",
-    },
-    Column {
-        head: "object",
-        field: "object_id",
-    },
-    Column {
-        head: "phase",
-        field: "phase",
-    },
-    Column {
-        head: "steps done",
-        field: "steps_done",
-    },
-    Column {
-        head: "bytes done",
-        field: "bytes_done",
-    },
-    Column {
-        head: "bytes",
-        field: "bytes_total",
-    },
-    Column {
-        head: "error",
-        field: "error",
-    },
-    Column {
-        head: "begun",
-        field: "created_at",
-    },
-    Column {
-        head: "ended",
-        field: "finished_at",
-    },
-];
-
-pub(super) const LIST: Verb = Verb {
-    noun: "operation",
-    name: "list",
-    about: "List what the daemon is doing and has done, newest first",
-    args: &[
-        Arg::Option("object", "only those of the object with this id"),
-        Arg::Flag("live", "only those that have not ended"),
+pub(super) static NOUN: Noun = Noun {
+    name: "operation",
+    aliases: &["operations", "op", "task", "tasks"],
+    about: "What the daemon is doing and has done",
+    place: &OPERATION,
+    short: &[
+        Column::text("id", "id"),
+        Column::text("operation", "verb"),
+        Column::text("object", "object_id"),
+        Column::text("phase", "phase"),
+        Column::bytes("done", "bytes_done"),
+        Column::bytes("of", "bytes_total"),
+        Column::seconds("left", "left_s"),
+        Column::text("error", "error"),
+        Column::time("begun", "created_at"),
+        Column::time("ended", "finished_at"),
     ],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: list,
+    long: &[
+        Column::text("id", "id"),
+        Column::text("operation", "verb"),
+        Column::text("object", "object_id"),
+        Column::text("project", "project_id"),
+        Column::text("request", "request_id"),
+        Column::text("queue", "queue"),
+        Column::text("phase", "phase"),
+        Column::number("steps done", "steps_done"),
+        Column::number("steps", "steps_total"),
+        Column::bytes("done", "bytes_done"),
+        Column::bytes("of", "bytes_total"),
+        Column::bytes("per second", "bytes_per_s"),
+        Column::seconds("left", "left_s"),
+        Column::text("can cancel", "can_cancel"),
+        Column::text("can retry", "can_retry"),
+        Column::text("error", "error"),
+        Column::text("waits for", "stuck.waiting_for"),
+        Column::time("begun", "created_at"),
+        Column::time("ended", "finished_at"),
+        Column::time("deadline", "deadline_at"),
+    ],
+    verbs: &[
+        rows::list("List what the daemon is doing and has done, newest first").key("7"),
+        rows::show("Show operations").key("Enter"),
+        STEPS,
+        WHY,
+        WAIT,
+        CANCEL,
+        RETRY,
+    ],
 };
 
-/// Phases in which something will still change.
-const LIVE: &[&str] = &["queued", "running", "undoing"];
+const STEPS: Verb = Verb::read(
+    "steps",
+    "Show the steps of an operation with their times",
+    &[Arg::One("operation", "its id")],
+    |session, given| {
+        let operation = whole(session, given)?;
+        let steps = operation["steps"].as_array().cloned().unwrap_or_default();
+        crate::listing::of_items(given, steps)
+    },
+)
+.shows(&[
+    Column::number("no", "position"),
+    Column::text("step", "name"),
+    Column::text("direction", "direction"),
+    Column::time("begun", "started_at"),
+    Column::time("ended", "finished_at"),
+]);
 
-fn list(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let mut operations = all(session)?;
-    if let Some(id) = given.option("object") {
-        operations.retain(|operation| text(operation, "object_id").starts_with(id));
-    }
-    if given.flag("live") {
-        operations.retain(|operation| LIVE.contains(&text(operation, "phase").as_str()));
-    }
-    Ok(Answer::Many(operations))
+fn whole(session: &Session, given: &Given<'_>) -> Result<Value, Failure> {
+    let id = find::id(session, &OPERATION, given.word("operation"))?;
+    find::show(session, &OPERATION, &id)
 }
 
-fn all(session: &Session) -> Result<Vec<Value>, Failure> {
-    let answer = session.client.ashlar(Method::Get, "/operations", None)?;
-    answer
-        .get("operations")
-        .and_then(Value::as_array)
-        .cloned()
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Failed,
-                "listing operations",
-                "the answer holds no `operations`",
-            )
+const WHY: Verb = Verb::read(
+    "why",
+    "Say in words why an operation does not end, or how it ended",
+    &[Arg::One("operation", "its id")],
+    |session, given| {
+        let operation = whole(session, given)?;
+        if session.form.is_json() {
+            return Ok(Answer::One(operation));
+        }
+        Ok(Answer::Text(why(&operation)))
+    },
+);
+
+/// One line for each thing that is known.
+fn why(operation: &Value) -> String {
+    let field = |key: &str| harmless(&text(operation, key));
+    let mut lines = format!(
+        "{} of {} is {}, begun {}\n",
+        field("verb"),
+        field("object_id"),
+        field("phase"),
+        field("created_at")
+    );
+    let mut add = |what: &str, value: String| {
+        if !value.is_empty() {
+            lines.push_str(&format!("  {what:12} {value}\n"));
+        }
+    };
+    let stuck = &operation["stuck"];
+    for (what, key) in [
+        ("held by", "owner"),
+        ("since", "since"),
+        ("waits for", "waiting_for"),
+        ("then", "next"),
+    ] {
+        add(what, harmless(&text(stuck, key)));
+    }
+    add("error", field("error"));
+    add("ended", field("finished_at"));
+    add("deadline", field("deadline_at"));
+    let can = |key: &str| operation[key].as_bool() == Some(true);
+    let id = field("id");
+    if can("can_cancel") {
+        add("one can", format!("ashlar operation cancel {id}"));
+    }
+    if can("can_retry") {
+        add("one can", format!("ashlar operation retry {id}"));
+    }
+    lines
+}
+
+const WAIT: Verb = Verb::read(
+    "wait",
+    "Wait for the end of operations; --timeout says how long",
+    &[Arg::Many(
+        "operation",
+        "ids; - reads them from standard input",
+    )],
+    |session, given| {
+        let timeout = crate::settings::timeout(given)?;
+        rows::each(session, given, "waiting for", |target| {
+            let ended = wait::poll(session, &OPERATION, &target.id, timeout, || {
+                let operation = find::show(session, &OPERATION, &target.id)?;
+                Ok(is_over(&operation).then_some(operation))
+            })?;
+            if text(&ended, "phase") == "done" {
+                return Ok(Some(ended));
+            }
+            let why = format!("it is {}: {}", text(&ended, "phase"), text(&ended, "error"));
+            Err(Failure::new(Exit::EndedInError, "waiting", &why))
         })
+    },
+);
+
+fn is_over(operation: &Value) -> bool {
+    !text(operation, "finished_at").is_empty()
 }
 
-fn one(session: &Session, word: &str) -> Result<Value, Failure> {
-    let mut found = all(session)?;
-    found.retain(|operation| text(operation, "id").starts_with(word));
-    let what = format!("finding the operation `{word}`");
-    if found.len() > 1 {
-        return Err(Failure::new(Exit::Ambiguous, &what, "several ids begin so"));
-    }
-    found.pop().ok_or_else(|| {
-        Failure::new(Exit::NotFound, &what, "no operation has that id")
-            .hint("`ashlar operation list` shows what there is")
+const CANCEL: Verb = Verb::confirm(
+    "cancel",
+    "Ask for operations to be undone, where that is still possible",
+    &[Arg::Many("operation", "ids")],
+    |session, given| act(session, given, "cancelling", "cancel"),
+)
+.key("X");
+
+const RETRY: Verb = Verb::form(
+    "retry",
+    "Begin operations that failed once more",
+    &[Arg::Many("operation", "ids")],
+    |session, given| act(session, given, "retrying", "retry"),
+)
+.key("Z");
+
+fn act<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    doing: &str,
+    act: &str,
+) -> Result<Answer<'s>, Failure> {
+    rows::each(session, given, doing, |target| {
+        let path = format!("/operations/{}/{act}", target.id);
+        let answer = rows::send(session, &OPERATION, Method::Post, &path, None, target)?;
+        // A retry is an operation of its own, and the answer says which.
+        match answer.get("operation") {
+            Some(operation) => Ok(Some(operation.clone())),
+            None => find::show(session, &OPERATION, &target.id).map(Some),
+        }
     })
 }
 
-pub(super) const SHOW: Verb = Verb {
-    noun: "operation",
-    name: "show",
-    about: "Show an operation",
-    args: &[Arg::One("operation", "its id, or the start of it")],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: |session, given| Ok(Answer::One(one(session, given.word("operation"))?)),
-};
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
 
-pub(super) const CANCEL: Verb = Verb {
-    noun: "operation",
-    name: "cancel",
-    about: "Ask for an operation to be undone, where that is still possible",
-    args: &[Arg::One("operation", "its id, or the start of it")],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: cancel,
-};
-
-fn cancel(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let id = text(&one(session, given.word("operation"))?, "id");
-    session
-        .client
-        .ashlar(Method::Post, &format!("/operations/{id}/cancel"), None)
-        .map_err(|failure| failure.of(&format!("cancelling the operation {id}")))?;
-    Ok(Answer::One(one(session, &id)?))
+    #[test]
+    fn why_says_who_holds_what_and_what_one_can_do() {
+        let text = why(
+            &json!({"id": "op", "verb": "delete_volume", "object_id": "v", "phase": "running",
+            "created_at": "2025-01-01T00:00:00", "can_cancel": true, "can_retry": false, "error": null,
+            "stuck": {"owner": "volume@a", "since": "2025", "waiting_for": "the target\u{1b}", "next": "an undo"}}),
+        );
+        assert_eq!(
+            text,
+            "delete_volume of v is running, begun 2025-01-01T00:00:00\n  held by      volume@a\n  \
+             since        2025\n  waits for    the target\n  then         an undo\n  \
+             one can      ashlar operation cancel op\n"
+        );
+    }
 }

@@ -1,104 +1,78 @@
 //! `ashlar snapshot ...`
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{pairs, put};
-use crate::client::{Method, text};
+use super::rows::{self, pairs, put};
+use super::volume_acts::{REFERENCES, references};
+use crate::Session;
+use crate::client::Method;
 use crate::failure::Failure;
-use crate::find::{self, SNAPSHOT, VOLUME};
-use crate::grammar::{Arg, Given, Level, Verb};
+use crate::find;
 use crate::output::{Answer, Column};
-use crate::{Session, ask, wait};
+use crate::places::{Api, SNAPSHOT, VOLUME};
+use crate::table::{Arg, Given, Level, Noun, Verb};
+use crate::wait;
 
-const SHORT: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "name",
-        field: "name",
-    },
-    Column {
-        head: "volume",
-        field: "volume_id",
-    },
-    Column {
-        head: "status",
-        field: "status",
-    },
-    Column {
-        head: "GiB",
-        field: "size",
-    },
-    Column {
-        head: "created",
-        field: "created_at",
-    },
-];
+pub(super) static NOUN: Noun = Noun {
+    name: "snapshot",
+    aliases: &["snapshots", "snap"],
+    about: "Snapshots of volumes",
+    place: &SNAPSHOT,
+    short: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("volume", "volume_id"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::time("created", "created_at"),
+    ],
+    long: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("description", "description"),
+        Column::text("volume", "volume_id"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::text("progress", "os-extended-snapshot-attributes:progress"),
+        Column::text("project", "os-extended-snapshot-attributes:project_id"),
+        Column::text("metadata", "metadata"),
+        Column::time("created", "created_at"),
+        Column::time("updated", "updated_at"),
+    ],
+    verbs: &[
+        CREATE,
+        rows::list("List the snapshots of the project").key("4"),
+        rows::show("Show snapshots").key("Enter"),
+        SET,
+        UNSET,
+        MANAGE,
+        UNMANAGE,
+        MANAGEABLE,
+        RESET_STATE,
+        rows::delete(Level::Confirm, "Delete snapshots")
+            .key("^D")
+            .plan("delete_snapshot"),
+        FORCE_DELETE,
+    ],
+};
 
-const LONG: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "name",
-        field: "name",
-    },
-    Column {
-        head: "description",
-        field: "description",
-    },
-    Column {
-        head: "volume",
-        field: "volume_id",
-    },
-    Column {
-        head: "status",
-        field: "status",
-    },
-    Column {
-        head: "GiB",
-        field: "size",
-    },
-    Column {
-        head: "progress",
-        field: "os-extended-snapshot-attributes:progress",
-    },
-    Column {
-        head: "metadata",
-        field: "metadata",
-    },
-    Column {
-        head: "created",
-        field: "created_at",
-    },
-    Column {
-        head: "updated",
-        field: "updated_at",
-    },
-];
-
-pub(super) const CREATE: Verb = Verb {
-    noun: "snapshot",
-    name: "create",
-    about: "Keep the content of a volume as of now, in use or not",
-    args: &[
+const CREATE: Verb = Verb::form(
+    "create",
+    "Keep the content of a volume as of now, in use or not",
+    &[
         Arg::One("volume", "the volume's name or id"),
         Arg::Maybe("name", "the snapshot's name"),
         Arg::Option("description", "what it is for"),
         Arg::Repeated("meta", "metadata, KEY=VALUE"),
     ],
-    level: Level::Safe,
-    columns: LONG,
-    run: create,
-};
+    create,
+)
+.key("s")
+.plan("create_snapshot");
 
-fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let volume = find::find(session, &VOLUME, given.word("volume"))?;
-    let mut snapshot =
-        json!({"volume_id": text(&volume, "id"), "metadata": pairs(&given.all("meta"))?});
+fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let volume_id = find::id(session, &VOLUME, given.word("volume"))?;
+    let mut snapshot = json!({"volume_id": volume_id, "metadata": pairs(&given.all("meta"))?});
     put(&mut snapshot, "name", given.option("name"));
     put(&mut snapshot, "description", given.option("description"));
     let body = json!({"snapshot": snapshot});
@@ -107,77 +81,178 @@ fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
         .client
         .cinder(Method::Post, "/snapshots", Some(&body))
         .map_err(|failure| failure.of(&what))?;
-    Ok(Answer::One(wait::settled(
-        session,
-        &SNAPSHOT,
-        find::inner(&answer, "snapshot"),
-    )?))
+    let snapshot = find::inner(&answer, "snapshot");
+    Ok(Answer::One(wait::settled(session, &SNAPSHOT, snapshot)?))
 }
 
-pub(super) const LIST: Verb = Verb {
-    noun: "snapshot",
-    name: "list",
-    about: "List the snapshots of the project",
-    args: &[Arg::Option("volume", "only those of this volume")],
-    level: Level::Safe,
-    columns: SHORT,
-    run: list,
-};
+const SET: Verb = Verb::form(
+    "set",
+    "Change what is written about snapshots",
+    &[
+        Arg::Many("snapshot", "names or ids"),
+        Arg::Option("name", "a new name"),
+        Arg::Option("description", "a new description"),
+        Arg::Repeated("meta", "metadata to add or change, KEY=VALUE"),
+    ],
+    set,
+)
+.key("e");
 
-fn list(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let volume_id = match given.option("volume") {
-        Some(word) => Some(text(&find::find(session, &VOLUME, word)?, "id")),
-        None => None,
-    };
-    let filters: Vec<(&str, &str)> = volume_id
-        .iter()
-        .map(|id| ("volume_id", id.as_str()))
-        .collect();
-    Ok(Answer::Many(session.client.list(
-        SNAPSHOT.list,
-        SNAPSHOT.collection,
-        &filters,
-    )?))
-}
-
-pub(super) const SHOW: Verb = Verb {
-    noun: "snapshot",
-    name: "show",
-    about: "Show a snapshot",
-    args: &[Arg::One(
-        "snapshot",
-        "its name, its id, or the start of its id",
-    )],
-    level: Level::Safe,
-    columns: LONG,
-    run: |session, given| {
-        Ok(Answer::One(find::find(
-            session,
-            &SNAPSHOT,
-            given.word("snapshot"),
-        )?))
-    },
-};
-
-pub(super) const DELETE: Verb = Verb {
-    noun: "snapshot",
-    name: "delete",
-    about: "Delete snapshots",
-    args: &[Arg::Many("snapshot", "names or ids")],
-    level: Level::Confirm,
-    columns: &[],
-    run: delete,
-};
-
-fn delete(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    ask::each(&given.all("snapshot"), |word| {
-        let snapshot = find::find(session, &SNAPSHOT, word)?;
-        ask::before(session, given, "deletion", "snapshot", word, &snapshot)?;
-        let id = text(&snapshot, "id");
-        session
-            .client
-            .cinder(Method::Delete, &format!("/snapshots/{id}"), None)
-            .map_err(|failure| failure.of(&format!("deleting the snapshot {word}")))?;
-        wait::gone(session, &SNAPSHOT, &id)
+fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let mut words = json!({});
+    put(&mut words, "name", given.option("name"));
+    put(&mut words, "description", given.option("description"));
+    let meta = pairs(&given.all("meta"))?;
+    let is_given = |map: &Value| map.as_object().is_some_and(|map| !map.is_empty());
+    if !is_given(&words) && !is_given(&meta) {
+        return Err(Failure::usage(
+            "nothing was named to be changed",
+            "add --name, --description or --meta",
+        ));
+    }
+    rows::each(session, given, "changing", |target| {
+        let path = format!("/snapshots/{}", target.id);
+        if is_given(&words) {
+            let body = json!({"snapshot": words});
+            rows::send(session, &SNAPSHOT, Method::Put, &path, Some(&body), target)?;
+        }
+        if is_given(&meta) {
+            let body = json!({"metadata": meta});
+            let path = format!("{path}/metadata");
+            rows::send(session, &SNAPSHOT, Method::Post, &path, Some(&body), target)?;
+        }
+        find::show(session, &SNAPSHOT, &target.id).map(Some)
     })
 }
+
+const UNSET: Verb = Verb::form(
+    "unset",
+    "Take away metadata of snapshots",
+    &[
+        Arg::Many("snapshot", "names or ids"),
+        Arg::Repeated("meta", "a key of the metadata"),
+    ],
+    unset,
+);
+
+fn unset<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let keys = given.all("meta");
+    if keys.is_empty() {
+        return Err(Failure::usage(
+            "nothing was named to be taken away",
+            "add --meta KEY",
+        ));
+    }
+    rows::each(session, given, "changing", |target| {
+        for key in &keys {
+            let key = crate::text::path_segment(key);
+            let path = format!("/snapshots/{}/metadata/{key}", target.id);
+            rows::send(session, &SNAPSHOT, Method::Delete, &path, None, target)?;
+        }
+        find::show(session, &SNAPSHOT, &target.id).map(Some)
+    })
+}
+
+const RESET_STATE: Verb = Verb::type_name(
+    "reset-state",
+    "Set the status in the record by force, without looking at what is true (admin)",
+    &[
+        Arg::One("snapshot", "its name or id"),
+        Arg::One("state", "the status to write: available, error"),
+    ],
+    |session, given| {
+        rows::act(session, given, "resetting", |_| {
+            Ok(json!({"os-reset_status": {"status": given.word("state")}}))
+        })
+    },
+)
+.plan("reset_snapshot");
+
+const FORCE_DELETE: Verb = Verb::type_name(
+    "force-delete",
+    "Delete snapshots whatever their status (admin)",
+    &[
+        Arg::Many("snapshot", "names or ids; - reads them from standard input"),
+        rows::ABSENT_OK,
+    ],
+    |session, given| gone_by(session, given, "deleting", "os-force_delete"),
+)
+.plan("force_delete_snapshot");
+
+const UNMANAGE: Verb = Verb::confirm(
+    "unmanage",
+    "Forget snapshots and leave their data where it is (admin)",
+    &[Arg::Many("snapshot", "names or ids"), rows::ABSENT_OK],
+    |session, given| gone_by(session, given, "unmanaging", "os-unmanage"),
+)
+.plan("unmanage_snapshot");
+
+/// An action after which the snapshot is not there any more.
+fn gone_by<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    doing: &str,
+    action: &str,
+) -> Result<Answer<'s>, Failure> {
+    rows::each(session, given, doing, |target| {
+        let path = format!("/snapshots/{}/action", target.id);
+        let body = json!({action: null});
+        rows::send(session, &SNAPSHOT, Method::Post, &path, Some(&body), target)?;
+        wait::gone(session, &SNAPSHOT, &target.id)?;
+        Ok(None)
+    })
+}
+
+const MANAGE: Verb = Verb::form(
+    "manage",
+    "Take over what lies in a pool already as a snapshot (admin)",
+    &[
+        Arg::One("volume", "the volume it is of"),
+        Arg::One(
+            "source",
+            "its name in the pool, as `snapshot manageable` shows it",
+        ),
+        Arg::Maybe("name", "the snapshot's name"),
+        Arg::Option("description", "what it is for"),
+        Arg::Repeated("meta", "metadata, KEY=VALUE"),
+    ],
+    manage,
+);
+
+fn manage<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let mut snapshot = json!({
+        "volume_id": find::id(session, &VOLUME, given.word("volume"))?,
+        "ref": {"source-name": given.word("source")},
+        "metadata": pairs(&given.all("meta"))?,
+    });
+    put(&mut snapshot, "name", given.option("name"));
+    put(&mut snapshot, "description", given.option("description"));
+    let body = json!({"snapshot": snapshot});
+    let what = format!("taking over {}", given.word("source"));
+    let answer = session
+        .client
+        .at(
+            Api::Cinder,
+            Method::Post,
+            "/manageable_snapshots",
+            Some(&body),
+        )
+        .map_err(|failure| failure.of(&what))?;
+    let snapshot = find::inner(&answer, "snapshot");
+    Ok(Answer::One(wait::settled(session, &SNAPSHOT, snapshot)?))
+}
+
+const MANAGEABLE: Verb = Verb::read(
+    "manageable",
+    "List what lies in a pool and could be taken over (admin)",
+    &[Arg::One("pool", "host@backend#pool")],
+    |session, given| {
+        references(
+            session,
+            given,
+            "/manageable_snapshots",
+            "manageable-snapshots",
+        )
+    },
+)
+.shows(REFERENCES);

@@ -1,80 +1,58 @@
 //! `ashlar token ...`: who may call, over TCP. The secret is shown once, when it is made.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::put;
+use super::rows::{self, put};
+use crate::Session;
 use crate::client::Method;
-use crate::failure::{Exit, Failure};
-use crate::grammar::{Arg, Given, Level, Verb};
+use crate::failure::Failure;
 use crate::output::{Answer, Column};
-use crate::{Session, ask};
+use crate::places::TOKEN;
+use crate::table::{Arg, Given, Noun, Verb};
+
+pub(super) static NOUN: Noun = Noun {
+    name: "token",
+    aliases: &["tokens"],
+    about: "Tokens of Ashlar's own",
+    place: &TOKEN,
+    short: COLUMNS,
+    long: COLUMNS,
+    verbs: &[
+        CREATE,
+        rows::list("List the tokens, without their secrets"),
+        REVOKE,
+    ],
+};
 
 const COLUMNS: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "project",
-        field: "project_id",
-    },
-    Column {
-        head: "user",
-        field: "user_id",
-    },
-    Column {
-        head: "role",
-        field: "role",
-    },
-    Column {
-        head: "created",
-        field: "created_at",
-    },
-    Column {
-        head: "expires",
-        field: "expires_at",
-    },
+    Column::text("id", "id"),
+    Column::text("project", "project_id"),
+    Column::text("user", "user_id"),
+    Column::text("role", "role"),
+    Column::time("created", "created_at"),
+    Column::time("expires", "expires_at"),
 ];
 
-const CREATED: &[Column] = &[
-    Column {
-        head: "token",
-        field: "secret",
-    },
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "project",
-        field: "project_id",
-    },
-    Column {
-        head: "user",
-        field: "user_id",
-    },
-    Column {
-        head: "role",
-        field: "role",
-    },
-];
-
-pub(super) const CREATE: Verb = Verb {
-    noun: "token",
-    name: "create",
-    about: "Make a token; it is shown this once and kept only as a hash",
-    args: &[
+const CREATE: Verb = Verb::form(
+    "create",
+    "Make a token; it is shown this once and kept only as a hash",
+    &[
         Arg::One("for-project", "the project it is for"),
         Arg::Option("role", "admin, member or reader [default: member]"),
         Arg::Option("user", "whom the log should name"),
         Arg::Option("name", "what it is for"),
     ],
-    level: Level::Safe,
-    columns: CREATED,
-    run: create,
-};
+    create,
+)
+.shows(&[
+    Column::text("token", "secret"),
+    Column::text("id", "id"),
+    Column::text("project", "project_id"),
+    Column::text("user", "user_id"),
+    Column::text("role", "role"),
+]);
 
-fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
+fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut token = json!({
         "project_id": given.word("for-project"),
         "role": given.option("role").unwrap_or("member"),
@@ -95,56 +73,18 @@ fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
     ))
 }
 
-pub(super) const LIST: Verb = Verb {
-    noun: "token",
-    name: "list",
-    about: "List the tokens, without their secrets",
-    args: &[],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: list,
-};
-
-fn list(session: &Session, _: &Given<'_>) -> Result<Answer, Failure> {
-    let answer = session.client.ashlar(Method::Get, "/tokens", None)?;
-    let tokens = answer
-        .get("tokens")
-        .and_then(Value::as_array)
-        .cloned()
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Failed,
-                "listing tokens",
-                "the answer holds no `tokens`",
-            )
-        })?;
-    Ok(Answer::Many(tokens))
-}
-
-pub(super) const REVOKE: Verb = Verb {
-    noun: "token",
-    name: "revoke",
-    about: "Make tokens worthless at once",
-    args: &[Arg::Many("token", "ids, as `token list` shows them")],
-    level: Level::Confirm,
-    columns: &[],
-    run: revoke,
-};
-
-fn revoke(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    ask::each(&given.all("token"), |word| {
-        ask::before(
-            session,
-            given,
-            "revocation",
-            "token",
-            word,
-            &json!({"id": word}),
-        )?;
-        session
-            .client
-            .ashlar(Method::Delete, &format!("/tokens/{word}"), None)
-            .map(|_| ())
-            .map_err(|failure| failure.of(&format!("revoking the token {word}")))
-    })
-}
+const REVOKE: Verb = Verb::confirm(
+    "revoke",
+    "Make tokens worthless at once",
+    &[
+        Arg::Many("token", "ids, as `token list` shows them"),
+        rows::ABSENT_OK,
+    ],
+    |session, given| {
+        rows::each(session, given, "revoking", |target| {
+            let path = format!("/tokens/{}", target.id);
+            rows::send(session, &TOKEN, Method::Delete, &path, None, target)?;
+            Ok(None)
+        })
+    },
+);

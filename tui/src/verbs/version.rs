@@ -5,41 +5,34 @@ use serde_json::{Value, json};
 use crate::Session;
 use crate::client::text;
 use crate::failure::Failure;
-use crate::grammar::{Given, Level, Verb};
 use crate::output::{Answer, Column};
+use crate::places::LOCAL;
+use crate::table::{Given, Noun, Verb};
 
-pub(super) const VERSION: Verb = Verb {
-    noun: "version",
+pub(super) static NOUN: Noun = Noun {
     name: "version",
-    about: "Show the version of this program and what the server speaks",
-    args: &[],
-    level: Level::Safe,
-    columns: &[
-        Column {
-            head: "ashlar",
-            field: "ashlar",
-        },
-        Column {
-            head: "endpoint",
-            field: "endpoint",
-        },
-        Column {
-            head: "api",
-            field: "api",
-        },
-        Column {
-            head: "api from",
-            field: "api_min",
-        },
-        Column {
-            head: "api to",
-            field: "api_max",
-        },
-    ],
-    run: version,
+    aliases: &[],
+    about: "Versions of this program and of the server",
+    place: &LOCAL,
+    short: COLUMNS,
+    long: COLUMNS,
+    verbs: &[Verb::read(
+        "version",
+        "Show the version of this program and what the server speaks",
+        &[],
+        version,
+    )],
 };
 
-fn version(session: &Session, _: &Given<'_>) -> Result<Answer, Failure> {
+const COLUMNS: &[Column] = &[
+    Column::text("ashlar", "ashlar"),
+    Column::text("endpoint", "endpoint"),
+    Column::text("api", "api"),
+    Column::text("api from", "api_min"),
+    Column::text("api to", "api_max"),
+];
+
+fn version<'s>(session: &'s Session, _: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let document = session.client.versions()?;
     let v3 = document
         .get("versions")

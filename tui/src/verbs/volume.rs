@@ -1,115 +1,76 @@
-//! `ashlar volume ...`
+//! `ashlar volume ...`: create, set, unset, extend, delete. What is rarer is in `volume_acts.rs`.
 
 use serde_json::{Value, json};
 
-use super::{pairs, put};
+use super::rows::{self, Target, pairs, put};
+use super::volume_acts as acts;
+use crate::Session;
 use crate::client::{Method, text};
 use crate::failure::Failure;
-use crate::find::{self, SNAPSHOT, TYPE, VOLUME};
-use crate::grammar::{Arg, Given, Level, Verb};
+use crate::find;
 use crate::output::{Answer, Column};
+use crate::places::{Api, SNAPSHOT, TYPE, VOLUME};
 use crate::size::{self, Size};
-use crate::{Session, ask, wait};
+use crate::table::{Arg, Given, Noun, Verb};
+use crate::wait;
 
-const SHORT: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "name",
-        field: "name",
-    },
-    Column {
-        head: "status",
-        field: "status",
-    },
-    Column {
-        head: "GiB",
-        field: "size",
-    },
-    Column {
-        head: "type",
-        field: "volume_type",
-    },
-    Column {
-        head: "created",
-        field: "created_at",
-    },
-];
+pub(super) static NOUN: Noun = Noun {
+    name: "volume",
+    aliases: &["volumes", "vol"],
+    about: "Volumes: create, show, set, extend, retype, revert, delete",
+    place: &VOLUME,
+    short: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::text("type", "volume_type"),
+        Column::time("created", "created_at"),
+    ],
+    long: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("description", "description"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::text("type", "volume_type"),
+        Column::text("zone", "availability_zone"),
+        Column::text("from snapshot", "snapshot_id"),
+        Column::text("from volume", "source_volid"),
+        Column::text("bootable", "bootable"),
+        Column::text("multiattach", "multiattach"),
+        Column::text("encrypted", "encrypted"),
+        Column::text("pool", "os-vol-host-attr:host"),
+        Column::text("project", "os-vol-tenant-attr:tenant_id"),
+        Column::text("attachments", "attachments"),
+        Column::text("metadata", "metadata"),
+        Column::text("image metadata", "volume_image_metadata"),
+        Column::time("created", "created_at"),
+        Column::time("updated", "updated_at"),
+    ],
+    verbs: &[
+        CREATE,
+        rows::list("List the volumes of the project").key("3"),
+        rows::show("Show volumes").key("Enter"),
+        SET,
+        UNSET,
+        EXTEND,
+        acts::RETYPE,
+        acts::REVERT,
+        acts::MANAGE,
+        acts::UNMANAGE,
+        acts::MANAGEABLE,
+        acts::SUMMARY,
+        acts::RESET_STATE,
+        DELETE,
+        acts::FORCE_DELETE,
+    ],
+};
 
-const LONG: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "name",
-        field: "name",
-    },
-    Column {
-        head: "description",
-        field: "description",
-    },
-    Column {
-        head: "status",
-        field: "status",
-    },
-    Column {
-        head: "GiB",
-        field: "size",
-    },
-    Column {
-        head: "type",
-        field: "volume_type",
-    },
-    Column {
-        head: "zone",
-        field: "availability_zone",
-    },
-    Column {
-        head: "from snapshot",
-        field: "snapshot_id",
-    },
-    Column {
-        head: "from volume",
-        field: "source_volid",
-    },
-    Column {
-        head: "bootable",
-        field: "bootable",
-    },
-    Column {
-        head: "multiattach",
-        field: "multiattach",
-    },
-    Column {
-        head: "pool",
-        field: "os-vol-host-attr:host",
-    },
-    Column {
-        head: "project",
-        field: "os-vol-tenant-attr:tenant_id",
-    },
-    Column {
-        head: "metadata",
-        field: "metadata",
-    },
-    Column {
-        head: "created",
-        field: "created_at",
-    },
-    Column {
-        head: "updated",
-        field: "updated_at",
-    },
-];
-
-pub(super) const CREATE: Verb = Verb {
-    noun: "volume",
-    name: "create",
-    about: "Create a volume: empty, from a snapshot, or as a clone of a volume",
-    args: &[
+const CREATE: Verb = Verb::form(
+    "create",
+    "Create a volume: empty, from a snapshot, as a clone of a volume, or from an image",
+    &[
         Arg::Maybe("name", "its name"),
         Arg::Option(
             "size",
@@ -118,16 +79,56 @@ pub(super) const CREATE: Verb = Verb {
         Arg::Option("type", "its volume type"),
         Arg::Option("snapshot", "the snapshot to start from"),
         Arg::Option("source", "the volume to clone"),
+        Arg::Option("image", "the id of the image to start from"),
+        Arg::Option("backup", "the id of the backup to start from"),
         Arg::Option("description", "what it is for"),
         Arg::Option("zone", "its availability zone"),
         Arg::Repeated("meta", "metadata, KEY=VALUE"),
+        Arg::Repeated(
+            "hint",
+            "scheduler hint, KEY=VALUE: same_host, different_host",
+        ),
+        Arg::Flag("exists-ok", "one of this name is no failure; it is shown"),
     ],
-    level: Level::Safe,
-    columns: LONG,
-    run: create,
-};
+    create,
+)
+.key("n")
+.plan("create_volume");
 
-fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
+fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    if let (true, Some(name)) = (given.flag("exists-ok"), given.option("name")) {
+        let found = find::all(session, &VOLUME, &[("name", name)])?;
+        if let Some(volume) = found.into_iter().find(|item| text(item, "name") == name) {
+            return Ok(Answer::One(volume));
+        }
+    }
+    let body = request(session, given)?;
+    if session.dry_run
+        && let Ok(answer) = session.client.reckon("/placement", &body)
+    {
+        let mut placement = find::inner(&answer, "placement");
+        // No pool would take it: the create would end in error.
+        placement["is_blocked"] = Value::from(placement["winner"].is_null());
+        placement["name"] = Value::from(given.word("name"));
+        let why = placement["reason"].clone();
+        placement["blocks"] = if placement["winner"].is_null() {
+            json!([why])
+        } else {
+            json!([])
+        };
+        return Ok(Answer::Planned(vec![placement]));
+    }
+    let what = format!("creating the volume {}", given.word("name"));
+    let answer = session
+        .client
+        .cinder(Method::Post, "/volumes", Some(&body))
+        .map_err(|failure| failure.of(&what))?;
+    let volume = find::inner(&answer, "volume");
+    Ok(Answer::One(wait::settled(session, &VOLUME, volume)?))
+}
+
+/// The body of the request.
+pub(super) fn request(session: &Session, given: &Given<'_>) -> Result<Value, Failure> {
     let size_gib = match given.option("size").map(size::parse).transpose()? {
         Some(Size::Total(size_gib)) => Some(size_gib),
         Some(Size::More(_)) => {
@@ -142,9 +143,11 @@ fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
     put(&mut volume, "name", given.option("name"));
     put(&mut volume, "description", given.option("description"));
     put(&mut volume, "availability_zone", given.option("zone"));
+    put(&mut volume, "imageRef", given.option("image"));
+    put(&mut volume, "backup_id", given.option("backup"));
     if let Some(word) = given.option("type") {
-        let kind = find::find(session, &TYPE, word)?;
-        put(&mut volume, "volume_type", Some(&text(&kind, "id")));
+        let id = find::id(session, &TYPE, word)?;
+        put(&mut volume, "volume_type", Some(&id));
     }
     let mut source_size = Value::Null;
     if let Some(word) = given.option("snapshot") {
@@ -161,172 +164,160 @@ fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
     if volume["size"].is_null() {
         return Err(Failure::usage("the volume has no size", "write --size 10G"));
     }
-    let body = json!({"volume": volume});
-    let what = format!("creating the volume {}", given.word("name"));
-    let answer = session
-        .client
-        .cinder(Method::Post, "/volumes", Some(&body))
-        .map_err(|failure| failure.of(&what))?;
-    Ok(Answer::One(wait::settled(
-        session,
-        &VOLUME,
-        find::inner(&answer, "volume"),
-    )?))
+    let mut body = json!({"volume": volume});
+    let hints = given.all("hint");
+    if !hints.is_empty() {
+        body["OS-SCH-HNT:scheduler_hints"] = pairs(&hints)?;
+    }
+    Ok(body)
 }
 
-pub(super) const LIST: Verb = Verb {
-    noun: "volume",
-    name: "list",
-    about: "List the volumes of the project",
-    args: &[
-        Arg::Option("status", "only those in this status"),
-        Arg::Option("name", "only those of this name"),
-        Arg::Flag("all-projects", "of every project (admin)"),
+const SET: Verb = Verb::form(
+    "set",
+    "Change what is written about volumes",
+    &[
+        Arg::Many("volume", "names or ids"),
+        Arg::Option("name", "a new name"),
+        Arg::Option("description", "a new description"),
+        Arg::Repeated("meta", "metadata to add or change, KEY=VALUE"),
+        Arg::Repeated("image-meta", "image metadata to add or change, KEY=VALUE"),
+        Arg::Option("bootable", "true or false"),
+        Arg::Option("readonly", "true or false: whether hosts may only read"),
     ],
-    level: Level::Safe,
-    columns: SHORT,
-    run: list,
-};
+    set,
+)
+.key("e");
 
-fn list(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let mut filters = Vec::new();
-    for key in ["status", "name"] {
-        if let Some(value) = given.option(key) {
-            filters.push((key, value));
-        }
+fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let mut words = json!({});
+    put(&mut words, "name", given.option("name"));
+    put(&mut words, "description", given.option("description"));
+    let meta = pairs(&given.all("meta"))?;
+    let image_meta = pairs(&given.all("image-meta"))?;
+    let bootable = given.option("bootable").map(rows::truth).transpose()?;
+    let readonly = given.option("readonly").map(rows::truth).transpose()?;
+    let mut calls: Vec<(Method, &str, Value)> = Vec::new();
+    let is_given = |map: &Value| map.as_object().is_some_and(|map| !map.is_empty());
+    if is_given(&words) {
+        calls.push((Method::Put, "", json!({"volume": words})));
     }
-    if given.flag("all-projects") {
-        filters.push(("all_tenants", "1"));
+    if is_given(&meta) {
+        calls.push((Method::Post, "/metadata", json!({"metadata": meta})));
     }
-    Ok(Answer::Many(session.client.list(
-        VOLUME.list,
-        VOLUME.collection,
-        &filters,
-    )?))
+    if is_given(&image_meta) {
+        let body = json!({"os-set_image_metadata": {"metadata": image_meta}});
+        calls.push((Method::Post, "/action", body));
+    }
+    if let Some(bootable) = bootable {
+        let body = json!({"os-set_bootable": {"bootable": bootable}});
+        calls.push((Method::Post, "/action", body));
+    }
+    if let Some(readonly) = readonly {
+        let body = json!({"os-update_readonly_flag": {"readonly": readonly}});
+        calls.push((Method::Post, "/action", body));
+    }
+    changes(session, given, &calls, "set")
 }
 
-pub(super) const SHOW: Verb = Verb {
-    noun: "volume",
-    name: "show",
-    about: "Show a volume",
-    args: &[Arg::One(
-        "volume",
-        "its name, its id, or the start of its id",
-    )],
-    level: Level::Safe,
-    columns: LONG,
-    run: |session, given| {
-        Ok(Answer::One(find::find(
-            session,
-            &VOLUME,
-            given.word("volume"),
-        )?))
-    },
-};
+const UNSET: Verb = Verb::form(
+    "unset",
+    "Take away metadata of volumes",
+    &[
+        Arg::Many("volume", "names or ids"),
+        Arg::Repeated("meta", "a key of the metadata"),
+        Arg::Repeated("image-meta", "a key of the image metadata"),
+    ],
+    unset,
+);
 
-pub(super) const EXTEND: Verb = Verb {
-    noun: "volume",
-    name: "extend",
-    about: "Make a volume larger, in use or not",
-    args: &[
+fn unset<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let meta = given.all("meta");
+    let paths: Vec<String> = meta
+        .iter()
+        .map(|key| format!("/metadata/{}", crate::text::path_segment(key)))
+        .collect();
+    let mut calls: Vec<(Method, &str, Value)> = paths
+        .iter()
+        .map(|path| (Method::Delete, path.as_str(), Value::Null))
+        .collect();
+    for key in given.all("image-meta") {
+        let body = json!({"os-unset_image_metadata": {"key": key}});
+        calls.push((Method::Post, "/action", body));
+    }
+    changes(session, given, &calls, "unset")
+}
+
+/// Several calls about each volume; the answer is the volumes afterwards.
+fn changes<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    calls: &[(Method, &str, Value)],
+    verb: &str,
+) -> Result<Answer<'s>, Failure> {
+    if calls.is_empty() {
+        return Err(Failure::usage(
+            "nothing was named to be changed",
+            &format!("see `ashlar volume {verb} --help`"),
+        ));
+    }
+    rows::each(session, given, "changing", |target: &Target| {
+        for (method, path, body) in calls {
+            let path = format!("/volumes/{}{path}", target.id);
+            let body = Some(body).filter(|body| !body.is_null());
+            let if_match = target.if_match.as_deref();
+            session
+                .client
+                .guarded(Api::Cinder, *method, &path, body, if_match)?;
+        }
+        find::show(session, &VOLUME, &target.id).map(Some)
+    })
+}
+
+const EXTEND: Verb = Verb::form(
+    "extend",
+    "Make a volume larger, in use or not",
+    &[
         Arg::One("volume", "its name or id"),
         Arg::One("size", "the new size (1T), or so much more (+100G)"),
     ],
-    level: Level::Safe,
-    columns: LONG,
-    run: extend,
-};
+    extend,
+)
+.key("x")
+.plan("extend_volume");
 
-fn extend(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
+fn extend<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let size = size::parse(given.word("size"))?;
-    let volume = find::find(session, &VOLUME, given.word("volume"))?;
-    let now = volume["size"].as_u64().unwrap_or(0);
-    let new_size = match size {
-        Size::Total(size_gib) => size_gib,
-        Size::More(more_gib) => now.saturating_add(more_gib),
-    };
-    act(
-        session,
-        &volume,
-        "extending",
-        &json!({"os-extend": {"new_size": new_size}}),
-    )
+    rows::act(session, given, "extending", |target| {
+        let now = target.item["size"].as_u64().unwrap_or(0);
+        let new_size = match size {
+            Size::Total(size_gib) => size_gib,
+            Size::More(more_gib) => now.saturating_add(more_gib),
+        };
+        Ok(json!({"os-extend": {"new_size": new_size}}))
+    })
 }
 
-pub(super) const REVERT: Verb = Verb {
-    noun: "volume",
-    name: "revert",
-    about: "Put a volume back to its newest snapshot; what was written since is lost",
-    args: &[
-        Arg::One("volume", "its name or id"),
-        Arg::One("snapshot", "its newest snapshot, by name or id"),
-    ],
-    level: Level::Confirm,
-    columns: LONG,
-    run: revert,
-};
-
-fn revert(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let volume = find::find(session, &VOLUME, given.word("volume"))?;
-    let snapshot = find::find(session, &SNAPSHOT, given.word("snapshot"))?;
-    ask::before(
-        session,
-        given,
-        "revert",
-        "volume",
-        given.word("volume"),
-        &volume,
-    )?;
-    let body = json!({"revert": {"snapshot_id": text(&snapshot, "id")}});
-    act(session, &volume, "reverting", &body)
-}
-
-/// One of Cinder's actions; the answer is the volume afterwards.
-fn act(session: &Session, volume: &Value, doing: &str, body: &Value) -> Result<Answer, Failure> {
-    let id = text(volume, "id");
-    session
-        .client
-        .cinder(Method::Post, &format!("/volumes/{id}/action"), Some(body))
-        .map_err(|failure| failure.of(&format!("{doing} the volume {id}")))?;
-    let volume = find::show(session, &VOLUME, &id)?;
-    Ok(Answer::One(wait::settled(session, &VOLUME, volume)?))
-}
-
-pub(super) const DELETE: Verb = Verb {
-    noun: "volume",
-    name: "delete",
-    about: "Delete volumes and what is in them",
-    args: &[
-        Arg::Many("volume", "names or ids"),
+const DELETE: Verb = Verb::type_name(
+    "delete",
+    "Delete volumes and what is in them",
+    &[
+        Arg::Many("volume", "names or ids; - reads them from standard input"),
         Arg::Flag("cascade", "their snapshots too"),
-        Arg::Flag("absent-ok", "a volume that is not there is no failure"),
+        rows::ABSENT_OK,
     ],
-    level: Level::TypeName,
-    columns: &[],
-    run: delete,
-};
+    delete,
+)
+.key("^D")
+.plan("delete_volume");
 
-fn delete(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    ask::each(&given.all("volume"), |word| {
-        let volume = match find::find(session, &VOLUME, word) {
-            Err(failure)
-                if given.flag("absent-ok") && failure.exit == crate::failure::Exit::NotFound =>
-            {
-                return Ok(());
-            }
-            other => other?,
-        };
-        ask::before(session, given, "deletion", "volume", word, &volume)?;
-        let id = text(&volume, "id");
-        let query = if given.flag("cascade") {
-            "?cascade=true"
-        } else {
-            ""
-        };
-        session
-            .client
-            .cinder(Method::Delete, &format!("/volumes/{id}{query}"), None)
-            .map_err(|failure| failure.of(&format!("deleting the volume {word}")))?;
-        wait::gone(session, &VOLUME, &id)
+fn delete<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let query = if given.flag("cascade") {
+        "?cascade=true"
+    } else {
+        ""
+    };
+    rows::each(session, given, "deleting", |target| {
+        rows::remove(session, given, target, query)?;
+        Ok(None)
     })
 }

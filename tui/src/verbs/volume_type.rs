@@ -1,160 +1,253 @@
-//! `ashlar type ...`
+//! `ashlar type ...`: volume types, who may use them, and which one is the default.
 
 use serde_json::{Value, json};
 
-use super::{pairs, put};
-use crate::client::{Method, text};
+use super::rows::{self, pairs, put};
+use crate::Session;
+use crate::client::Method;
 use crate::failure::Failure;
-use crate::find::{self, TYPE};
-use crate::grammar::{Arg, Given, Level, Verb};
+use crate::find;
+use crate::listing;
 use crate::output::{Answer, Column};
-use crate::{Session, ask};
+use crate::places::{Api, TYPE};
+use crate::table::{Arg, Given, Level, Noun, Verb};
+use crate::text::path_segment;
 
-const COLUMNS: &[Column] = &[
-    Column {
-        head: "id",
-        field: "id",
-    },
-    Column {
-        head: "name",
-        field: "name",
-    },
-    Column {
-        head: "public",
-        field: "is_public",
-    },
-    Column {
-        head: "description",
-        field: "description",
-    },
-    Column {
-        head: "extra specs",
-        field: "extra_specs",
-    },
-];
-
-pub(super) const CREATE: Verb = Verb {
-    noun: "type",
-    name: "create",
-    about: "Create a volume type",
-    args: &[
-        Arg::One("name", "its name"),
-        Arg::Option("description", "what it is for"),
-        Arg::Repeated("property", "an extra spec, KEY=VALUE"),
-        Arg::Flag("private", "only for projects that are given access"),
+pub(super) static NOUN: Noun = Noun {
+    name: "type",
+    aliases: &["types"],
+    about: "Volume types: what a volume is made of and who may have it",
+    place: &TYPE,
+    short: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("public", "is_public"),
+        Column::text("description", "description"),
+        Column::text("extra specs", "extra_specs"),
     ],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: create,
+    long: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("public", "is_public"),
+        Column::text("description", "description"),
+        Column::text("extra specs", "extra_specs"),
+        Column::text("qos", "qos_specs_id"),
+    ],
+    verbs: &[
+        CREATE,
+        rows::list("List the volume types").key("9"),
+        rows::show("Show volume types").key("Enter"),
+        SET,
+        UNSET,
+        rows::delete(Level::Confirm, "Delete volume types that nothing uses")
+            .key("^D")
+            .plan("delete_volume_type"),
+        ACCESS,
+        ALLOW,
+        DENY,
+        DEFAULT,
+    ],
 };
 
-fn create(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
+const CREATE: Verb = Verb::form(
+    "create",
+    "Create a volume type (admin)",
+    &[
+        Arg::One("name", "its name"),
+        Arg::Option("description", "what it is for"),
+        Arg::Repeated("spec", "extra spec, KEY=VALUE"),
+        Arg::Flag("private", "only for projects that are allowed it"),
+        Arg::Flag("exists-ok", "one of this name is no failure; it is shown"),
+    ],
+    create,
+)
+.key("n");
+
+fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let name = given.word("name");
+    if given.flag("exists-ok")
+        && let Ok(found) = find::find(session, &TYPE, name)
+    {
+        return Ok(Answer::One(found));
+    }
     let mut kind = json!({
-        "name": given.word("name"),
+        "name": name,
         "os-volume-type-access:is_public": !given.flag("private"),
-        "extra_specs": pairs(&given.all("property"))?,
+        "extra_specs": pairs(&given.all("spec"))?,
     });
     put(&mut kind, "description", given.option("description"));
     let body = json!({"volume_type": kind});
     let answer = session
         .client
         .cinder(Method::Post, "/types", Some(&body))
-        .map_err(|failure| failure.of(&format!("creating the type {}", given.word("name"))))?;
+        .map_err(|failure| failure.of(&format!("creating the type {name}")))?;
     Ok(Answer::One(find::inner(&answer, "volume_type")))
 }
 
-pub(super) const LIST: Verb = Verb {
-    noun: "type",
-    name: "list",
-    about: "List the volume types",
-    args: &[],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: |session, _| {
-        Ok(Answer::Many(session.client.list(
-            TYPE.list,
-            TYPE.collection,
-            &[],
-        )?))
-    },
-};
-
-pub(super) const SHOW: Verb = Verb {
-    noun: "type",
-    name: "show",
-    about: "Show a volume type",
-    args: &[Arg::One("type", "its name or id")],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: |session, given| Ok(Answer::One(find::find(session, &TYPE, given.word("type"))?)),
-};
-
-pub(super) const SET: Verb = Verb {
-    noun: "type",
-    name: "set",
-    about: "Change a volume type: its name, description or extra specs",
-    args: &[
-        Arg::One("type", "its name or id"),
+const SET: Verb = Verb::form(
+    "set",
+    "Change volume types (admin)",
+    &[
+        Arg::Many("type", "names or ids"),
         Arg::Option("name", "a new name"),
         Arg::Option("description", "a new description"),
-        Arg::Repeated("property", "an extra spec to set, KEY=VALUE"),
+        Arg::Option("public", "true or false"),
+        Arg::Repeated("spec", "extra spec to add or change, KEY=VALUE"),
     ],
-    level: Level::Safe,
-    columns: COLUMNS,
-    run: set,
-};
+    set,
+)
+.key("e");
 
-fn set(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    let kind = find::find(session, &TYPE, given.word("type"))?;
-    let id = text(&kind, "id");
-    let what = format!("changing the type {}", given.word("type"));
-    let specs = pairs(&given.all("property"))?;
-    if specs.as_object().is_some_and(|map| !map.is_empty()) {
-        let body = json!({"extra_specs": specs});
-        session
-            .client
-            .cinder(
-                Method::Post,
-                &format!("/types/{id}/extra_specs"),
-                Some(&body),
-            )
-            .map_err(|failure| failure.of(&what))?;
+fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let mut kind = json!({});
+    put(&mut kind, "name", given.option("name"));
+    put(&mut kind, "description", given.option("description"));
+    if let Some(word) = given.option("public") {
+        kind["is_public"] = Value::from(rows::truth(word)?);
     }
-    let mut change = Value::Object(serde_json::Map::new());
-    put(&mut change, "name", given.option("name"));
-    put(&mut change, "description", given.option("description"));
-    if change.as_object().is_some_and(|map| !map.is_empty()) {
-        let body = json!({"volume_type": change});
-        session
-            .client
-            .cinder(Method::Put, &format!("/types/{id}"), Some(&body))
-            .map_err(|failure| failure.of(&what))?;
+    let specs = pairs(&given.all("spec"))?;
+    let is_given = |map: &Value| map.as_object().is_some_and(|map| !map.is_empty());
+    if !is_given(&kind) && !is_given(&specs) {
+        return Err(Failure::usage(
+            "nothing was named to be changed",
+            "add --name, --description, --public or --spec",
+        ));
     }
-    Ok(Answer::One(find::show(session, &TYPE, &id)?))
+    rows::each(session, given, "changing", |target| {
+        let path = format!("/types/{}", target.id);
+        if is_given(&kind) {
+            let body = json!({"volume_type": kind});
+            rows::send(session, &TYPE, Method::Put, &path, Some(&body), target)?;
+        }
+        if is_given(&specs) {
+            let body = json!({"extra_specs": specs});
+            let path = format!("{path}/extra_specs");
+            rows::send(session, &TYPE, Method::Post, &path, Some(&body), target)?;
+        }
+        find::show(session, &TYPE, &target.id).map(Some)
+    })
 }
 
-pub(super) const DELETE: Verb = Verb {
-    noun: "type",
-    name: "delete",
-    about: "Delete volume types that no volume uses",
-    args: &[Arg::Many("type", "names or ids")],
-    level: Level::Confirm,
-    columns: &[],
-    run: delete,
-};
+const UNSET: Verb = Verb::form(
+    "unset",
+    "Take away extra specs of volume types (admin)",
+    &[
+        Arg::Many("type", "names or ids"),
+        Arg::Repeated("spec", "a key of the extra specs"),
+    ],
+    unset,
+);
 
-fn delete(session: &Session, given: &Given<'_>) -> Result<Answer, Failure> {
-    ask::each(&given.all("type"), |word| {
-        let kind = find::find(session, &TYPE, word)?;
-        ask::before(session, given, "deletion", "type", word, &kind)?;
+fn unset<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let keys = given.all("spec");
+    if keys.is_empty() {
+        return Err(Failure::usage(
+            "nothing was named to be taken away",
+            "add --spec KEY",
+        ));
+    }
+    rows::each(session, given, "changing", |target| {
+        for key in &keys {
+            let path = format!("/types/{}/extra_specs/{}", target.id, path_segment(key));
+            rows::send(session, &TYPE, Method::Delete, &path, None, target)?;
+        }
+        find::show(session, &TYPE, &target.id).map(Some)
+    })
+}
+
+const ACCESS: Verb = Verb::read(
+    "access",
+    "List the projects that may use a private type (admin)",
+    &[Arg::One("type", "its name or id")],
+    access,
+)
+.shows(&[
+    Column::text("type", "volume_type_id"),
+    Column::text("project", "project_id"),
+]);
+
+fn access<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let id = find::id(session, &TYPE, given.word("type"))?;
+    let path = format!("/types/{id}/os-volume-type-access");
+    let answer = session.client.cinder(Method::Get, &path, None)?;
+    let items = answer["volume_type_access"].as_array().cloned();
+    listing::of_items(given, items.unwrap_or_default())
+}
+
+const PROJECTS: &[Arg] = &[
+    Arg::One("type", "its name or id"),
+    Arg::Many("of-project", "ids of projects"),
+];
+
+const ALLOW: Verb = Verb::form(
+    "allow",
+    "Let projects use a private type (admin)",
+    PROJECTS,
+    |session, given| let_in(session, given, "addProjectAccess"),
+);
+
+const DENY: Verb = Verb::form(
+    "deny",
+    "No longer let projects use a private type; their volumes stay (admin)",
+    PROJECTS,
+    |session, given| let_in(session, given, "removeProjectAccess"),
+);
+
+fn let_in<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    action: &str,
+) -> Result<Answer<'s>, Failure> {
+    let id = find::id(session, &TYPE, given.word("type"))?;
+    for project in given.all("of-project") {
+        let body = json!({action: {"project": project}});
         session
             .client
-            .cinder(
-                Method::Delete,
-                &format!("/types/{}", text(&kind, "id")),
-                None,
-            )
-            .map(|_| ())
-            .map_err(|failure| failure.of(&format!("deleting the type {word}")))
-    })
+            .cinder(Method::Post, &format!("/types/{id}/action"), Some(&body))
+            .map_err(|failure| failure.of(&format!("changing who may use the type {id}")))?;
+    }
+    Ok(Answer::Done)
+}
+
+const DEFAULT: Verb = Verb::form(
+    "default",
+    "Show, set or unset the type that volumes of a project get when they name none",
+    &[
+        Arg::Maybe(
+            "of-project",
+            "the project; else everybody's default is shown",
+        ),
+        Arg::Option("set", "the type it shall be (admin)"),
+        Arg::Flag("unset", "go back to everybody's default (admin)"),
+    ],
+    default,
+)
+.shows(&[
+    Column::text("project", "project_id"),
+    Column::text("type", "volume_type_id"),
+    Column::text("id", "id"),
+    Column::text("name", "name"),
+]);
+
+fn default<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let Some(project) = given.option("of-project") else {
+        let answer = session.client.cinder(Method::Get, "/types/default", None)?;
+        return Ok(Answer::One(find::inner(&answer, "volume_type")));
+    };
+    // Default types are the one thing below /v3 that no project is put in front of.
+    let path = format!("/v3/default-types/{}", path_segment(project));
+    let client = &session.client;
+    if given.flag("unset") {
+        client.at(Api::Local, Method::Delete, &path, None)?;
+        return Ok(Answer::Done);
+    }
+    let answer = match given.option("set") {
+        Some(word) => {
+            let id = find::id(session, &TYPE, word)?;
+            let body = json!({"default_type": {"volume_type": id}});
+            client.at(Api::Local, Method::Put, &path, Some(&body))?
+        }
+        None => client.at(Api::Local, Method::Get, &path, None)?,
+    };
+    Ok(Answer::One(find::inner(&answer, "default_type")))
 }

@@ -65,7 +65,7 @@ fn tokens() -> Vec<Described> {
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let step = object([
         field("name", text()),
-        field("direction", one_of(&["forward", "undo"])),
+        field("direction", one_of(&["do", "undo"])),
         field("started_at", time()),
         field("finished_at", time()),
     ]);

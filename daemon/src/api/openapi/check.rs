@@ -26,6 +26,8 @@ pub(in crate::api) struct Answered<'a> {
     /// Whether an administrator asked.
     pub(in crate::api) is_admin: bool,
     pub(in crate::api) code: u16,
+    /// What the answer says its body is.
+    pub(in crate::api) media: Option<&'a str>,
     /// `None` when it was empty.
     pub(in crate::api) body: Option<&'a Value>,
 }
@@ -45,11 +47,21 @@ pub(in crate::api) fn check(answered: &Answered<'_>) -> Result<(), String> {
     };
     let route = ROUTES
         .iter()
-        .find(|one| is_known && one.method.eq_ignore_ascii_case(method) && fits(one.path, &path));
+        .filter(|one| is_known && one.method.eq_ignore_ascii_case(method))
+        .filter(|one| fits(one.path, &path))
+        .min_by_key(|one| one.names().count());
     let schema = match route {
         Some(route) => allowed(route, answered)?,
         None => refusal_of_nothing(answered)?,
     };
+    if answered.code == 200
+        && route.is_some_and(|one| one.streams.is_some() && one.streams == answered.media)
+    {
+        return Ok(());
+    }
+    if answered.body.is_some() && answered.media != Some("application/json") {
+        return Err(format!("a body that is said to be {:?}", answered.media));
+    }
     match (schema, answered.body) {
         (None, None) => Ok(()),
         (Some(_), None) if answered.method == "HEAD" => Ok(()),
@@ -141,6 +153,7 @@ mod tests {
             minor: 0,
             is_admin: false,
             code,
+            media: Some("application/json"),
             body: Some(body),
         })
     }

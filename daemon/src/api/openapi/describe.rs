@@ -16,6 +16,8 @@ pub(super) struct Described {
     pub(super) variables: Vec<(&'static str, Value)>,
     pub(super) body: Option<Value>,
     pub(super) answers: Vec<(u16, Option<Value>)>,
+    /// What the 200 may be instead of JSON.
+    pub(super) streams: Option<&'static str>,
     /// Refusals beyond those that every such route may give.
     pub(super) refusals: Vec<u16>,
 }
@@ -57,6 +59,7 @@ fn described(method: &'static str, path: &'static str, summary: &'static str) ->
         variables: Vec::new(),
         body: None,
         answers: Vec::new(),
+        streams: None,
         refusals: Vec::new(),
     }
 }
@@ -78,6 +81,14 @@ impl Described {
     pub(super) fn answers_nothing(mut self, code: u16) -> Self {
         self.answers.push((code, None));
         self
+    }
+
+    /// Its 200 is a stream of this media type, unless JSON is asked for.
+    pub(super) fn streams(self, media: &'static str) -> Self {
+        Self {
+            streams: Some(media),
+            ..self
+        }
     }
 
     /// It may refuse so, beyond what every such route may.

@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, manageable, messages, metadata, quota_sets, services, snapshot_actions,
-    snapshots, types, versions, volume_actions, volumes,
+    ashlar, attachments, events, manageable, messages, metadata, quota_sets, services, snapshots,
+    transfers, types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -31,14 +31,15 @@ fn nouns() -> Vec<Noun> {
         noun("volume actions", volume_actions::routes(), vec![]),
         noun("metadata", metadata::routes(), metadata::schemas()),
         noun("snapshots", snapshots::routes(), snapshots::schemas()),
-        noun("snapshot actions", snapshot_actions::routes(), vec![]),
         noun("manageable", manageable::routes(), manageable::schemas()),
         noun("attachments", attachments::routes(), attachments::schemas()),
+        noun("transfers", transfers::routes(), transfers::schemas()),
         noun("types", types::routes(), types::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun("events", events::routes(), events::schemas()),
     ]
 }
 
@@ -172,6 +173,9 @@ fn responses(route: &Described) -> Map<String, Value> {
         let mut answer = json!({"description": route.summary});
         if let Some(schema) = schema {
             answer["content"] = json!({"application/json": {"schema": schema}});
+        }
+        if let Some(media) = route.streams.filter(|_| *code == 200) {
+            answer["content"][media] = json!({"schema": text()});
         }
         all.insert(code.to_string(), answer);
     }

@@ -11,11 +11,11 @@ macro_rules! of {
             post($all, concat!("Adds to the metadata of a ", $noun, "."))
                 .body(named("SaidMetadata"))
                 .answers(200, named("Metadata"))
-                .refuses(&[409]),
+                .refuses(&[409, 412]),
             put($all, concat!("Replaces the metadata of a ", $noun, "."))
                 .body(named("SaidMetadata"))
                 .answers(200, named("Metadata"))
-                .refuses(&[409]),
+                .refuses(&[409, 412]),
             get($one, concat!("One pair of the metadata of a ", $noun, "."))
                 .answers(200, named("Meta")),
             put(
@@ -24,13 +24,13 @@ macro_rules! of {
             )
             .body(named("SaidMeta"))
             .answers(200, named("Meta"))
-            .refuses(&[409]),
+            .refuses(&[409, 412]),
             delete(
                 $one,
                 concat!("Takes one pair off the metadata of a ", $noun, "."),
             )
             .answers_nothing(200)
-            .refuses(&[409]),
+            .refuses(&[409, 412]),
         ]
     };
 }

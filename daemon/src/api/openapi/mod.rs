@@ -18,6 +18,8 @@ mod describe;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod manageable;
@@ -32,9 +34,9 @@ mod schema;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
-mod snapshot_actions;
-#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod transfers;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

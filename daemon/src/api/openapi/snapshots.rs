@@ -2,8 +2,8 @@
 
 use super::describe::{Described, delete, get, post, put};
 use super::schema::{
-    Field, boolean, field, integer, named, null, object, one_of, or_null, pairs, said_boolean,
-    said_pairs, said_text, text, time, uuid, wrapped,
+    Field, any_of, anything, boolean, field, integer, named, null, object, one_of, or_null, pairs,
+    said_boolean, said_pairs, said_text, text, time, uuid, wrapped,
 };
 use super::volumes::page;
 use crate::api::v3::snapshots::LISTING;
@@ -34,6 +34,18 @@ pub(super) fn routes() -> Vec<Described> {
         delete("/v3/snapshots/{id}", "Deletes a snapshot.")
             .answers_nothing(202)
             .refuses(&[409]),
+        post(
+            "/v3/snapshots/{id}/action",
+            "Does something with a snapshot.",
+        )
+        .body(any_of([
+            wrapped("os-force_delete", anything()),
+            wrapped("os-reset_status", wrapped("status", said_text())),
+            wrapped("os-unmanage", anything()),
+            wrapped("os-update_snapshot_status", assisted()),
+        ]))
+        .answers_nothing(202)
+        .refuses(&[409]),
     ]
 }
 
@@ -87,6 +99,14 @@ fn create() -> Value {
         field("force", or_null(said_boolean()))
             .says("Until 3.65; from 3.66 on it may only be true.")
             .optional(),
+    ])
+}
+
+/// What nova says of a snapshot that it makes itself.
+fn assisted() -> Value {
+    object([
+        field("status", said_text()),
+        field("progress", or_null(said_text())).optional(),
     ])
 }
 

@@ -7,7 +7,7 @@ use super::schema::{
 };
 use crate::api::v3::volumes::LISTING;
 use crate::model::status::VolumeStatus;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(super) fn routes() -> Vec<Described> {
     vec![
@@ -17,6 +17,12 @@ pub(super) fn routes() -> Vec<Described> {
         get("/v3/volumes/detail", "Lists volumes.")
             .lists(&LISTING, true)
             .answers(200, named("Volumes")),
+        get(
+            "/v3/volumes/summary",
+            "How many volumes there are, how large they are, and what their metadata says.",
+        )
+        .lists(&LISTING, false)
+        .answers(200, wrapped("volume-summary", volume_summary())),
         post(
             "/v3/volumes",
             "Creates a volume: empty, of a snapshot, or of another volume.",
@@ -34,6 +40,11 @@ pub(super) fn routes() -> Vec<Described> {
         .refuses(&[409]),
         delete("/v3/volumes/{id}", "Deletes a volume.")
             .query("cascade", one_of(&["true", "false"]), "Its snapshots too.")
+            .query(
+                "force",
+                one_of(&["true", "false"]),
+                "From 3.23: whatever its status; for administrators.",
+            )
             .answers_nothing(202)
             .refuses(&[409]),
         get("/v3/volumes/{id}/encryption", "How a volume is encrypted.")
@@ -97,6 +108,9 @@ fn volume() -> Value {
         field("multiattach", boolean()),
         field("attachments", list(named("AttachmentOfVolume"))),
         field("os-vol-tenant-attr:tenant_id", text()),
+        field("volume_image_metadata", pairs())
+            .says("When there is any.")
+            .optional(),
         field("migration_status", null()).for_admins(),
         field("os-vol-host-attr:host", or_null(text())).for_admins(),
         field("os-vol-mig-status-attr:migstat", null()).for_admins(),
@@ -108,6 +122,17 @@ fn volume() -> Value {
         field("cluster_name", null()).since(61).for_admins(),
         field("volume_type_id", uuid()).since(63),
         field("consumes_quota", boolean()).since(65),
+    ])
+}
+
+fn volume_summary() -> Value {
+    let values = json!({"type": "object", "additionalProperties": list(text())});
+    object([
+        field("total_count", integer()),
+        field("total_size", integer()).says("GiB."),
+        field("metadata", values)
+            .since(36)
+            .says("Every value of every key, each once."),
     ])
 }
 

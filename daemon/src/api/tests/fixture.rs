@@ -13,6 +13,7 @@ use crate::ops::{self, Ctx, Doorbell, QuotaLimits};
 use crate::store::tokens::Token;
 use crate::store::{Batch, SqliteOptions, Store, operations, tokens, volume_types, volumes};
 use axum::http::{HeaderMap, Request};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -50,7 +51,11 @@ impl Asked {
     }
 
     /// Every answer of every test is one that the OpenAPI document describes.
-    fn hold_to_its_description(&self, got: &Got, has_body: bool) {
+    fn hold_to_its_description(&self, got: &Got, bytes: &[u8]) {
+        let media = got
+            .headers
+            .get("content-type")
+            .and_then(|media| media.to_str().ok());
         let echoed = got.headers.get("openstack-api-version");
         let minor = echoed.and_then(|value| value.to_str().ok()?.rsplit('.').next()?.parse().ok());
         let answered = Answered {
@@ -59,7 +64,8 @@ impl Asked {
             minor: minor.unwrap_or_default(),
             is_admin: self.is_admin,
             code: got.code,
-            body: has_body.then_some(&got.body),
+            media,
+            body: (!bytes.is_empty()).then_some(&got.body),
         };
         if let Err(why) = check(&answered) {
             panic!("api/openapi/ does not describe {answered:?}:\n{why}");
@@ -180,7 +186,14 @@ impl Fixture {
         let asked = Asked::of(&peer, &request);
         let response = self.door.answer(peer, request).await;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let media = headers
+            .get("content-type")
+            .and_then(|media| media.to_str().ok());
+        // A stream has no end to wait for.
+        let bytes = match media == Some("text/event-stream") {
+            true => Bytes::new(),
+            false => response.into_body().collect().await.unwrap().to_bytes(),
+        };
         let body = if bytes.is_empty() {
             Value::Null
         } else {
@@ -197,7 +210,7 @@ impl Fixture {
             headers,
             body,
         };
-        asked.hold_to_its_description(&got, !bytes.is_empty());
+        asked.hold_to_its_description(&got, &bytes);
         got
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Fields, codes and words are Cinder's; where a microversion changes them, its number stands beside.
 
+mod admin_actions;
 pub(super) mod attachments;
 pub(super) mod availability_zones;
 pub(super) mod capabilities;
@@ -9,6 +10,7 @@ mod connection;
 pub(super) mod extensions;
 pub(super) mod extra_specs;
 pub(super) mod hosts;
+mod image_metadata;
 pub(super) mod manageable;
 pub(super) mod messages;
 pub(super) mod metadata;
@@ -18,6 +20,7 @@ pub(super) mod resource_filters;
 pub(super) mod services;
 pub(super) mod snapshot_actions;
 pub(super) mod snapshots;
+pub(super) mod transfers;
 pub(super) mod types;
 pub(super) mod volume_actions;
 pub(super) mod volume_summary;

@@ -1,17 +1,18 @@
 //! `POST /volumes/{id}/action`: one key says which; what stands under it may be anything where it says nothing (W13).
 
 use super::connection::{nested, required_connector};
+use super::{admin_actions, image_metadata};
 use crate::api::Api;
 use crate::api::body::{self, Object};
 use crate::api::call::{Call, shown};
-use crate::api::error::{Answer, Fault, accepted_empty, ok};
+use crate::api::error::{Answer, Fault, accepted_empty, ok, ok_empty};
 use crate::model::attachment::AttachMode;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
 use crate::ops::{
     attach_volume, begin_detaching, detach_volume, extend_volume, initialize_connection,
     reserve_volume, retype_volume, revert_volume, roll_detaching, terminate_connection,
-    unmanage_volume, unreserve_volume,
+    unmanage_volume, unreserve_volume, update_readonly, update_volume,
 };
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -23,13 +24,21 @@ pub(in crate::api) const ACTIONS: &[(&str, u16)] = &[
     ("os-begin_detaching", 0),
     ("os-detach", 0),
     ("os-extend", 0),
+    ("os-force_delete", 0),
+    ("os-force_detach", 0),
     ("os-initialize_connection", 0),
     ("os-reserve", 0),
+    ("os-reset_status", 0),
     ("os-retype", 0),
     ("os-roll_detaching", 0),
+    ("os-set_bootable", 0),
+    ("os-set_image_metadata", 0),
+    ("os-show_image_metadata", 0),
     ("os-terminate_connection", 0),
     ("os-unmanage", 0),
     ("os-unreserve", 0),
+    ("os-unset_image_metadata", 0),
+    ("os-update_readonly_flag", 0),
     ("revert", 40),
 ];
 
@@ -84,6 +93,13 @@ pub(in crate::api) async fn act(State(api): State<Api>, call: Call) -> Answer {
         }
         "os-attach" | "os-detach" | "os-reserve" | "os-unreserve" | "os-begin_detaching"
         | "os-roll_detaching" => hold(&api, &call, id, name, &body).await,
+        "os-set_bootable" | "os-update_readonly_flag" => say(&api, &call, id, name, &body).await,
+        "os-set_image_metadata" | "os-show_image_metadata" | "os-unset_image_metadata" => {
+            image_metadata::act(&api, &call, id, name, &body).await
+        }
+        "os-reset_status" | "os-force_delete" | "os-force_detach" => {
+            admin_actions::volume(&api, &call, id, name, &body).await
+        }
         _ => change(&api, &call, id, name, &body).await,
     }
 }
@@ -126,6 +142,33 @@ async fn hold(
         "os-roll_detaching" => roll_detaching::begin(ctx, caller, id).await?,
         other => return Err(Fault::no_such_action(other)),
     }
+    Ok(accepted_empty())
+}
+
+/// Actions that say one thing of the volume.
+async fn say(
+    api: &Api,
+    call: &Call,
+    id: VolumeId,
+    name: &str,
+    body: &Map<String, Value>,
+) -> Answer {
+    let (ctx, caller) = (&api.ctx, &call.caller);
+    let said = Object::within(body, name)?;
+    let required = |key: &'static str| {
+        said.only(&[key])?;
+        let flag = said.boolean(key)?;
+        flag.ok_or_else(|| Fault::bad_request(format!("'{key}' is a required property")))
+    };
+    if name == "os-set_bootable" {
+        let request = update_volume::Request {
+            bootable: Some(required("bootable")?),
+            ..Default::default()
+        };
+        update_volume::begin(ctx, caller, id, request).await?;
+        return Ok(ok_empty());
+    }
+    update_readonly::begin(ctx, caller, id, required("readonly")?).await?;
     Ok(accepted_empty())
 }
 

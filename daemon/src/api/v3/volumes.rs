@@ -20,6 +20,9 @@ use crate::store::volumes::{self, SHAPE};
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
+/// From this minor version on an administrator may delete whatever the status; before, the word is ignored.
+const FORCE_FROM: u16 = 23;
+
 /// A page shows at most so many attachments in all: a thousand volumes with many hosts each is no page to read.
 const ATTACHMENTS_MAX: i64 = 20_000;
 
@@ -242,7 +245,12 @@ pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer
 
 pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer {
     let cascade = call.flag("cascade")?;
-    delete_volume::begin(&api.ctx, &call.caller, call.id("Volume")?, cascade).await?;
+    let (ctx, caller, id) = (&api.ctx, &call.caller, call.id("Volume")?);
+    if call.version.at_least(FORCE_FROM) && call.flag("force")? {
+        delete_volume::begin_forced(ctx, caller, id, cascade).await?;
+    } else {
+        delete_volume::begin(ctx, caller, id, cascade).await?;
+    }
     Ok(accepted_empty())
 }
 

@@ -77,6 +77,7 @@ fn end<S: Word>(end: End<S>) -> String {
     match end {
         End::Is(status) => format!("`{}`", status.word()),
         End::Previous => "(previous)".to_owned(),
+        End::AsAsked => "(as asked)".to_owned(),
         End::Gone => "(gone)".to_owned(),
         End::FromAttachments => "(from its attachments)".to_owned(),
     }
@@ -86,6 +87,8 @@ fn line<S: Word>(page: &mut String, verb: Verb, noun: &str, one: Option<Move<S>>
     let Some(one) = one else { return };
     let from = if one.from.is_empty() {
         "(made)".to_owned()
+    } else if one.from == S::EVERY {
+        "(any)".to_owned()
     } else {
         one.from
             .iter()

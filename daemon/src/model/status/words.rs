@@ -23,6 +23,8 @@ macro_rules! statuses {
         }
 
         impl Word for $name {
+            const EVERY: &'static [$name] = $name::ALL;
+
             fn word(self) -> &'static str {
                 self.as_str()
             }
@@ -32,6 +34,9 @@ macro_rules! statuses {
 
 /// What all status types have in common: a spelling.
 pub trait Word: Copy + PartialEq + 'static {
+    /// Every status of the noun.
+    const EVERY: &'static [Self];
+
     /// Cinder's spelling.
     fn word(self) -> &'static str;
 }

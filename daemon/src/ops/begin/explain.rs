@@ -61,6 +61,8 @@ impl Beginning<'_> {
             .volume
             .iter()
             .map(|subject| (subject.id.clone(), Noun::Volume));
+        let snapshots = self.input.snapshots.iter();
+        let input = input.chain(snapshots.map(|subject| (subject.id.clone(), Noun::Snapshot)));
         let claimed = self.claims.iter().map(|(id, noun, _)| (id.clone(), *noun));
         for (id, noun) in claimed.chain(input) {
             let holder = operations::holder(&self.ctx.store, &id)

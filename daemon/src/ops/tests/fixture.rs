@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub(super) struct MemoryTarget {
     exports: Mutex<BTreeMap<VolumeId, (Export, BTreeSet<String>)>>,
+    /// Who may only read.
+    read_only: Mutex<BTreeSet<(VolumeId, String)>>,
     /// Whether `allow` fails, after having let the initiator in: an answer that was lost.
     pub(super) allow_fails: AtomicBool,
     /// Whether `deny` and `unexport` fail.
@@ -49,6 +51,12 @@ impl MemoryTarget {
     pub(super) fn lets_in(&self, volume: VolumeId) -> Option<Vec<String>> {
         let all = self.all();
         Some(all.get(&volume)?.1.iter().cloned().collect())
+    }
+
+    /// Whether an initiator may read and not write.
+    pub(super) fn lets_read_only(&self, volume: VolumeId, initiator: &str) -> bool {
+        let all = self.read_only.lock().unwrap();
+        all.contains(&(volume, initiator.to_owned()))
     }
 
     /// Lets an initiator in behind the record's back, as a call does whose answer was lost.
@@ -86,6 +94,10 @@ impl Target for MemoryTarget {
             None => return Err(TargetError::NotExported { volume_id: volume }),
             Some((_, initiators)) => initiators.insert(access.initiator.clone()),
         };
+        if access.read_only {
+            let mut all = self.read_only.lock().unwrap();
+            all.insert((volume, access.initiator.clone()));
+        }
         Self::lost("allow", &self.allow_fails)?;
         Ok(Done::Changed)
     }

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::SqliteOptions;
 use crate::store::batch::{EngineError, Query, Row, StoreError, Value};
+use crate::store::pool_usages;
 use crate::store::watched::{self, Dialect, WATCHED};
 use crate::store::{MAX_ROWS, migrations};
 
@@ -264,6 +265,7 @@ fn watch(connection: &mut Connection) -> Result<(), StoreError> {
         let found: Vec<String> = found.and_then(Iterator::collect).map_err(refused)?;
         wanted.push_str(&watched::triggers(Dialect::Sqlite, one, &found));
     }
+    wanted.push_str(&pool_usages::triggers(Dialect::Sqlite));
     let made_from = watched::fingerprint(&wanted);
     if trigger_fingerprint(connection)? == Some(made_from.clone()) {
         return Ok(());
