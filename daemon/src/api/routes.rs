@@ -148,6 +148,7 @@ routes! {
     get    "/ashlar/v1/operations"                    0  => operations::list;
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;
+    post   "/ashlar/v1/operations/{id}/retry"         0  => operations::act_retry;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
     delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;

@@ -1,11 +1,13 @@
 //! The whole API in one process, from the door to a record in a fresh directory.
 
+mod acts;
 mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
 mod manageable;
 mod messages;
+mod operations;
 mod services;
 mod types;
 mod volumes;

@@ -20,7 +20,7 @@ use crate::store::operations::{self, StepRecord};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What an operation does.
 pub struct Plan {
@@ -189,6 +189,7 @@ async fn attempt(job: &mut Job, plan: &Plan, step: &Step) -> Result<Outcome, Err
 async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
     let mut running = (step.run)(job);
     let mut written = job.work.progress();
+    let mut rate = Rate::from(written.0);
     let mut late = false;
     loop {
         match tokio::time::timeout(LOOK_AFTER, &mut running).await {
@@ -205,7 +206,7 @@ async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
                 let progress = job.work.progress();
                 if progress != written {
                     written = progress;
-                    write_progress(job, progress).await;
+                    write_progress(job, progress, rate.now_at(progress.0)).await;
                 }
                 if Time::now() > job.operation.deadline_at && !late {
                     late = true;
@@ -220,9 +221,50 @@ async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
     }
 }
 
-async fn write_progress(job: &Job, (done, total): (u64, u64)) {
+/// Bytes a second, smoothed over some ten looks so that a time left that is made of it does not jump.
+struct Rate {
+    looked_at: Instant,
+    bytes: u64,
+    per_s: Option<f64>,
+}
+
+impl Rate {
+    /// What one look weighs.
+    const WEIGHT: f64 = 0.2;
+
+    fn from(bytes: u64) -> Self {
+        Self {
+            looked_at: Instant::now(),
+            bytes,
+            per_s: None,
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is for people, and `as` saturates"
+    )]
+    fn now_at(&mut self, bytes: u64) -> u64 {
+        let elapsed = self.looked_at.elapsed().as_secs_f64().max(0.001);
+        let look = bytes.saturating_sub(self.bytes) as f64 / elapsed;
+        let per_s = match self.per_s {
+            None => look,
+            Some(before) => before + Self::WEIGHT * (look - before),
+        };
+        *self = Self {
+            looked_at: Instant::now(),
+            bytes,
+            per_s: Some(per_s),
+        };
+        per_s as u64
+    }
+}
+
+async fn write_progress(job: &Job, (done, total): (u64, u64), per_s: u64) {
     let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let batch = operations::progress(job.operation.id, bytes(done), bytes(total));
+    let batch = operations::progress(job.operation.id, bytes(done), bytes(total), bytes(per_s));
     if let Err(error) = job.ctx.store.write(batch).await {
         // Progress is a courtesy and a resume point; the step itself does not depend on it.
         tracing::warn!(operation = %job.operation.id, %error, "progress was not recorded");

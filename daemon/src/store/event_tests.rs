@@ -87,7 +87,7 @@ async fn a_change_leaves_one_event_and_nothing_else_does() {
         );
         store.write(begin).await.unwrap();
         store
-            .write(operations::progress(operation.id, 5, 10))
+            .write(operations::progress(operation.id, 5, 10, 1))
             .await
             .unwrap();
         let mut gone = Batch::new();

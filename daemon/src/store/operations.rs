@@ -94,7 +94,8 @@ const HOLDER: Sql = Sql {
 
 const RECORD_STEP: Sql = Sql {
     name: "operations.record_step",
-    text: "UPDATE operations SET steps_done = $2, phase = $3, queue = $4, bytes_done = 0, bytes_total = 0 \
+    text: "UPDATE operations SET steps_done = $2, phase = $3, queue = $4, bytes_done = 0, bytes_total = 0, \
+           bytes_per_s = 0, progress_at = NULL \
            WHERE id = $1 AND phase IN ('queued', 'running', 'undoing')",
 };
 
@@ -118,7 +119,16 @@ const UNDO: Sql = Sql {
 
 const PROGRESS: Sql = Sql {
     name: "operations.progress",
-    text: "UPDATE operations SET bytes_done = $2, bytes_total = $3 WHERE id = $1",
+    text: "UPDATE operations SET bytes_done = $2, bytes_total = $3, bytes_per_s = $4, progress_at = $5 WHERE id = $1",
+};
+
+const PACE: Sql = Sql {
+    name: "operations.pace",
+    text: "SELECT t.bytes_per_s, t.progress_at, \
+           (SELECT MAX(s.finished_at) FROM operation_steps s WHERE s.operation_id = t.id), \
+           (SELECT COUNT(*) FROM operations o WHERE o.queue = t.queue AND o.phase IN ('queued', 'running', 'undoing') \
+           AND (o.created_at < t.created_at OR (o.created_at = t.created_at AND o.id < t.id))) \
+           FROM operations t WHERE t.id = $1",
 };
 
 /// Parameters: id. A guard: the operation was not over.
@@ -156,6 +166,7 @@ pub(super) const ALL: &[Sql] = &[
     FINISH,
     UNDO,
     PROGRESS,
+    PACE,
     REQUEST_CANCEL,
     STEPS,
     INSERT_PLACEMENT,
@@ -373,14 +384,51 @@ pub fn turn(id: OperationId, steps: usize, error: &str) -> Batch {
     batch
 }
 
-/// How far a step is.
-pub fn progress(id: OperationId, bytes_done: i64, bytes_total: i64) -> Batch {
+/// How far a step is, and how fast.
+pub fn progress(id: OperationId, bytes_done: i64, bytes_total: i64, bytes_per_s: i64) -> Batch {
     let mut batch = Batch::new();
-    batch.add(
-        PROGRESS,
-        vec![id.to_string().into(), bytes_done.into(), bytes_total.into()],
-    );
+    let values = vec![
+        id.to_string().into(),
+        bytes_done.into(),
+        bytes_total.into(),
+        bytes_per_s.into(),
+        Time::now().as_str().into(),
+    ];
+    batch.add(PROGRESS, values);
     batch
+}
+
+/// How an operation that is not over gets on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Bytes a second that the present step moves; 0 while unknown.
+    pub bytes_per_s: i64,
+    /// When it last moved any.
+    pub progress_at: Option<Time>,
+    /// When the last step was recorded.
+    pub step_at: Option<Time>,
+    /// Operations of the same queue that were begun before it and are not over.
+    pub ahead: i64,
+}
+
+/// How an operation gets on; `None` if there is no such.
+pub async fn pace(store: &Store, id: OperationId) -> Result<Option<Pace>, StoreError> {
+    let row = store
+        .row(Query::of(PACE, vec![id.to_string().into()]))
+        .await?;
+    let time = |row: &Row, column| -> Result<Option<Time>, StoreError> {
+        let text = row.optional_text(column)?;
+        Ok(text.map(|text| Time::from_stored(text.to_owned())))
+    };
+    row.map(|row| {
+        Ok(Pace {
+            bytes_per_s: row.int(0)?,
+            progress_at: time(&row, 1)?,
+            step_at: time(&row, 2)?,
+            ahead: row.int(3)?,
+        })
+    })
+    .transpose()
 }
 
 /// The wish that an operation should stop; the guard `operation` fails when it is over or being undone.

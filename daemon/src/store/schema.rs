@@ -11,6 +11,7 @@ pub const MIGRATIONS: &[&str] = &[
     EVENTS,
     SERVICES_AND_MESSAGES,
     POOL_USAGES,
+    PACE,
     TAKEN_OVER,
 ];
 
@@ -38,6 +39,12 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_project ON transfers (project_id, created_at, id);
 CREATE INDEX transfers_by_age ON transfers (created_at, id);
+";
+
+/// How fast a running step moves bytes, and when it last moved any.
+const PACE: &str = "
+ALTER TABLE operations ADD COLUMN bytes_per_s BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN progress_at TEXT;
 ";
 
 /// What changed, for those who look; written by triggers (`watched.rs`). `audience` is a project, `*` for everybody, or

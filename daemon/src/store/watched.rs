@@ -69,7 +69,7 @@ pub const WATCHED: &[Watched] = &[
         audience: Audience::Project("project_id"),
         status: Some("phase"),
         // Twice a second for each copy: who shows a bar asks for the operation.
-        quiet: &["bytes_done", "bytes_total"],
+        quiet: &["bytes_done", "bytes_total", "bytes_per_s", "progress_at"],
     },
     Watched {
         table: "pools",
@@ -91,6 +91,23 @@ pub const WATCHED: &[Watched] = &[
     Watched {
         table: "transfers",
         kind: "transfer",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
+    Watched {
+        table: "services",
+        kind: "service",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        // Every few seconds; that a service fell silent writes nothing, and so is no event.
+        quiet: &["heard_at"],
+    },
+    Watched {
+        table: "messages",
+        kind: "message",
         id: "id",
         audience: Audience::Project("project_id"),
         status: None,

@@ -273,8 +273,9 @@ pub(crate) fn end_is_in_the_table(client: &Client, operation: &str) -> Result<St
         let status = item["status"].as_str().unwrap_or_default();
         let fits = match wanted.as_str() {
             "(gone)" => false,
-            "(previous)" => row.from.iter().any(|from| from == status),
-            "(from its attachments)" => true,
+            // No statuses are listed of one that may begin in any.
+            "(previous)" => row.from.is_empty() || row.from.iter().any(|from| from == status),
+            "(from its attachments)" | "(as asked)" => true,
             // As the wire shows it.
             "error_managing" => status == "error",
             word => status == word,

@@ -4,6 +4,7 @@
 
 mod check;
 mod data;
+mod handing_over;
 mod points;
 mod tour;
 

@@ -1,6 +1,7 @@
 //! One tour through every operation of THE TABLE, as data. A new operation enters the crash harness when the daemon
 //! lists it; this list must then reach it, or the harness says which point never fired.
 
+use crate::handing_over::handing_over;
 use ashlar_tests::Result;
 use ashlar_tests::client::Client;
 use ashlar_tests::initiator::{INITIATOR, connector};
@@ -23,7 +24,7 @@ pub(crate) struct Ask {
 }
 
 /// When the next request may follow.
-enum Until {
+pub(crate) enum Until {
     /// At once.
     Answered,
     /// The object of this name is in this status.
@@ -32,10 +33,10 @@ enum Until {
     Gone(&'static str, &'static str),
 }
 
-const VOLUMES: &str = "volumes";
-const SNAPSHOTS: &str = "snapshots";
+pub(crate) const VOLUMES: &str = "volumes";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 
-fn post(
+pub(crate) fn post(
     operation: &'static str,
     path: &'static str,
     body: &'static str,
@@ -52,7 +53,18 @@ fn post(
     }
 }
 
-fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
+pub(crate) fn get(operation: &'static str, path: &'static str) -> Ask {
+    Ask {
+        operation,
+        method: Method::GET,
+        path,
+        body: "",
+        binds: "",
+        until: Until::Answered,
+    }
+}
+
+pub(crate) fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
     Ask {
         operation,
         method: Method::DELETE,
@@ -63,7 +75,7 @@ fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
     }
 }
 
-fn available(name: &'static str) -> Until {
+pub(crate) fn available(name: &'static str) -> Until {
     Until::Is(VOLUMES, name, "available")
 }
 
@@ -79,14 +91,17 @@ pub(crate) fn ways(operation: &str) -> usize {
 
 /// The tour: `$name` stands for the id of what was made under that name.
 pub(crate) fn tour() -> Vec<Ask> {
-    let parts = [
+    [
         making(),
         attaching(),
         attaching_the_old_way(),
+        by_force(),
         handing_over(),
         deleting(),
-    ];
-    parts.into_iter().flatten().collect()
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn making() -> Vec<Ask> {
@@ -242,90 +257,33 @@ fn attaching_the_old_way() -> Vec<Ask> {
     ]
 }
 
-/// A volume and its snapshot are handed back to the administrator and taken over again.
-fn handing_over() -> Vec<Ask> {
-    let [mut parts, rest] = [handing_back(), taking_over()];
-    parts.extend(rest);
-    parts
-}
-
-fn handing_back() -> Vec<Ask> {
-    vec![
+/// What administrators do to a volume that a host has: shut it out and forget it, or end its attachment.
+fn by_force() -> Vec<Ask> {
+    let act = |operation, body, until| post(operation, "/volumes/$b/action", body, "", until);
+    let attach = |name| {
+        let body =
+            r#"{"attachment":{"volume_uuid":"$b","instance_uuid":null,"connector":$connector}}"#;
         post(
-            "create_volume",
-            "/volumes",
-            r#"{"volume":{"name":"d","size":1}}"#,
-            "d",
-            available("d"),
-        ),
-        post(
-            "create_snapshot",
-            "/snapshots",
-            r#"{"snapshot":{"volume_id":"$d","name":"u"}}"#,
-            "u",
-            Until::Is(SNAPSHOTS, "u", "available"),
-        ),
-        post(
-            "unmanage_snapshot",
-            "/snapshots/$u/action",
-            r#"{"os-unmanage":null}"#,
-            "",
-            Until::Gone(SNAPSHOTS, "u"),
-        ),
-        Ask {
-            operation: "list_manageable",
-            method: Method::GET,
-            path: "/manageable_snapshots/detail?host=host1@default",
-            body: "",
-            binds: "",
-            until: Until::Answered,
-        },
-        post(
-            "manage_snapshot",
-            "/manageable_snapshots",
-            r#"{"snapshot":{"volume_id":"$d","name":"m","ref":{"source-name":"volume-$d.snapshot-$u"}}}"#,
-            "m",
-            Until::Is(SNAPSHOTS, "m", "available"),
-        ),
-        delete(
-            "delete_snapshot",
-            "/snapshots/$m",
-            Until::Gone(SNAPSHOTS, "m"),
-        ),
-        post(
-            "unmanage_volume",
-            "/volumes/$d/action",
-            r#"{"os-unmanage":{}}"#,
-            "",
-            Until::Gone(VOLUMES, "d"),
-        ),
-    ]
-}
-
-fn taking_over() -> Vec<Ask> {
-    vec![
-        post(
-            "manage_volume",
-            "/manageable_volumes",
-            r#"{"volume":{"host":"host1@default#pool","name":"e","ref":{"source-name":"volume-$d"}}}"#,
-            "e",
-            available("e"),
-        ),
-        post(
-            "",
-            "/types",
-            r#"{"volume_type":{"name":"other"}}"#,
-            "other",
+            "create_attachment",
+            "/attachments",
+            body,
+            name,
             Until::Answered,
+        )
+    };
+    vec![
+        attach("z"),
+        act(
+            "reset_volume_status",
+            r#"{"os-reset_status":{"status":"available","attach_status":"detached"}}"#,
+            available("b"),
         ),
-        post(
-            "retype_volume",
-            "/volumes/$e/action",
-            r#"{"os-retype":{"new_type":"other"}}"#,
-            "",
-            available("e"),
+        attach("f"),
+        act(
+            "force_detach",
+            r#"{"os-force_detach":{"attachment_id":"$f"}}"#,
+            available("b"),
         ),
-        delete("delete_volume", "/volumes/$e", Until::Gone(VOLUMES, "e")),
     ]
 }
 

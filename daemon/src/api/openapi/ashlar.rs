@@ -41,6 +41,12 @@ fn operations() -> Vec<Described> {
         )
         .answers(202, wrapped("operation", named("Operation")))
         .refuses(&[400, 409]),
+        post(
+            "/ashlar/v1/operations/{id}/retry",
+            "Begins a failed or cancelled operation anew; the answer is the new one.",
+        )
+        .answers(202, wrapped("operation", named("Operation")))
+        .refuses(&[400, 409, 502]),
     ]
 }
 
@@ -64,6 +70,7 @@ fn tokens() -> Vec<Described> {
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let step = object([
+        field("position", integer()),
         field("name", text()),
         field("direction", one_of(&["do", "undo"])),
         field("started_at", time()),
@@ -89,6 +96,15 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("Operation", object(operation())),
         ("OperationWithSteps", object(with_steps)),
         ("Step", step),
+        (
+            "Stuck",
+            object([
+                field("owner", text()),
+                field("since", time()),
+                field("waiting_for", text()),
+                field("next", text()),
+            ]),
+        ),
         ("Token", object(token())),
         (
             "TokenWithSecret",
@@ -108,6 +124,12 @@ fn operation() -> Vec<Field> {
         field("request_id", text()),
         field("queue", text()),
         field("steps_done", integer()),
+        field("steps_total", integer()),
+        field("bytes_per_s", or_null(integer())),
+        field("left_s", or_null(integer())),
+        field("can_cancel", boolean()),
+        field("can_retry", boolean()),
+        field("stuck", or_null(named("Stuck"))),
         field("bytes_done", or_null(integer())),
         field("bytes_total", or_null(integer())),
         field("cancel_requested", boolean()),

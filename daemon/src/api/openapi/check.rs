@@ -84,11 +84,16 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 fn allowed(route: &Described, answered: &Answered<'_>) -> Result<Option<Value>, String> {
-    if let Some((_, schema)) = route
-        .answers
-        .iter()
-        .find(|(code, _)| *code == answered.code)
-    {
+    // An action among others may answer the same code with a body or without.
+    let of_code = || {
+        route
+            .answers
+            .iter()
+            .filter(|(code, _)| *code == answered.code)
+    };
+    let has_body = answered.body.is_some();
+    let fits = of_code().find(|(_, schema)| schema.is_some() == has_body);
+    if let Some((_, schema)) = fits.or_else(|| of_code().next()) {
         return Ok(schema.clone());
     }
     if faults::of(route).contains(&answered.code) {

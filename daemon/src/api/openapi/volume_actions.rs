@@ -3,7 +3,7 @@
 use super::attachments::{connector, data};
 use super::describe::{Described, post};
 use super::schema::{
-    any_of, anything, boolean, exactly, field, null, object, one_of, or_null, pairs, said_boolean,
+    any_of, anything, boolean, exactly, field, object, one_of, or_null, pairs, said_boolean,
     said_pairs, said_size, said_text, uuid, wrapped,
 };
 use serde_json::{Value, json};
@@ -17,12 +17,12 @@ pub(super) fn routes() -> Vec<Described> {
                     .map(|(name, said)| wrapped(name, said)),
             ))
             .answers_nothing(202)
+            .answers_nothing(200)
             .answers(
                 200,
                 any_of([
                     wrapped("connection_info", connection_info()),
                     wrapped("metadata", pairs()),
-                    null(),
                 ]),
             )
             .refuses(&[409, 413, 500, 502]),
