@@ -5,7 +5,8 @@
 
 use crate::config::{Config, RoleName};
 use crate::locks;
-use crate::store::backup::{self, BackupError, Checked};
+use crate::store::backup::{self, BackupError};
+use crate::store::checkup::{self, Checked};
 use crate::{RunError, make_directory};
 use std::path::Path;
 
@@ -67,5 +68,5 @@ pub fn restore(config: &Config, from: &Path) -> Result<String, RecordError> {
 
 /// Looks at the record, or at a copy; the answer is what to tell of it.
 pub fn check(config: &Config, copy: Option<&Path>) -> Result<Checked, RecordError> {
-    Ok(backup::check(&config.state_dir, copy)?)
+    Ok(checkup::check(&config.state_dir, copy)?)
 }

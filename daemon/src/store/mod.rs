@@ -48,7 +48,7 @@ pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreErro
 use health::Health;
 pub use postgres::PostgresOptions;
 use secrecy::SecretString;
-pub use sqlite::{SqliteOptions, backup};
+pub use sqlite::{SqliteOptions, backup, checkup};
 use tokio::sync::watch;
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.

@@ -1,6 +1,7 @@
 //! Copies are whole, take no name, and replace a record only when they are good; older schemas come up to date.
 
 use super::*;
+use crate::store::checkup::check;
 use crate::store::{SqliteOptions, Store, snapshots, volumes};
 use std::os::unix::fs::PermissionsExt;
 
