@@ -225,7 +225,11 @@ impl<'r, 't> Section<'r, 't> {
             let digits = match value {
                 DeValue::Integer(number) => number.as_str(),
                 DeValue::Float(number) => number.as_str(),
-                _ => return None,
+                DeValue::String(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => return None,
             };
             let number: f64 = digits.parse().ok()?;
             (number.is_finite() && number > 0.0).then_some(number)

@@ -1,4 +1,5 @@
-//! The part of the tour in which things change hands between Ashlar and the pool's administrator.
+//! The part of the tour in which things change hands between Ashlar and the pool's administrator. They are copies of the
+//! first volume, so that its stamps tell whether anything was lost on the way.
 
 use crate::tour::{Ask, SNAPSHOTS, Until, VOLUMES, available, delete, get, post};
 
@@ -14,7 +15,7 @@ fn handing_back() -> Vec<Ask> {
         post(
             "create_volume",
             "/volumes",
-            r#"{"volume":{"name":"d","size":1}}"#,
+            r#"{"volume":{"name":"d","source_volid":"$a"}}"#,
             "d",
             available("d"),
         ),

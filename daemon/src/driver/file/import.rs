@@ -124,10 +124,12 @@ impl<'a> Imports<'a> {
     fn why_not(&self, stat: &Stat) -> Option<String> {
         let own = rustix::process::geteuid();
         let say = |why: &str| Some(why.to_owned());
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Symlink => return say("it is a symbolic link; put the file itself there"),
-            _ => return say("it is not a regular file"),
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Symlink {
+            return say("it is a symbolic link; put the file itself there");
+        }
+        if kind != FileType::RegularFile {
+            return say("it is not a regular file");
         }
         if stat.st_dev != self.device {
             return say("it lies on another file system than the pool; copy it");

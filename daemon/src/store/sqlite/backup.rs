@@ -9,9 +9,6 @@
 
 use super::checkup::damage;
 use super::connection::{self, FLAGS, fault, pragma};
-use crate::model::status::{
-    SnapshotStatus, VolumeStatus, snapshot_only_during, volume_only_during,
-};
 use crate::model::time::Time;
 use crate::store::batch::StoreError;
 use crate::store::migrations;
@@ -142,11 +139,12 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Held, BackupError> {
         let failed =
             |doing| io_failed(doing, to, "there is no backup, and the record is as it was");
         // Takes the name from nobody: a link, not a rename.
-        fs::hard_link(&partial, to).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => BackupError::Exists {
-                path: to.to_owned(),
-            },
-            _ => failed("naming")(source),
+        fs::hard_link(&partial, to).map_err(|source| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                let path = to.to_owned();
+                return BackupError::Exists { path };
+            }
+            failed("naming")(source)
         })?;
         Ok(held)
     });
