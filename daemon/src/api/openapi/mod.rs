@@ -22,6 +22,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod manageable;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod metadata;

@@ -41,6 +41,7 @@ pub(super) fn routes() -> Vec<Described> {
         .body(any_of([
             wrapped("os-force_delete", anything()),
             wrapped("os-reset_status", wrapped("status", said_text())),
+            wrapped("os-unmanage", anything()),
             wrapped("os-update_snapshot_status", assisted()),
         ]))
         .answers_nothing(202)
