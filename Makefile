@@ -5,12 +5,12 @@ CARGO ?= cargo
 HOURS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help try check soak lab bench fmt
+.PHONY: help try check soak lab bench shots fmt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-try: ## the main job on real data, step by step: build, private daemon, iSCSI, ext4, sha256
+try: ## the main job on real data, step by step; on a terminal it ends in the console
 	@$(CARGO) build --workspace --bins
 	@$(CARGO) run -q --bin try
 
@@ -27,6 +27,9 @@ lab: ## a real kernel in QEMU
 bench: ## every bench, figure beside goal (release build); ONLY=word picks some by name
 	@$(CARGO) build -q --release --workspace --bin ashlard
 	@$(CARGO) run -q --bin bench
+
+shots: ## the console as text in docs/console.md, and its golden frames, drawn anew from recorded answers
+	@ASHLAR_BLESS=1 $(CARGO) test -q -p ashlar --bin ashlar -- console::tests::shots console::tests::frames
 
 fmt: ## formats the sources
 	@$(CARGO) fmt --all

@@ -417,6 +417,8 @@ async fn ensure_default_type(store: &Store) -> Result<(), RunError> {
         description: Some("Default Volume Type".to_owned()),
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };

@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod discovery;
 pub mod initiator;
 pub mod pool;
+pub mod pty;
 pub mod qemu;
 pub mod seed;
 pub mod stamp;

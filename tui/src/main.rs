@@ -9,6 +9,7 @@ mod ask;
 mod client;
 mod clock;
 mod complete;
+mod console;
 mod context;
 mod failure;
 mod filter;
@@ -28,6 +29,7 @@ mod verbs;
 mod wait;
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -70,15 +72,20 @@ impl Session {
 }
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|word| word == complete::WORD) {
-        let words: Vec<String> = args
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|word| word == complete::WORD) {
+        let words = args.iter().skip(2);
+        let words: Vec<String> = words
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
         complete::run(&words);
         return Exit::Done.into();
     }
-    let matches = match grammar::command().try_get_matches() {
+    if args.len() <= 1 && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        // Nothing but the name, on a terminal: the console.
+        args = vec!["ashlar".into(), "tui".into()];
+    }
+    let matches = match grammar::command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version go to standard output with exit 0, usage errors to standard error with 2.
@@ -139,6 +146,17 @@ impl Session {
 
 fn run(given: &Given<'_>) -> Result<(), Failure> {
     let settings = settings::read(given)?;
+    if given.noun.name == "tui" {
+        let is_read_only = given.flag("read-only") || settings.writes != Writes::Sent;
+        let (token, is_ascii) = (settings.token.as_ref(), given.flag("ascii"));
+        return console::open(
+            &settings.endpoint,
+            token,
+            settings.project,
+            is_read_only,
+            is_ascii,
+        );
+    }
     let style = settings.style;
     let writes = settings.writes;
     let session = Session::new(settings);

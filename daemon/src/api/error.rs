@@ -412,7 +412,10 @@ mod tests {
                 "badRequest",
             ),
             (
-                Error::OverQuota(OverQuota::Volumes { limit: 10 }),
+                Error::OverQuota(OverQuota::Volumes {
+                    name: "volumes".to_owned(),
+                    limit: 10,
+                }),
                 413,
                 "overLimit",
             ),
@@ -453,7 +456,10 @@ mod tests {
 
     #[test]
     fn a_quota_carries_retry_after() {
-        let fault = Fault::from(Error::OverQuota(OverQuota::Snapshots { limit: 1 }));
+        let fault = Fault::from(Error::OverQuota(OverQuota::Snapshots {
+            name: "snapshots".to_owned(),
+            limit: 1,
+        }));
         assert_eq!(fault.body()["overLimit"]["retryAfter"], "0");
         let response = fault.into_response();
         assert_eq!(response.headers()["retry-after"], "0");

@@ -8,9 +8,10 @@ use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, messages,
-    metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
-    transfers, types, volume_actions, volume_summary, volumes,
+    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, limits,
+    messages, metadata, pools, qos_specs, quota_sets, resource_filters, services, snapshot_actions,
+    snapshots, transfers, type_access, type_encryption, types, volume_actions, volume_summary,
+    volumes,
 };
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -110,7 +111,35 @@ routes! {
     get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
     put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
     delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/types/{id}/encryption"                0  => type_encryption::list;
+    post   "/v3/types/{id}/encryption"                0  => type_encryption::create;
+    get    "/v3/types/{id}/encryption/{key}"          0  => type_encryption::show;
+    put    "/v3/types/{id}/encryption/{key}"          0  => type_encryption::update;
+    delete "/v3/types/{id}/encryption/{key}"          0  => type_encryption::delete;
+    get    "/v3/types/{id}/os-volume-type-access"     0  => type_access::list;
+    post   "/v3/types/{id}/action"                    0  => type_access::act;
+    get    "/v3/default-types"                        62 => type_access::defaults;
+    get    "/v3/default-types/"                       62 => type_access::defaults;
+    get    "/v3/default-types/{id}"                   62 => type_access::show_default;
+    put    "/v3/default-types/{id}"                   62 => type_access::set_default;
+    delete "/v3/default-types/{id}"                   62 => type_access::unset_default;
+    get    "/v3/qos-specs"                            0  => qos_specs::list;
+    post   "/v3/qos-specs"                            0  => qos_specs::create;
+    get    "/v3/qos-specs/{id}"                       0  => qos_specs::show;
+    put    "/v3/qos-specs/{id}"                       0  => qos_specs::update;
+    delete "/v3/qos-specs/{id}"                       0  => qos_specs::delete;
+    put    "/v3/qos-specs/{id}/delete_keys"           0  => qos_specs::delete_keys;
+    get    "/v3/qos-specs/{id}/associations"          0  => qos_specs::associations;
+    get    "/v3/qos-specs/{id}/associate"             0  => qos_specs::associate;
+    get    "/v3/qos-specs/{id}/disassociate"          0  => qos_specs::disassociate;
+    get    "/v3/qos-specs/{id}/disassociate_all"      0  => qos_specs::disassociate_all;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
+    put    "/v3/os-quota-sets/{id}"                   0  => quota_sets::update;
+    delete "/v3/os-quota-sets/{id}"                   0  => quota_sets::delete;
+    get    "/v3/os-quota-sets/{id}/defaults"          0  => quota_sets::defaults;
+    get    "/v3/os-quota-class-sets/{id}"             0  => quota_sets::show_class;
+    put    "/v3/os-quota-class-sets/{id}"             0  => quota_sets::update_class;
+    get    "/v3/limits"                               0  => limits::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/v3/os-services"                          0  => services::list;
     put    "/v3/os-services/enable"                   0  => services::enable;

@@ -20,6 +20,7 @@ use crate::store::Batch;
 use crate::store::operations::{self, StepRecord};
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -428,6 +429,17 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Job {
+    /// The id of the object that it is about.
+    pub(super) fn object_id<T: FromStr>(&self) -> Result<T, Error> {
+        let text = &self.operation.object_id;
+        text.parse().map_err(|_| Error::Internal {
+            what: format!(
+                "operation {} is about {text}, which is no id",
+                self.operation.id
+            ),
+        })
+    }
+
     /// What was asked, as the operation's own type.
     pub(super) fn asked<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_value(self.input.asked.clone()).map_err(|error| Error::Internal {

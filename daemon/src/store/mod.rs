@@ -28,6 +28,8 @@ pub mod operations;
 mod pool_usages;
 pub mod pools;
 mod postgres;
+pub mod qos_specs;
+mod quota_tests;
 pub mod quotas;
 pub mod schema;
 pub mod services;
@@ -36,6 +38,7 @@ mod sqlite;
 pub mod statuses;
 pub mod tokens;
 pub mod transfers;
+pub mod type_access;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
@@ -177,12 +180,14 @@ pub fn statements() -> Vec<Sql> {
         messages::ALL,
         operations::ALL,
         pools::ALL,
+        qos_specs::ALL,
         quotas::ALL,
         services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
         transfers::ALL,
+        type_access::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

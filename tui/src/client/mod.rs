@@ -41,6 +41,11 @@ impl Token {
     pub(crate) fn new(token: String) -> Self {
         Self(token)
     }
+
+    /// The token itself, for a request's header and nothing else.
+    pub(crate) fn reveal(&self) -> String {
+        self.0.clone()
+    }
 }
 
 impl fmt::Debug for Token {

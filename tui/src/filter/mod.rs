@@ -20,7 +20,7 @@ const TEXT_LEN_MAX: usize = 4096;
 const REGEX_SIZE_MAX: usize = 1 << 20;
 
 /// A filter, read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Filter {
     groups: Vec<Group>,
 }

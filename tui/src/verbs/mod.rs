@@ -23,6 +23,7 @@ mod session;
 mod snapshot;
 mod token;
 mod transfer;
+mod tui;
 mod version;
 mod volume;
 mod volume_acts;
@@ -53,6 +54,7 @@ pub(crate) static NOUNS: &[&Noun] = &[
     &event::NOUN,
     &journal::NOUN,
     &token::NOUN,
+    &tui::NOUN,
     &context::NOUN,
     &explain::NOUN,
     &completion::NOUN,

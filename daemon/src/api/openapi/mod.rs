@@ -26,6 +26,8 @@ mod messages;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod qos_specs;
+#[cfg(test)]
 mod quota_sets;
 #[cfg(test)]
 mod schema;
@@ -35,6 +37,8 @@ mod services;
 mod snapshots;
 #[cfg(test)]
 mod transfers;
+#[cfg(test)]
+mod type_access;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

@@ -101,6 +101,8 @@ fn what_is_there() -> Batch {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };

@@ -1,13 +1,14 @@
 //! `make try`: the main job on real data, told step by step, over the public API only.
 //!
 //! A private daemon with an embedded file pool in a fresh directory; a host that logs in over real iSCSI; a real file
-//! system with real files. Needs no privileges. Exit 2 with one line to run when the host's side has no iSCSI client.
+//! system with real files. On a terminal it ends in the console. Needs no privileges. Exit 2 with one line to run when the host's side has no iSCSI client.
 
 mod attach;
 mod compare;
 mod create;
 mod finish;
 mod keep;
+mod look;
 mod story;
 
 use std::io::Write as _;
@@ -50,14 +51,18 @@ fn tell(qemu: qemu::Qemu) -> Result<String> {
             ..Config::default()
         },
     )?;
-    let cli = Cli::new(ashlar, &daemon.socket());
+    let cli = Cli::new(ashlar.clone(), &daemon.socket());
     let mut story = Story::begin(cli, qemu)?;
     let told = story
         .step(
             "start a private daemon with an embedded file pool in a fresh directory",
             |_| daemon.start_again(),
         )
-        .and_then(|()| chapters(&mut story, &daemon));
+        .and_then(|()| chapters(&mut story, &daemon))
+        .and_then(|()| match look::is_wanted() {
+            true => look::chapter(&mut story, &ashlar, &daemon.socket()),
+            false => Ok(()),
+        });
     if let Err(error) = told {
         return Err(error.context(daemon.last_words()));
     }

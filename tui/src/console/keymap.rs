@@ -1,0 +1,647 @@
+//! The one table of acts and keys: hints, help, palette and the documentation are made from it (law 11).
+//!
+//! An act that changes storage opens a form or a dialog; none is done by a key alone (law 1).
+
+use super::item::Kind;
+use super::key::Key;
+pub(crate) use super::screen::Screen;
+
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Open,
+    Back,
+    Leave,
+    Quit,
+    Palette,
+    Filter,
+    Help,
+    Actions,
+    Mark,
+    Range,
+    Invert,
+    Sort,
+    SortBefore,
+    SortAfter,
+    SortReverse,
+    Problems,
+    Preview,
+    Zoom,
+    Yaml,
+    Copy,
+    CopyCommand,
+    Refresh,
+    Redraw,
+    TaskDrawer,
+    Messages,
+    Jump,
+    HistoryBack,
+    HistoryForward,
+    ReadOnly,
+    Create,
+    Extend,
+    Clone,
+    Snapshot,
+    Attach,
+    Detach,
+    Complete,
+    Delete,
+    Cancel,
+    Retry,
+    Go(Screen),
+}
+
+impl Act {
+    /// Whether it leads to a change of the daemon's objects.
+    pub(crate) fn is_mutating(self) -> bool {
+        [
+            Act::Create,
+            Act::Extend,
+            Act::Clone,
+            Act::Snapshot,
+            Act::Attach,
+            Act::Detach,
+            Act::Complete,
+            Act::Delete,
+            Act::Cancel,
+            Act::Retry,
+        ]
+        .contains(&self)
+    }
+
+    /// The participle, for reasons.
+    pub(crate) fn done(self) -> &'static str {
+        let words = [
+            (Act::Create, "created here"),
+            (Act::Extend, "extended"),
+            (Act::Clone, "cloned"),
+            (Act::Snapshot, "snapshotted"),
+            (Act::Attach, "attached"),
+            (Act::Detach, "detached"),
+            (Act::Complete, "completed"),
+            (Act::Delete, "deleted"),
+            (Act::Cancel, "cancelled"),
+            (Act::Retry, "retried"),
+        ];
+        words
+            .iter()
+            .find(|(act, _)| *act == self)
+            .map_or("used so", |(_, word)| word)
+    }
+}
+
+/// Where a row of the table applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// Wherever no popup is open.
+    Everywhere,
+    /// In every list.
+    Lists,
+    /// In these lists.
+    Kinds(&'static [Kind]),
+}
+
+/// A row of the table.
+pub(crate) struct Binding {
+    /// What is done.
+    pub(crate) act: Act,
+    /// Its keys, the one for hints first.
+    pub(crate) keys: &'static [&'static str],
+    /// Where.
+    pub(crate) on: On,
+    /// The word in the hints; empty ones are in the help only.
+    pub(crate) hint: &'static str,
+    /// One sentence for the help.
+    pub(crate) about: &'static str,
+    /// Noun and verb of the command line that do the same; for acts that change something, a noun of `*` is the noun
+    /// of the list.
+    pub(crate) cli: Option<(&'static str, &'static str)>,
+}
+
+const fn row(
+    act: Act,
+    keys: &'static [&'static str],
+    on: On,
+    hint: &'static str,
+    about: &'static str,
+) -> Binding {
+    Binding {
+        act,
+        keys,
+        on,
+        hint,
+        about,
+        cli: None,
+    }
+}
+
+const fn verb(
+    act: Act,
+    keys: &'static [&'static str],
+    kinds: &'static [Kind],
+    hint: &'static str,
+    about: &'static str,
+    cli: (&'static str, &'static str),
+) -> Binding {
+    Binding {
+        act,
+        keys,
+        on: On::Kinds(kinds),
+        hint,
+        about,
+        cli: Some(cli),
+    }
+}
+
+/// The table. Verbs of objects first, since hints are taken in this order.
+pub(crate) const TABLE: &[Binding] = &[
+    row(
+        Act::Open,
+        &["Enter"],
+        On::Everywhere,
+        "open",
+        "Everything about this object",
+    ),
+    verb(
+        Act::Create,
+        &["n"],
+        &[Kind::Volume],
+        "new",
+        "Create a volume",
+        ("volume", "create"),
+    ),
+    verb(
+        Act::Attach,
+        &["a"],
+        &[Kind::Volume],
+        "attach",
+        "Attach the volume to a host",
+        ("attachment", "create"),
+    ),
+    verb(
+        Act::Complete,
+        &["H"],
+        &[Kind::Attachment],
+        "host has it",
+        "Say that the host has the device",
+        ("attachment", "complete"),
+    ),
+    verb(
+        Act::Detach,
+        &["A"],
+        &[Kind::Volume, Kind::Attachment],
+        "detach",
+        "Detach; the host must have let go",
+        ("attachment", "delete"),
+    ),
+    verb(
+        Act::Snapshot,
+        &["s"],
+        &[Kind::Volume],
+        "snapshot",
+        "Snapshot the volume as of now",
+        ("snapshot", "create"),
+    ),
+    verb(
+        Act::Extend,
+        &["x"],
+        &[Kind::Volume],
+        "extend",
+        "Make the volume larger, in use or not",
+        ("volume", "extend"),
+    ),
+    verb(
+        Act::Clone,
+        &["C"],
+        &[Kind::Volume, Kind::Snapshot],
+        "clone",
+        "Create a volume with the content of this",
+        ("volume", "create"),
+    ),
+    verb(
+        Act::Delete,
+        &["^D", "Delete"],
+        &[Kind::Volume, Kind::Snapshot],
+        "delete",
+        "Delete, after a look at what goes with it",
+        ("*", "delete"),
+    ),
+    verb(
+        Act::Cancel,
+        &["X"],
+        &[Kind::Operation],
+        "cancel",
+        "Cancel the operation, where that is still possible",
+        ("operation", "cancel"),
+    ),
+    verb(
+        Act::Retry,
+        &["Z"],
+        &[Kind::Operation],
+        "retry",
+        "Do a failed operation again",
+        ("operation", "retry"),
+    ),
+    row(
+        Act::Mark,
+        &["Space"],
+        On::Lists,
+        "mark",
+        "Mark or unmark; acts are for what is marked",
+    ),
+    row(
+        Act::Filter,
+        &["/"],
+        On::Lists,
+        "filter",
+        "Show only what matches; Esc clears",
+    ),
+    row(
+        Act::Sort,
+        &["o"],
+        On::Lists,
+        "sort",
+        "Choose the column to sort by",
+    ),
+    row(
+        Act::Problems,
+        &["!"],
+        On::Lists,
+        "problems",
+        "Only what has a problem",
+    ),
+    row(
+        Act::TaskDrawer,
+        &["T"],
+        On::Everywhere,
+        "tasks",
+        "What the daemon is doing",
+    ),
+    row(
+        Act::Palette,
+        &[":"],
+        On::Everywhere,
+        "cmd",
+        "Any command, screen or object, by name",
+    ),
+    row(
+        Act::Help,
+        &["?"],
+        On::Everywhere,
+        "help",
+        "The keys of this view; Enter runs one",
+    ),
+    row(
+        Act::Yaml,
+        &["y"],
+        On::Lists,
+        "yaml",
+        "The object as the daemon tells it",
+    ),
+    row(
+        Act::Copy,
+        &["c"],
+        On::Lists,
+        "copy",
+        "Copy id, name or another field (OSC 52)",
+    ),
+    row(
+        Act::CopyCommand,
+        &["Y"],
+        On::Lists,
+        "",
+        "Copy the command line that shows this object",
+    ),
+    row(
+        Act::Actions,
+        &["."],
+        On::Lists,
+        "all",
+        "Everything that can be done with this object, and why not",
+    ),
+    row(
+        Act::Jump,
+        &["J"],
+        On::Lists,
+        "",
+        "Go to what belongs to this object",
+    ),
+    row(
+        Act::Preview,
+        &["p"],
+        On::Lists,
+        "",
+        "Show or hide the preview",
+    ),
+    row(
+        Act::Zoom,
+        &["z", "d"],
+        On::Lists,
+        "",
+        "Describe: the preview on the whole screen",
+    ),
+    row(
+        Act::Range,
+        &["v"],
+        On::Lists,
+        "",
+        "Mark from here to where v is pressed again",
+    ),
+    row(
+        Act::Invert,
+        &["*"],
+        On::Lists,
+        "",
+        "Mark what is shown and not marked",
+    ),
+    row(
+        Act::SortBefore,
+        &["<"],
+        On::Lists,
+        "",
+        "Sort by the column to the left",
+    ),
+    row(
+        Act::SortAfter,
+        &[">"],
+        On::Lists,
+        "",
+        "Sort by the column to the right",
+    ),
+    row(
+        Act::SortReverse,
+        &["="],
+        On::Lists,
+        "",
+        "Turn the order round",
+    ),
+    row(Act::Up, &["k", "Up"], On::Everywhere, "", "Up"),
+    row(Act::Down, &["j", "Down"], On::Everywhere, "", "Down"),
+    row(
+        Act::PageUp,
+        &["^B", "PgUp"],
+        On::Everywhere,
+        "",
+        "A page up",
+    ),
+    row(
+        Act::PageDown,
+        &["^F", "PgDn"],
+        On::Everywhere,
+        "",
+        "A page down",
+    ),
+    row(
+        Act::First,
+        &["g", "Home"],
+        On::Everywhere,
+        "",
+        "To the first",
+    ),
+    row(Act::Last, &["G", "End"], On::Everywhere, "", "To the last"),
+    row(
+        Act::HistoryBack,
+        &["[", "-"],
+        On::Everywhere,
+        "",
+        "The view before",
+    ),
+    row(
+        Act::HistoryForward,
+        &["]"],
+        On::Everywhere,
+        "",
+        "The view after",
+    ),
+    row(
+        Act::Refresh,
+        &["r"],
+        On::Everywhere,
+        "",
+        "Ask again now; without a link, try now",
+    ),
+    row(
+        Act::Redraw,
+        &["^L"],
+        On::Everywhere,
+        "",
+        "Draw the screen anew",
+    ),
+    row(
+        Act::Messages,
+        &["l"],
+        On::Everywhere,
+        "",
+        "What was said on this console",
+    ),
+    row(
+        Act::ReadOnly,
+        &["^R"],
+        On::Everywhere,
+        "",
+        "Read-only mode on or off",
+    ),
+    row(
+        Act::Back,
+        &["Esc"],
+        On::Everywhere,
+        "",
+        "One step back: popup, filter, marks, then the dashboard",
+    ),
+    row(
+        Act::Leave,
+        &["q"],
+        On::Everywhere,
+        "quit",
+        "Back; at the root, quit. What the daemon does goes on",
+    ),
+    row(Act::Quit, &["^C"], On::Everywhere, "", "Quit now"),
+    row(
+        Act::Go(Screen::Dash),
+        &["1"],
+        On::Everywhere,
+        "",
+        "Dashboard",
+    ),
+    row(Act::Go(Screen::Pools), &["2"], On::Everywhere, "", "Pools"),
+    row(
+        Act::Go(Screen::Volumes),
+        &["3"],
+        On::Everywhere,
+        "",
+        "Volumes",
+    ),
+    row(
+        Act::Go(Screen::Snapshots),
+        &["4"],
+        On::Everywhere,
+        "",
+        "Snapshots",
+    ),
+    row(
+        Act::Go(Screen::Attachments),
+        &["5"],
+        On::Everywhere,
+        "",
+        "Attachments",
+    ),
+    row(
+        Act::Go(Screen::Backups),
+        &["6"],
+        On::Everywhere,
+        "",
+        "Backups",
+    ),
+    row(Act::Go(Screen::Tasks), &["7"], On::Everywhere, "", "Tasks"),
+    row(Act::Go(Screen::Nodes), &["8"], On::Everywhere, "", "Nodes"),
+    row(Act::Go(Screen::Types), &["9"], On::Everywhere, "", "Types"),
+    row(
+        Act::Go(Screen::Quotas),
+        &["0"],
+        On::Everywhere,
+        "",
+        "Quotas",
+    ),
+];
+
+impl Binding {
+    /// Whether it applies on a screen.
+    pub(crate) fn applies(&self, screen: Screen) -> bool {
+        match self.on {
+            On::Everywhere => true,
+            On::Lists => screen.kind().is_some(),
+            On::Kinds(kinds) => screen.kind().is_some_and(|kind| kinds.contains(&kind)),
+        }
+    }
+
+    /// Noun and verb, for a list of this kind.
+    pub(crate) fn command(&self, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
+        match (self.cli?, kind) {
+            (("*", verb), Some(kind)) => Some((kind.noun(), verb)),
+            (("*", _), None) => None,
+            (named, _) => Some(named),
+        }
+    }
+}
+
+/// What a key does on a screen.
+pub(crate) fn find(key: Key, screen: Screen) -> Option<Act> {
+    let has = |binding: &&Binding| {
+        binding.applies(screen)
+            && binding
+                .keys
+                .iter()
+                .any(|text| Key::parse(text) == Some(key))
+    };
+    TABLE.iter().find(has).map(|binding| binding.act)
+}
+
+/// The row of an act.
+pub(crate) fn binding(act: Act) -> Option<&'static Binding> {
+    TABLE.iter().find(|binding| binding.act == act)
+}
+
+/// The hints of a screen, as many as fit: key and word.
+pub(crate) fn hints(screen: Screen, cells: usize) -> Vec<(&'static Binding, String)> {
+    let mut used = 1;
+    let mut shown = Vec::new();
+    for binding in TABLE
+        .iter()
+        .filter(|binding| !binding.hint.is_empty() && binding.applies(screen))
+    {
+        let key = binding.keys.first().copied().unwrap_or_default();
+        let text = format!("{key} {}", binding.hint);
+        if used + text.len() + 2 > cells {
+            continue;
+        }
+        used += text.len() + 2;
+        shown.push((binding, text));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn no_key_means_two_things_on_one_screen() {
+        for (screen, ..) in Screen::ALL {
+            let mut seen: HashMap<Key, Act> = HashMap::new();
+            for binding in TABLE.iter().filter(|binding| binding.applies(*screen)) {
+                for text in binding.keys {
+                    let key = Key::parse(text).unwrap_or_else(|| panic!("{text} is no key"));
+                    let other = seen.insert(key, binding.act);
+                    assert_eq!(other, None, "{text} on {screen:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_act_has_a_key_that_terminals_take() {
+        for text in TABLE.iter().flat_map(|binding| binding.keys) {
+            assert!(
+                !["^S", "^Q", "^Z", "^[", "^M", "^I", "^H"].contains(text),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn hints_fit_80_columns_and_end_with_help() {
+        for (screen, ..) in Screen::ALL {
+            let hints = hints(*screen, 80);
+            let len: usize = hints.iter().map(|(_, text)| text.len() + 2).sum();
+            assert!(len < 80 && hints.len() >= 4, "{screen:?}: {len}");
+        }
+    }
+
+    #[test]
+    fn every_command_is_in_the_table_of_the_command_line_with_the_same_key() {
+        for binding in TABLE {
+            let On::Kinds(kinds) = binding.on else {
+                continue;
+            };
+            for kind in kinds {
+                let (noun, name) = binding.command(Some(*kind)).unwrap();
+                let verb =
+                    crate::verbs::all().find(|(of, verb)| of.name == noun && verb.name == name);
+                let (_, verb) =
+                    verb.unwrap_or_else(|| panic!("the command line has no `{noun} {name}`"));
+                assert!(
+                    verb.level > crate::table::Level::Read,
+                    "{noun} {name} changes nothing there"
+                );
+                // A clone is a create with a source: one verb, two keys.
+                if let Some(key) = verb.key.filter(|_| binding.act != Act::Clone) {
+                    assert!(
+                        binding.keys.contains(&key),
+                        "{noun} {name}: {key} there, {:?} here",
+                        binding.keys
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_act_that_changes_something_names_its_command() {
+        for binding in TABLE {
+            assert_eq!(
+                binding.act.is_mutating(),
+                binding.cli.is_some(),
+                "{:?}",
+                binding.act
+            );
+            assert!(!binding.about.is_empty());
+        }
+    }
+}
