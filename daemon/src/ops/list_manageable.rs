@@ -9,7 +9,7 @@ use super::edges::{driver_failed, driver_of};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::wait::{CONNECT_WAIT, until_done};
 use super::{Ctx, Lane, unreadable, unwritable, volume_queue};
-use crate::driver::manageable::Manageable;
+pub use crate::driver::manageable::{Manageable, is_plain, snapshot_of};
 use crate::error::Error;
 use crate::model::caller::Caller;
 use crate::model::operation::Verb;
