@@ -166,7 +166,7 @@ async fn what_cannot_be_taken_over_is_in_error_and_its_deletion_destroys_nothing
     let failed = at.manage(&name).await.unwrap();
     assert_eq!(at.over(&failed.id).await.phase, Phase::Failed);
     at.driver.faults().clear(Method::Adopt);
-    assert_eq!(at.foreign().await, [name.clone()]);
+    assert_eq!(at.foreign().await, std::slice::from_ref(&name));
     // As if the undo had not reached the pool: the bytes lie under our name.
     let object = ObjectRef::Volume(VolumeRef {
         id: failed.id,
@@ -209,7 +209,7 @@ async fn a_snapshot_is_taken_over_and_handed_back() {
     assert_eq!(at.over(&first).await.phase, Phase::Done);
     assert_eq!(at.snapshot_status(first).await, None);
     let name = format!("volume-{}.snapshot-{first}", volume.id);
-    assert_eq!(at.foreign().await, [name.clone()]);
+    assert_eq!(at.foreign().await, std::slice::from_ref(&name));
 
     let request = snapshot_request(volume.id, &name);
     let again = manage_snapshot::begin(&at.ctx, &admin(), request)
