@@ -33,6 +33,8 @@ pub struct Config {
     pub roles: BTreeSet<RoleName>,
     /// The zone of this host.
     pub availability_zone: String,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// Who may call, and where.
     pub api: Api,
     /// How hosts reach volumes.
@@ -54,6 +56,30 @@ pub struct Api {
     pub listen: Option<SocketAddr>,
     /// How TCP callers prove who they are.
     pub auth: Auth,
+    /// Who may read `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metrics {
+    /// Administrators, and the unix socket.
+    #[default]
+    Admin,
+    /// Also whoever asks over the loopback interface, without a token.
+    Loopback,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// How TCP callers prove who they are.
@@ -190,6 +216,8 @@ mod tests {
         assert_eq!(config.api.unix, Path::new("/s/api.sock"));
         assert_eq!(config.api.listen, None);
         assert_eq!(config.api.auth, Auth::Token);
+        assert_eq!(config.api.metrics, Metrics::Admin);
+        assert_eq!(config.log_format, LogFormat::Text);
         assert_eq!(config.roles.len(), 3);
         assert_eq!(config.quota.gigabytes, 1000);
         assert_eq!(config.target.iqn_prefix, "iqn.2010-10.org.openstack:");

@@ -200,25 +200,31 @@ pub enum Refusal {
 pub enum OverQuota {
     /// Too many volumes.
     #[error(
-        "VolumeLimitExceeded: Maximum number of volumes allowed ({limit}) exceeded for quota 'volumes'."
+        "VolumeLimitExceeded: Maximum number of volumes allowed ({limit}) exceeded for quota '{name}'."
     )]
     Volumes {
+        /// The quota, `volumes` or that of a type.
+        name: String,
         /// The limit.
         limit: i64,
     },
     /// Too many snapshots.
     #[error(
-        "SnapshotLimitExceeded: Maximum number of snapshots allowed ({limit}) exceeded for quota 'snapshots'."
+        "SnapshotLimitExceeded: Maximum number of snapshots allowed ({limit}) exceeded for quota '{name}'."
     )]
     Snapshots {
+        /// The quota, `snapshots` or that of a type.
+        name: String,
         /// The limit.
         limit: i64,
     },
     /// Too many GiB.
     #[error(
-        "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed."
+        "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed {name} quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed."
     )]
     Gigabytes {
+        /// The quota, `gigabytes` or that of a type.
+        name: String,
         /// What was asked for.
         requested: i64,
         /// The limit.
@@ -268,6 +274,12 @@ pub enum Conflict {
         noun: &'static str,
         /// The name.
         name: String,
+    },
+    /// It is there already.
+    #[error("{what} already exists.")]
+    Exists {
+        /// What is there.
+        what: String,
     },
     /// The volume is connected to another host.
     #[error("Volume {volume} is connected to host {host} and is not multiattach.")]

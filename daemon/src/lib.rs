@@ -11,6 +11,7 @@ pub mod config;
 pub mod driver;
 pub mod error;
 pub mod locks;
+pub mod meter;
 pub mod model;
 pub mod ops;
 pub mod schedule;
@@ -20,7 +21,7 @@ pub mod target;
 
 mod keep_target;
 
-use crate::config::{Auth, Backend, Config, DriverConfig, RoleName, SecureDelete};
+use crate::config::{Auth, Backend, Config, DriverConfig, Metrics, RoleName, SecureDelete};
 use crate::driver::Driver;
 use crate::driver::fake::FakeDriver;
 use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
@@ -397,7 +398,12 @@ async fn serve_api(
         ctx: Arc::clone(ctx),
         auth,
         public_endpoint: None,
+        metrics: match config.api.metrics {
+            Metrics::Admin => api::MetricsFor::Administrators,
+            Metrics::Loopback => api::MetricsFor::Loopback,
+        },
     };
+    tasks.spawn(ops::measure::keep_folding(shutdown.clone()));
     tasks.spawn(ops::prune::keep_pruning(Arc::clone(ctx), shutdown.clone()));
     tasks.spawn(server.run(api::Door::new(api::Api::new(state)), shutdown.clone()));
     Ok(())
@@ -411,6 +417,8 @@ async fn ensure_default_type(store: &Store) -> Result<(), RunError> {
         description: Some("Default Volume Type".to_owned()),
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };

@@ -1,7 +1,7 @@
 //! `ashlard`: arguments, configuration, log, run.
 
 use anyhow::{Context, Result};
-use ashlar_daemon::config::Config;
+use ashlar_daemon::config::{Config, LogFormat};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -46,21 +46,42 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        // The target outlives who reads its stderr: a line that cannot be written is lost, and must not be a panic.
-        .log_internal_errors(false)
-        .init();
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Where no configuration could be read yet; else the log is there already.
+            start_log(LogFormat::Text);
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Begins the log; only the first call counts.
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // The target outlives who reads its stderr: a line that cannot be written is lost, and must not be a panic.
+        .log_internal_errors(false);
+    let begun = match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
+    };
+    // There is a log already.
+    let _ = begun;
+}
+
+/// Reads the configuration and begins the log as it says.
+fn configured(path: &Path) -> Result<Config> {
+    let config = Config::read(path)?;
+    start_log(config.log_format);
+    Ok(config)
 }
 
 #[expect(
@@ -84,12 +105,12 @@ fn command(arguments: &Arguments) -> Result<()> {
         }) => {
             let state_dir = match state_dir {
                 Some(state_dir) => state_dir.clone(),
-                None => Config::read(&arguments.config)?.state_dir,
+                None => configured(&arguments.config)?.state_dir,
             };
             in_runtime(async move { Ok(ashlar_daemon::stop_target(&state_dir).await?) })
         }
         Some(Command::Target { stop: false, .. }) => {
-            let config = Config::read(&arguments.config)?;
+            let config = configured(&arguments.config)?;
             in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
         }
         None => run(&arguments.config),
@@ -97,7 +118,7 @@ fn command(arguments: &Arguments) -> Result<()> {
 }
 
 fn run(path: &Path) -> Result<()> {
-    let config = Config::read(path)?;
+    let config = configured(path)?;
     let path = std::path::absolute(path).context("the configuration's path")?;
     in_runtime(async move { Ok(ashlar_daemon::run(config, path, stop_signal()?).await?) })
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub is_tcp_served: bool,
     /// What this process does.
     pub roles: Vec<&'static str>,
+    /// `text` or `json`.
+    pub log_format: &'static str,
     /// Quota of volumes and of snapshots.
     pub quota_count: i64,
     /// Quota of GiB.
@@ -48,6 +50,7 @@ impl Default for Config {
             auth: "token",
             is_tcp_served: false,
             roles: vec!["api", "scheduler", "volume"],
+            log_format: "text",
             quota_count: 100,
             quota_gib: 1000,
             quota_volume_gib: -1,
@@ -69,7 +72,8 @@ impl Config {
             .join(", ");
         let mut text = format!(
             "state_dir = \"{dir}/state\"\nhost = \"host1\"\nroles = [{roles}]\n\
-             availability_zone = \"nova\"\n\n[api]\nunix = \"{}\"\nauth = \"{}\"\n",
+             availability_zone = \"nova\"\nlog_format = \"{}\"\n\n[api]\nunix = \"{}\"\nauth = \"{}\"\n",
+            self.log_format,
             socket.display(),
             self.auth,
         );

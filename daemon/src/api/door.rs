@@ -7,11 +7,14 @@
 use super::ashlar::plan;
 use super::auth::{self, Peer};
 use super::call::{Call, Media, Request};
-use super::error::{self, Body, Fault};
+use super::error::{Body, Fault};
 use super::links::Links;
+use super::measures;
 use super::microversion::{self, Microversion};
 use super::place::{self, Place};
+use super::routes::Seen;
 use super::{Api, request_id, routes, versions};
+use crate::meter;
 use crate::model::caller::{Caller, Role};
 use axum::Router;
 use axum::extract::Query;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
+use tracing::Instrument;
 
 /// Cinder's `osapi_max_request_body_size`.
 const BODY_LEN_MAX: usize = 114_688;
@@ -68,17 +72,29 @@ impl Door {
     pub async fn answer(&self, peer: Peer, request: Request) -> Response<Body> {
         let request_id = request_id::fresh();
         let started = Instant::now();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut response = self.guarded(peer, request, &request_id).await;
+        let method = measures::method(request.method());
+        let own = measures::own_route(request.uri().path());
+        // At the level of errors, so that no filter of the log takes the id from a line that is written.
+        let span = tracing::error_span!("request", request_id);
+        let guarded = self.guarded(peer, request, &request_id);
+        let mut response = guarded.instrument(span.clone()).await;
         request_id::put(&mut response, &request_id);
-        tracing::info!(
-            request_id,
-            %method,
-            path,
-            code = response.status().as_u16(),
-            took_ms = started.elapsed().as_millis(),
-            "answered"
-        );
+        let seen = response.extensions_mut().remove::<Seen>();
+        let route = seen.as_ref().map_or(own, |seen| seen.route.as_str());
+        let (code, took) = (response.status().as_u16(), started.elapsed());
+        let took_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+        span.in_scope(|| {
+            tracing::info!(
+                method,
+                route,
+                code,
+                took_ms,
+                project_id = seen.as_ref().map(|seen| seen.project_id.as_str()),
+                object_id = seen.as_ref().and_then(|seen| seen.object_id.as_deref()),
+                "answered"
+            );
+        });
+        meter::answered(route, method, code, took);
         response
     }
 
@@ -87,11 +103,12 @@ impl Door {
             return Fault::overloaded("Too many requests at once; try again.").into_response();
         };
         let (door, id) = (self.clone(), request_id.to_owned());
-        let task = tokio::spawn(async move {
+        let entered = async move {
             let response = door.enter(peer, request, &id).await;
             drop(permit);
             response
-        });
+        };
+        let task = tokio::spawn(entered.in_current_span());
         match tokio::time::timeout(ANSWER_TIMEOUT, task).await {
             Ok(Ok(response)) => response,
             Ok(Err(failure)) => {
@@ -113,8 +130,14 @@ impl Door {
         match place::of(parts.uri.path()) {
             Place::Versions if may_read => versions::all(&links(None)),
             Place::Version if may_read => versions::this(&links(None)),
-            Place::Health if may_read => error::ok_empty(),
-            Place::Versions | Place::Version | Place::Health => Fault::bad_method().into_response(),
+            Place::Health if may_read => measures::health(&self.api).await,
+            Place::Metrics if may_read => {
+                let asked = measures::metrics(&self.api, peer, &parts.headers, request_id);
+                asked.await.unwrap_or_else(IntoResponse::into_response)
+            }
+            Place::Versions | Place::Version | Place::Health | Place::Metrics => {
+                Fault::bad_method().into_response()
+            }
             Place::Nowhere => Fault::no_route().into_response(),
             Place::Ashlar => {
                 let admitted = self.admit(peer, &parts, body, request_id).await;

@@ -351,6 +351,17 @@ pub(super) fn ok_empty() -> Response<Body> {
     Response::new(Body::empty())
 }
 
+/// 200 with the text that Prometheus reads.
+pub(super) fn metrics(page: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(page));
+    set_header(
+        &mut response,
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    response
+}
+
 /// 200 with server-sent events, which go on until one side ends them.
 pub(super) fn event_stream(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
@@ -428,7 +439,10 @@ mod tests {
                 "badRequest",
             ),
             (
-                Error::OverQuota(OverQuota::Volumes { limit: 10 }),
+                Error::OverQuota(OverQuota::Volumes {
+                    name: "volumes".to_owned(),
+                    limit: 10,
+                }),
                 413,
                 "overLimit",
             ),
@@ -469,7 +483,10 @@ mod tests {
 
     #[test]
     fn a_quota_carries_retry_after() {
-        let fault = Fault::from(Error::OverQuota(OverQuota::Snapshots { limit: 1 }));
+        let fault = Fault::from(Error::OverQuota(OverQuota::Snapshots {
+            name: "snapshots".to_owned(),
+            limit: 1,
+        }));
         assert_eq!(fault.body()["overLimit"]["retryAfter"], "0");
         let response = fault.into_response();
         assert_eq!(response.headers()["retry-after"], "0");

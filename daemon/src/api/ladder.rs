@@ -138,7 +138,7 @@ pub const LADDER: &[Step] = &[
     done(36, "metadata in the volume summary", ""),
     absent(37, "backups sort by name", NO_FIELD),
     absent(38, "replication of groups", NO_ROUTE),
-    absent(39, "limits of another project", NO_ROUTE),
+    done(39, "limits of another project", "for administrators"),
     done(40, "revert to the newest snapshot", ""),
     done(41, "user_id of a snapshot", ""),
     done(42, "extend while in use", ""),
@@ -181,7 +181,7 @@ pub const LADDER: &[Step] = &[
     ),
     done(60, "created_at and updated_at filters of volumes", ""),
     done(61, "cluster_name of a volume, for administrators", "null"),
-    absent(62, "default type of a project", NO_ROUTE),
+    done(62, "default type of a project", ""),
     done(63, "volume_type_id of a volume", ""),
     done(
         64,

@@ -15,6 +15,7 @@ pub mod error;
 mod filter;
 pub mod ladder;
 mod links;
+mod measures;
 pub mod microversion;
 mod openapi;
 mod page;
@@ -33,6 +34,7 @@ mod versions;
 
 pub use auth::AuthMode;
 pub use door::Door;
+pub use measures::MetricsFor;
 
 use crate::ops::Ctx;
 use ashlar::events::Feed;
@@ -46,6 +48,8 @@ pub struct State {
     pub ctx: Arc<Ctx>,
     /// How callers on TCP prove who they are.
     pub auth: AuthMode,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsFor,
     /// What links in answers begin with, when it is not where the request came in.
     pub public_endpoint: Option<String>,
 }

@@ -191,6 +191,7 @@ pub(super) fn listed<T>(
     let next = next.map(|last| call.links.next(path, &call.query, &last));
     Listed {
         collection,
+        links: None,
         objects,
         next,
         count,
@@ -200,9 +201,18 @@ pub(super) fn listed<T>(
 /// A page: the objects under their collection's name, the link to the next page, and the count that was asked for.
 pub(super) struct Listed<T> {
     collection: &'static str,
+    links: Option<&'static str>,
     objects: Vec<T>,
     next: Option<Value>,
     count: Option<i64>,
+}
+
+impl<T> Listed<T> {
+    /// Calls the link to the next page so, where Cinder does not call it after the collection.
+    pub(super) fn with_links(mut self, name: &'static str) -> Self {
+        self.links = Some(name);
+        self
+    }
 }
 
 impl<T: Serialize> Serialize for Listed<T> {
@@ -210,7 +220,10 @@ impl<T: Serialize> Serialize for Listed<T> {
         let mut body = to.serialize_map(None)?;
         body.serialize_entry(self.collection, &self.objects)?;
         if let Some(next) = &self.next {
-            body.serialize_entry(&format!("{}_links", self.collection), next)?;
+            match self.links {
+                Some(name) => body.serialize_entry(name, next)?,
+                None => body.serialize_entry(&format!("{}_links", self.collection), next)?,
+            }
         }
         if let Some(count) = self.count {
             body.serialize_entry("count", &count)?;

@@ -47,6 +47,8 @@ pub(super) enum Place {
     Version,
     /// `/healthcheck`.
     Health,
+    /// `/metrics`.
+    Metrics,
     /// Cinder's API: the project if the path names one, and the path without it.
     V3 {
         /// As in the path.
@@ -66,6 +68,7 @@ pub(super) fn of(path: &str) -> Place {
         "" | "/" => return Place::Versions,
         "/v3" | "/v3/" => return Place::Version,
         "/healthcheck" => return Place::Health,
+        "/metrics" => return Place::Metrics,
         _ => {}
     }
     if path.starts_with("/ashlar/v1/") {
@@ -117,6 +120,7 @@ mod tests {
         assert_eq!(of("/v3/p"), v3(Some("p"), "/v3/"));
         assert_eq!(of("/v3//volumes"), v3(Some(""), "/v3/volumes"));
         assert_eq!(of("/ashlar/v1/routes"), Place::Ashlar);
+        assert_eq!(of("/metrics"), Place::Metrics);
         for nowhere in [
             "/v2/p/volumes",
             "/v33",

@@ -8,12 +8,13 @@ use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, messages,
-    metadata, pools, quota_sets, resource_filters, services, snapshot_actions, snapshots,
-    transfers, types, volume_actions, volume_summary, volumes,
+    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, limits,
+    messages, metadata, pools, qos_specs, quota_sets, resource_filters, services, snapshot_actions,
+    snapshots, transfers, type_access, type_encryption, types, volume_actions, volume_summary,
+    volumes,
 };
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Response;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -110,7 +111,35 @@ routes! {
     get    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::show;
     put    "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::update;
     delete "/v3/types/{id}/extra_specs/{key}"         0  => extra_specs::delete;
+    get    "/v3/types/{id}/encryption"                0  => type_encryption::list;
+    post   "/v3/types/{id}/encryption"                0  => type_encryption::create;
+    get    "/v3/types/{id}/encryption/{key}"          0  => type_encryption::show;
+    put    "/v3/types/{id}/encryption/{key}"          0  => type_encryption::update;
+    delete "/v3/types/{id}/encryption/{key}"          0  => type_encryption::delete;
+    get    "/v3/types/{id}/os-volume-type-access"     0  => type_access::list;
+    post   "/v3/types/{id}/action"                    0  => type_access::act;
+    get    "/v3/default-types"                        62 => type_access::defaults;
+    get    "/v3/default-types/"                       62 => type_access::defaults;
+    get    "/v3/default-types/{id}"                   62 => type_access::show_default;
+    put    "/v3/default-types/{id}"                   62 => type_access::set_default;
+    delete "/v3/default-types/{id}"                   62 => type_access::unset_default;
+    get    "/v3/qos-specs"                            0  => qos_specs::list;
+    post   "/v3/qos-specs"                            0  => qos_specs::create;
+    get    "/v3/qos-specs/{id}"                       0  => qos_specs::show;
+    put    "/v3/qos-specs/{id}"                       0  => qos_specs::update;
+    delete "/v3/qos-specs/{id}"                       0  => qos_specs::delete;
+    put    "/v3/qos-specs/{id}/delete_keys"           0  => qos_specs::delete_keys;
+    get    "/v3/qos-specs/{id}/associations"          0  => qos_specs::associations;
+    get    "/v3/qos-specs/{id}/associate"             0  => qos_specs::associate;
+    get    "/v3/qos-specs/{id}/disassociate"          0  => qos_specs::disassociate;
+    get    "/v3/qos-specs/{id}/disassociate_all"      0  => qos_specs::disassociate_all;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
+    put    "/v3/os-quota-sets/{id}"                   0  => quota_sets::update;
+    delete "/v3/os-quota-sets/{id}"                   0  => quota_sets::delete;
+    get    "/v3/os-quota-sets/{id}/defaults"          0  => quota_sets::defaults;
+    get    "/v3/os-quota-class-sets/{id}"             0  => quota_sets::show_class;
+    put    "/v3/os-quota-class-sets/{id}"             0  => quota_sets::update_class;
+    get    "/v3/limits"                               0  => limits::show;
     get    "/v3/resource_filters"                     33 => resource_filters::list;
     get    "/v3/os-services"                          0  => services::list;
     put    "/v3/os-services/enable"                   0  => services::enable;
@@ -147,11 +176,40 @@ routes! {
 /// A route above the requested version does not exist (rule W3).
 async fn exists_from(State(since): State<u16>, request: Request, next: Next) -> Response<Body> {
     let call = request.extensions().get::<Call>();
-    if call.is_some_and(|call| call.version.at_least(since)) {
+    let template = request.extensions().get::<MatchedPath>();
+    let seen = call.zip(template).map(|(call, template)| Seen {
+        object_id: object_id(template.as_str(), request.uri().path()),
+        route: template.clone(),
+        project_id: call.caller.project_id.clone(),
+    });
+    let mut response = if call.is_some_and(|call| call.version.at_least(since)) {
         next.run(request).await
     } else {
         Fault::no_route().into_response()
+    };
+    if let Some(seen) = seen {
+        response.extensions_mut().insert(seen);
     }
+    response
+}
+
+/// What the door logs of a request that reached a route.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// Its template, of which there are as many as lines in the table.
+    pub(super) route: MatchedPath,
+    /// The object that the path names.
+    pub(super) object_id: Option<String>,
+    /// In which project the caller acts.
+    pub(super) project_id: String,
+}
+
+/// What stands for `{id}`, cut to the length of an id: it is the client's text.
+fn object_id(template: &str, path: &str) -> Option<String> {
+    const LEN_MAX: usize = 64;
+    let mut parts = template.split('/').zip(path.split('/'));
+    let (_, text) = parts.find(|(wanted, _)| *wanted == "{id}")?;
+    Some(text.chars().take(LEN_MAX).collect())
 }
 
 async fn list() -> Response<Body> {

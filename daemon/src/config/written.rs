@@ -3,7 +3,8 @@
 //! Each table is checked by a function of its own, which names the key that is wrong and what to write instead.
 
 use super::{
-    Api, Auth, Backend, Config, ConfigError, DriverConfig, RoleName, SecureDelete, Target,
+    Api, Auth, Backend, Config, ConfigError, DriverConfig, LogFormat, Metrics, RoleName,
+    SecureDelete, Target,
 };
 use crate::ops::QuotaLimits;
 use serde::Deserialize;
@@ -21,6 +22,8 @@ pub(super) struct Written {
     #[serde(default = "zone")]
     availability_zone: String,
     #[serde(default)]
+    log_format: LogFormat,
+    #[serde(default)]
     api: WrittenApi,
     #[serde(default)]
     target: WrittenTarget,
@@ -37,6 +40,8 @@ struct WrittenApi {
     unix: Option<PathBuf>,
     listen: Option<SocketAddr>,
     auth: Option<Auth>,
+    #[serde(default)]
+    metrics: Metrics,
 }
 
 #[derive(Default, Deserialize)]
@@ -161,6 +166,7 @@ impl Written {
             host,
             roles,
             availability_zone: self.availability_zone,
+            log_format: self.log_format,
             api,
             target,
             backends,
@@ -192,6 +198,7 @@ fn check_api(written: WrittenApi, state_dir: &Path) -> Result<Api, ConfigError> 
         unix,
         listen: written.listen,
         auth,
+        metrics: written.metrics,
     })
 }
 

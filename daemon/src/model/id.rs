@@ -66,6 +66,10 @@ ids! {
     AttachmentId
     /// A volume type.
     VolumeTypeId
+    /// Quality of service specs.
+    QosSpecsId
+    /// What a volume type says of encryption.
+    EncryptionId
     /// An operation in the journal.
     OperationId
     /// An access token (not its secret).

@@ -9,6 +9,7 @@ pub mod id;
 pub mod message;
 pub mod operation;
 pub mod pool;
+pub mod qos;
 pub mod service;
 pub mod size;
 pub mod snapshot;

@@ -4,7 +4,7 @@
 use super::begin::Beginning;
 use super::create_transfer::{connected, key_hash, unavailable_snapshot};
 use super::{Ctx, get_transfer, transfer_not_found, unreadable, volume_types};
-use crate::error::{Conflict, Error, OverQuota, Refusal};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::TransferId;
 use crate::model::operation::Verb;
@@ -12,7 +12,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::time::Time;
 use crate::model::transfer::Transfer;
 use crate::model::volume::Volume;
-use crate::store::quotas::Resource;
+use crate::store::quotas::{Of, Resource};
 use crate::store::{Batch, Value, attachments, exports, snapshots, transfers, volumes};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
@@ -78,25 +78,18 @@ async fn fits(ctx: &Ctx, id: TransferId, key: &SecretString) -> Result<(), Error
     }))
 }
 
-/// What no counter says: the type is one of the receiver's, and the volume no larger than any of theirs may be.
+/// What no counter says: the type is one of the receiver's.
 async fn may_have(ctx: &Ctx, caller: &Caller, volume: &Volume) -> Result<(), Error> {
     let visible = volume_types::visible(ctx, caller, volume.volume_type_id).await;
-    visible.map_err(|error| match error {
-        Error::NotFound { .. } => Error::Refused(Refusal::Rule {
+    if let Err(Error::NotFound { .. }) = visible {
+        return Err(Error::Refused(Refusal::Rule {
             why: format!(
                 "Invalid volume: volume {} is of a private type that project {} may not use.",
                 volume.id, caller.project_id
             ),
-        }),
-        other => other,
-    })?;
-    let limit = ctx.quota.per_volume_gigabytes;
-    if limit >= 0 && volume.size_gib.get() > limit {
-        return Err(Error::OverQuota(OverQuota::PerVolume {
-            requested: volume.size_gib.get(),
-            limit,
         }));
     }
+    visible?;
     Ok(())
 }
 
@@ -143,19 +136,21 @@ fn takes_quota(
     volume: &Volume,
     moved: &[Snapshot],
 ) {
+    let of = Of::Volume(volume.id);
     let mut gigabytes = volume.size_gib.get();
-    beginning.gives_back(&volume.project_id, Resource::Volumes, 1);
-    beginning.gives_back(&volume.project_id, Resource::Gigabytes, gigabytes);
+    beginning.gives_back(&volume.project_id, of, Resource::Volumes, 1);
+    beginning.gives_back(&volume.project_id, of, Resource::Gigabytes, gigabytes);
     for snapshot in moved {
         let size = snapshot.size_gib.get();
-        beginning.gives_back(&snapshot.project_id, Resource::Snapshots, 1);
-        beginning.gives_back(&snapshot.project_id, Resource::Gigabytes, size);
+        beginning.gives_back(&snapshot.project_id, of, Resource::Snapshots, 1);
+        beginning.gives_back(&snapshot.project_id, of, Resource::Gigabytes, size);
         gigabytes += size;
     }
-    beginning.takes(&caller.project_id, Resource::Volumes, 1);
-    beginning.takes(&caller.project_id, Resource::Gigabytes, gigabytes);
+    beginning.needs_size_allowed(&caller.project_id, volume.size_gib);
+    beginning.takes(&caller.project_id, of, Resource::Volumes, 1);
+    beginning.takes(&caller.project_id, of, Resource::Gigabytes, gigabytes);
     if !moved.is_empty() {
         let count = i64::try_from(moved.len()).unwrap_or(i64::MAX);
-        beginning.takes(&caller.project_id, Resource::Snapshots, count);
+        beginning.takes(&caller.project_id, of, Resource::Snapshots, count);
     }
 }

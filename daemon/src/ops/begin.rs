@@ -6,9 +6,11 @@
 //! objects are looked at once more, only to say why.
 
 mod explain;
+mod quota;
 
 use super::{Ctx, unwritable};
 use crate::error::{Conflict, Error, Refusal};
+use crate::meter;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
@@ -19,7 +21,6 @@ use crate::model::status::{self, End, Move, Row, Word};
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::store::operations::Mode;
-use crate::store::quotas::{self, Resource};
 use crate::store::statuses::{self, Noun};
 use crate::store::{
     Batch, Guard, Sql, StoreError, Value, attachments, intent, operations, services, snapshots,
@@ -67,14 +68,6 @@ struct Wanted {
     statuses: Vec<&'static str>,
 }
 
-/// Quota that is taken, to say so when there is not enough.
-struct Taken {
-    project_id: String,
-    resource: Resource,
-    amount: i64,
-    limit: i64,
-}
-
 /// An operation that is being begun.
 pub(super) struct Beginning<'a> {
     ctx: &'a Ctx,
@@ -86,7 +79,7 @@ pub(super) struct Beginning<'a> {
     input: Input,
     claims: Vec<(String, Noun, Mode)>,
     wanted: Vec<Wanted>,
-    taken: Vec<Taken>,
+    taken: Vec<quota::Taken>,
     rules: Vec<(&'static str, Option<Error>)>,
 }
 
@@ -300,27 +293,6 @@ impl<'a> Beginning<'a> {
         statuses::from_attachments(&mut self.batch, &volume.id.to_string());
     }
 
-    /// Takes quota; refused when the project's limit would be exceeded.
-    pub(super) fn takes(&mut self, project_id: &str, resource: Resource, amount: i64) {
-        let limit = match resource {
-            Resource::Volumes => self.ctx.quota.volumes,
-            Resource::Snapshots => self.ctx.quota.snapshots,
-            Resource::Gigabytes => self.ctx.quota.gigabytes,
-        };
-        quotas::take(&mut self.batch, project_id, resource, amount, limit);
-        self.taken.push(Taken {
-            project_id: project_id.to_owned(),
-            resource,
-            amount,
-            limit,
-        });
-    }
-
-    /// Gives quota back to a project at once.
-    pub(super) fn gives_back(&mut self, project_id: &str, resource: Resource, amount: i64) {
-        quotas::give_back(&mut self.batch, project_id, resource, amount);
-    }
-
     /// A rule of the operation's own: the statement must touch a row, else the request is refused with `refusal`.
     pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
         self.batch.guard(sql.name, sql, values);
@@ -385,6 +357,7 @@ impl<'a> Beginning<'a> {
         let mut batch = Batch::new();
         operations::insert(&mut batch, &operation);
         batch.extend(std::mem::take(&mut self.batch));
+        self.take_quotas(&mut batch);
         // Sorted, so that two operations that want the same objects never wait for each other in a circle.
         self.claims.sort_by(|a, b| a.0.cmp(&b.0));
         for (id, noun, mode) in &self.claims {
@@ -392,8 +365,7 @@ impl<'a> Beginning<'a> {
         }
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "begun"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "begun"
         );
         Ok(self.id)
     }
@@ -411,13 +383,14 @@ impl<'a> Beginning<'a> {
             operations::is_free(&mut batch, Noun::Snapshot, &snapshot.id);
         }
         batch.extend(std::mem::take(&mut self.batch));
+        self.take_quotas(&mut batch);
         batch.extend(ends);
         batch.extend(self.ends());
         self.write(batch).await?;
         tracing::info!(
-            operation = %self.id, verb = self.row.verb.as_str(), object = %self.object_id,
-            request_id = %self.caller.request_id, "done"
+            operation = %self.id, verb = self.row.verb.as_str(), object_id = %self.object_id, "done"
         );
+        meter::operation_ended(self.row.verb, Phase::Done, 0.0);
         Ok(())
     }
 

@@ -12,10 +12,11 @@ use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable, unwritable, volume_queue};
 use crate::error::{Conflict, Error};
 use crate::model::attachment::{AttachMode, Attachment, Connector};
 use crate::model::id::VolumeId;
+use crate::model::qos::FrontEnd;
 use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::store::exports::{self, ConnectionRow, ExportRow};
-use crate::store::{Batch, Value, volumes};
+use crate::store::{Batch, Value, qos_specs, volumes};
 use crate::target::{Access, Address, Chap, Export};
 use secrecy::SecretString;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Connected {
     pub address: Address,
     /// Whether its writes are refused.
     pub mode: AttachMode,
+    /// What the host is to keep the volume to.
+    pub qos: Option<FrontEnd>,
 }
 
 /// Makes the volume reachable. Its undo also takes back [`ALLOW`]: shuts out whom this operation let in, and nobody
@@ -175,20 +178,24 @@ pub async fn connected(
     mode: AttachMode,
 ) -> Result<Option<Connected>, Error> {
     let export = exports::get(&ctx.store, volume).await.map_err(unreadable)?;
-    Ok(export.and_then(
-        |ExportRow {
-             volume_id,
-             chap,
-             address,
-         }| {
-            Some(Connected {
-                volume_id,
-                chap,
-                address: address?,
-                mode,
-            })
-        },
-    ))
+    let Some(ExportRow {
+        volume_id,
+        chap,
+        address: Some(address),
+    }) = export
+    else {
+        return Ok(None);
+    };
+    let qos = qos_specs::front_end(&ctx.store, volume)
+        .await
+        .map_err(unreadable)?;
+    Ok(Some(Connected {
+        volume_id,
+        chap,
+        address,
+        mode,
+        qos,
+    }))
 }
 
 /// Makes the target match the record for one volume: exported while somebody is to be let in, and nobody else let in.

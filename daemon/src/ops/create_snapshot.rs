@@ -16,7 +16,7 @@ use crate::model::operation::Verb;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{SnapshotStatus, VolumeStatus};
 use crate::model::time::Time;
-use crate::store::quotas::Resource;
+use crate::store::quotas::{Of, Resource};
 use crate::store::{Batch, snapshots};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,12 +94,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Snaps
         ],
         Error::Refused(too_many),
     );
-    beginning.takes(&caller.project_id, Resource::Snapshots, 1);
-    beginning.takes(
-        &caller.project_id,
-        Resource::Gigabytes,
-        snapshot.size_gib.get(),
-    );
+    let (of, gigabytes) = (Of::Volume(volume.id), snapshot.size_gib.get());
+    beginning.takes(&caller.project_id, of, Resource::Snapshots, 1);
+    beginning.takes(&caller.project_id, of, Resource::Gigabytes, gigabytes);
     beginning.makes_snapshot(&snapshot);
     beginning
         .commit(volume_queue(&snapshot.host, Lane::Copy))

@@ -8,11 +8,12 @@ use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, live_writes, placed, snapshot_ref, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{
-    Ctx, Lane, SCHEDULER_QUEUE, unreadable, visible_snapshot, visible_volume, volume_queue,
+    Ctx, Lane, SCHEDULER_QUEUE, type_access, type_encryption, unreadable, visible_snapshot,
+    visible_volume, volume_queue,
 };
 use crate::driver::{ObjectRef, Source};
-use crate::error::{Error, OverQuota};
-use crate::model::caller::{Caller, Role};
+use crate::error::Error;
+use crate::model::caller::Caller;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::size::Gib;
@@ -20,9 +21,9 @@ use crate::model::snapshot::Snapshot;
 use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
-use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
+use crate::model::volume_type::VolumeType;
 use crate::schedule;
-use crate::store::quotas::Resource;
+use crate::store::quotas::{Of, Resource};
 use crate::store::{Batch, operations, pools, volume_types, volumes};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -93,13 +94,6 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
         From::Volume(id) => Origin::Volume(visible_volume(ctx, caller, id).await?),
     };
     let size_gib = size(&request, &origin)?;
-    let limit = ctx.quota.per_volume_gigabytes;
-    if limit >= 0 && size_gib.get() > limit {
-        return Err(Error::OverQuota(OverQuota::PerVolume {
-            requested: size_gib.get(),
-            limit,
-        }));
-    }
     let volume_type = choose_type(ctx, caller, &request, &origin).await?;
     let mut volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
     if let Some(source) = source_of(ctx, &origin).await? {
@@ -115,8 +109,11 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
             beginning.needs_size_as_read(source);
         }
     }
-    beginning.takes(&caller.project_id, Resource::Volumes, 1);
-    beginning.takes(&caller.project_id, Resource::Gigabytes, size_gib.get());
+    must_stay_plain(&mut beginning, &volume_type);
+    let (project_id, of) = (&caller.project_id, Of::Type(volume_type.id));
+    beginning.needs_size_allowed(project_id, size_gib);
+    beginning.takes(project_id, of, Resource::Volumes, 1);
+    beginning.takes(project_id, of, Resource::Gigabytes, size_gib.get());
     beginning.makes_volume(&volume);
     beginning.commit(SCHEDULER_QUEUE.to_owned()).await?;
     Ok(volume)
@@ -160,30 +157,19 @@ async fn choose_type(
     origin: &Origin,
 ) -> Result<VolumeType, Error> {
     let source = source_of(ctx, origin).await?;
-    let source_type = source.map(|volume| volume.volume_type_id);
-    let found = match (&request.volume_type, source_type) {
-        (Some(word), _) => volume_types::find(&ctx.store, word)
-            .await
-            .map_err(unreadable)?,
-        (None, Some(id)) => volume_types::get(&ctx.store, id)
-            .await
-            .map_err(unreadable)?,
-        (None, None) => volume_types::get_by_name(&ctx.store, DEFAULT_TYPE_NAME)
-            .await
-            .map_err(unreadable)?,
-    };
-    let word = request
-        .volume_type
-        .clone()
-        .unwrap_or_else(|| DEFAULT_TYPE_NAME.to_owned());
-    found
-        .filter(|found| {
-            found.is_public || caller.role == Role::Admin || request.volume_type.is_none()
-        })
-        .ok_or(Error::NotFound {
-            noun: "Volume type",
-            id: word,
-        })
+    let inherited = source.map(|volume| volume.volume_type_id.to_string());
+    match request.volume_type.as_ref().or(inherited.as_ref()) {
+        Some(word) => super::volume_types::find(ctx, caller, word).await,
+        None => type_access::default_type(ctx, caller).await,
+    }
+}
+
+/// Ashlar does not encrypt, so it makes no volume of a type that says so: plain data must not lie under that label. Asked
+/// of the record in the same transaction, so that no type is encrypted meanwhile.
+fn must_stay_plain(beginning: &mut Beginning<'_>, volume_type: &VolumeType) {
+    let refusal = type_encryption::refusal(volume_type);
+    let values = vec![volume_type.id.to_string().into()];
+    beginning.rule(volume_types::IS_PLAIN, values, refusal);
 }
 
 fn new_volume(

@@ -11,7 +11,7 @@ use crate::model::id::SnapshotId;
 use crate::model::operation::Verb;
 use crate::model::status::{self, SnapshotStatus};
 use crate::store::Batch;
-use crate::store::quotas::{self, Resource};
+use crate::store::quotas::{self, Of, Resource};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -105,11 +105,13 @@ async fn remove(job: &Job) -> Result<Outcome, Error> {
 
 fn done(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
+    let (project, of) = (asked.project_id.as_str(), Of::Snapshot(job.object_id()?));
     let mut batch = Batch::new();
-    quotas::give_back(&mut batch, &asked.project_id, Resource::Snapshots, 1);
+    quotas::give_back(&mut batch, project, of, Resource::Snapshots, 1);
     quotas::give_back(
         &mut batch,
-        &asked.project_id,
+        project,
+        of,
         Resource::Gigabytes,
         asked.gigabytes,
     );

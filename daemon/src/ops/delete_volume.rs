@@ -18,7 +18,7 @@ use crate::model::operation::Verb;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, VolumeStatus};
 use crate::model::volume::Volume;
-use crate::store::quotas::{self, Resource};
+use crate::store::quotas::{self, Of, Resource};
 use crate::store::{Batch, Value, attachments, exports, snapshots, transfers, volumes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -212,8 +212,9 @@ fn done(job: &Job) -> Result<Batch, Error> {
     batch.add(exports::DISCONNECT_ALL, vec![volume.into()]);
     batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
     batch.add(attachments::DELETE_OF_VOLUME, vec![volume.into()]);
+    let of = Of::Volume(job.object_id()?);
     let mut returns = |project: &str, resource, amount| {
-        quotas::give_back(&mut batch, project, resource, amount);
+        quotas::give_back(&mut batch, project, of, resource, amount);
     };
     returns(&asked.project_id, Resource::Volumes, 1);
     returns(&asked.project_id, Resource::Gigabytes, asked.gigabytes);

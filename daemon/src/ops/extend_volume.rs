@@ -7,7 +7,7 @@ use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, target_failed, target_of, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, unreadable, visible_volume, volume_queue};
-use crate::error::{Error, OverQuota};
+use crate::error::Error;
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
 use crate::model::operation::Verb;
@@ -16,7 +16,7 @@ use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::schedule;
-use crate::store::quotas::{self, Resource};
+use crate::store::quotas::{self, Of, Resource};
 use crate::store::{Batch, pools, volume_types, volumes};
 use crate::target::TargetError;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ struct Asked {
     project_id: String,
     old_gib: i64,
     new_gib: i64,
+    /// Whether the growth counts for the volume's type already: not in a row of before types were counted.
+    #[serde(default)]
+    is_counted_by_type: bool,
 }
 
 /// Accepts the request. `may_be_attached` is what microversion 3.42 brought.
@@ -76,13 +79,6 @@ pub async fn begin(
             ),
         });
     }
-    let limit = ctx.quota.per_volume_gigabytes;
-    if limit >= 0 && new_size_gib.get() > limit {
-        return Err(Error::OverQuota(OverQuota::PerVolume {
-            requested: new_size_gib.get(),
-            limit,
-        }));
-    }
     let host = placed(&volume).unwrap_or_default();
     let mut beginning = Beginning::new(ctx, caller, Verb::ExtendVolume, &id);
     if may_be_attached {
@@ -97,11 +93,14 @@ pub async fn begin(
     beginning.needs_size_as_read(&volume);
     beginning.needs_thawed(id, host);
     let growth = new_size_gib.get() - volume.size_gib.get();
-    beginning.takes(&volume.project_id, Resource::Gigabytes, growth);
+    beginning.needs_size_allowed(&volume.project_id, new_size_gib);
+    let of = Of::Volume(volume.id);
+    beginning.takes(&volume.project_id, of, Resource::Gigabytes, growth);
     let asked = Asked {
         project_id: volume.project_id.clone(),
         old_gib: volume.size_gib.get(),
         new_gib: new_size_gib.get(),
+        is_counted_by_type: true,
     };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
     beginning.commit(volume_queue(host, Lane::Quick)).await?;
@@ -186,17 +185,28 @@ fn done(job: &Job) -> Result<Batch, Error> {
         Time::now().as_str().into(),
     ];
     batch.add(volumes::SET_SIZE, values);
+    if !asked.is_counted_by_type {
+        let growth = asked.new_gib - asked.old_gib;
+        let of = Of::Volume(job.object_id()?);
+        quotas::give_back_of_type(
+            &mut batch,
+            &asked.project_id,
+            of,
+            Resource::Gigabytes,
+            -growth,
+        );
+    }
     Ok(batch)
 }
 
 fn failed(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
+    let growth = asked.new_gib - asked.old_gib;
+    let (project, of) = (asked.project_id.as_str(), Of::Volume(job.object_id()?));
     let mut batch = Batch::new();
-    quotas::give_back(
-        &mut batch,
-        &asked.project_id,
-        Resource::Gigabytes,
-        asked.new_gib - asked.old_gib,
-    );
+    quotas::give_back(&mut batch, project, of, Resource::Gigabytes, growth);
+    if !asked.is_counted_by_type {
+        quotas::give_back_of_type(&mut batch, project, of, Resource::Gigabytes, -growth);
+    }
     Ok(batch)
 }

@@ -68,12 +68,12 @@ pub async fn begin(
 
 /// Upstream's code for an attachment that the volume does not have is 400.
 fn not_of_volume(error: Error) -> Error {
-    match error {
-        Error::NotFound { id, .. } => Error::Refused(Refusal::Rule {
-            why: format!(
-                "Error force detaching volume - VolumeAttachmentNotFound: Volume attachment {id} could not be found."
-            ),
-        }),
-        other => other,
-    }
+    let Error::NotFound { id, .. } = error else {
+        return error;
+    };
+    Error::Refused(Refusal::Rule {
+        why: format!(
+            "Error force detaching volume - VolumeAttachmentNotFound: Volume attachment {id} could not be found."
+        ),
+    })
 }

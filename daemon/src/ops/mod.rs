@@ -43,8 +43,11 @@ pub mod extend_volume;
 pub mod force_detach;
 pub mod heartbeat;
 pub mod initialize_connection;
+pub mod measure;
 pub mod messages;
 pub mod prune;
+pub mod qos_specs;
+pub mod quotas;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
@@ -58,6 +61,8 @@ pub mod set_metadata;
 pub mod stuck;
 pub mod terminate_connection;
 pub mod tokens;
+pub mod type_access;
+pub mod type_encryption;
 pub mod unreserve_volume;
 pub mod update_attachment;
 pub mod update_readonly;
@@ -81,6 +86,7 @@ use crate::model::operation::Verb;
 use crate::model::{
     attachment::Attachment, snapshot::Snapshot, transfer::Transfer, volume::Volume,
 };
+use crate::store::quotas::Resource;
 use crate::store::{Store, StoreError, attachments, snapshots, transfers, volumes};
 use crate::target::Target;
 use std::collections::BTreeMap;
@@ -108,7 +114,7 @@ pub struct Ctx {
     pub faults: Faults,
 }
 
-/// Limits that hold for every project; -1 means none.
+/// Limits that hold where the record has none, for the project or for the class `default`; -1 means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaLimits {
     /// Volumes.
@@ -119,6 +125,20 @@ pub struct QuotaLimits {
     pub gigabytes: i64,
     /// GiB of one volume.
     pub per_volume_gigabytes: i64,
+}
+
+impl QuotaLimits {
+    /// The limit of a resource; of what Ashlar does not make yet, Cinder's own defaults.
+    pub fn of(&self, resource: Resource) -> i64 {
+        match resource {
+            Resource::Volumes => self.volumes,
+            Resource::Snapshots => self.snapshots,
+            Resource::Gigabytes => self.gigabytes,
+            Resource::PerVolumeGigabytes => self.per_volume_gigabytes,
+            Resource::Backups | Resource::Groups => 10,
+            Resource::BackupGigabytes => 1000,
+        }
+    }
 }
 
 /// The queue that the role `scheduler` takes from.

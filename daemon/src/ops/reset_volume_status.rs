@@ -182,11 +182,13 @@ async fn agrees(
     if !SPEAKS_OF_HOSTS.contains(&status) {
         return Ok(());
     }
-    let (one, other) = match status {
-        VolumeStatus::Detaching => (VolumeStatus::InUse, VolumeStatus::InUse),
+    let (one, other) = if status == VolumeStatus::Detaching {
+        (VolumeStatus::InUse, VolumeStatus::InUse)
+    } else if status == VolumeStatus::Attaching {
         // Also held by os-reserve, which leaves no attachment.
-        VolumeStatus::Attaching => (VolumeStatus::Attaching, VolumeStatus::Available),
-        same => (same, same),
+        (VolumeStatus::Attaching, VolumeStatus::Available)
+    } else {
+        (status, status)
     };
     let connected = exports::connections(&ctx.store, volume.id)
         .await

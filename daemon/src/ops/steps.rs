@@ -13,12 +13,14 @@ use super::faults::{Order, Point};
 use super::{Ctx, journal, unwritable};
 use crate::driver::Work;
 use crate::error::Error;
+use crate::meter;
 use crate::model::operation::{Operation, Phase, Verb};
 use crate::model::time::Time;
 use crate::store::Batch;
 use crate::store::operations::{self, StepRecord};
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,9 +107,8 @@ pub(super) enum Left {
 /// Does what is left of an operation, from wherever its row says it is, until it is over or moves to a
 /// queue other than those in `quick`.
 pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[String]) -> Left {
-    let id = operation.id;
     let Some((mut job, plan)) = read(ctx, operation) else {
-        tracing::error!(operation = %id, "this version cannot read the operation; it is left as it is");
+        tracing::error!("this version cannot read the operation; it is left as it is");
         return Left::Unread;
     };
     let stopped = if job.operation.phase == Phase::Undoing {
@@ -118,7 +119,10 @@ pub(super) async fn carry_out(ctx: Arc<Ctx>, operation: Operation, quick: &[Stri
     match stopped {
         Ok(()) => Left::Settled,
         Err(Unrecorded(error)) => {
-            tracing::error!(operation = %id, error = chain(&error), "not recorded; the operation will be taken up again");
+            tracing::error!(
+                error = chain(&error),
+                "not recorded; the operation will be taken up again"
+            );
             Left::Unrecorded
         }
     }
@@ -210,7 +214,7 @@ async fn looked_after(job: &Job, step: &Step) -> Result<Outcome, Error> {
                 }
                 if Time::now() > job.operation.deadline_at && !late {
                     late = true;
-                    tracing::warn!(operation = %job.operation.id, "past its deadline; the step was asked to stop");
+                    tracing::warn!("past its deadline; the step was asked to stop");
                     job.work.cancel();
                 }
                 if step.can_cancel && is_cancel_requested(job).await {
@@ -267,7 +271,7 @@ async fn write_progress(job: &Job, (done, total): (u64, u64), per_s: u64) {
     let batch = operations::progress(job.operation.id, bytes(done), bytes(total), bytes(per_s));
     if let Err(error) = job.ctx.store.write(batch).await {
         // Progress is a courtesy and a resume point; the step itself does not depend on it.
-        tracing::warn!(operation = %job.operation.id, %error, "progress was not recorded");
+        tracing::warn!(%error, "progress was not recorded");
     }
 }
 
@@ -306,7 +310,7 @@ async fn record(
     write(job, batch).await?;
     if is_last {
         job.operation.phase = Phase::Done;
-        tracing::info!(operation = %job.operation.id, verb = plan.verb.as_str(), object = %job.operation.object_id, request_id = %job.operation.request_id, "done");
+        ended(job);
     }
     Ok(())
 }
@@ -314,10 +318,7 @@ async fn record(
 /// From doing to undoing: the present step first, since it may be half done. One that was never begun is undone too:
 /// that finds nothing to do, and a cancel that comes after a crash cannot tell it from one that was.
 async fn turn_back(job: &mut Job, plan: &Plan, error: Error) -> Result<(), Unrecorded> {
-    tracing::warn!(
-        operation = %job.operation.id, verb = plan.verb.as_str(), object = %job.operation.object_id,
-        request_id = %job.operation.request_id, error = chain(&error), "failed; undoing"
-    );
+    tracing::warn!(error = chain(&error), "failed; undoing");
     let steps = (job.operation.steps_done + 1).min(plan.steps.len());
     job.operation.error = Some(error.to_string());
     let batch = operations::turn(job.operation.id, steps, &error.to_string());
@@ -364,7 +365,21 @@ async fn undo(job: &mut Job, plan: &Plan) -> Result<(), Unrecorded> {
     batch.extend(journal::ends(job, phase, job.operation.error.as_deref()));
     write(job, batch).await?;
     job.operation.phase = phase;
+    ended(job);
     Ok(())
+}
+
+/// The one line of an operation's end, and its meters.
+fn ended(job: &Job) {
+    let operation = &job.operation;
+    let took_s = Time::now().seconds_since(&operation.created_at);
+    tracing::info!(
+        took_s,
+        error = operation.error,
+        "{}",
+        operation.phase.as_str()
+    );
+    meter::operation_ended(operation.verb, operation.phase, took_s);
 }
 
 async fn undo_step(job: &Job, take_back: StepFn) -> Result<Outcome, Error> {
@@ -374,7 +389,7 @@ async fn undo_step(job: &Job, take_back: StepFn) -> Result<Outcome, Error> {
             Ok(outcome) => return Ok(outcome),
             Err(error) if tries == UNDO_TRIES => return Err(error),
             Err(error) => {
-                tracing::warn!(operation = %job.operation.id, error = chain(&error), tries, "undo failed; trying again");
+                tracing::warn!(error = chain(&error), tries, "undo failed; trying again");
                 tries += 1;
                 tokio::time::sleep(UNDO_PAUSE * tries).await;
             }
@@ -414,6 +429,17 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Job {
+    /// The id of the object that it is about.
+    pub(super) fn object_id<T: FromStr>(&self) -> Result<T, Error> {
+        let text = &self.operation.object_id;
+        text.parse().map_err(|_| Error::Internal {
+            what: format!(
+                "operation {} is about {text}, which is no id",
+                self.operation.id
+            ),
+        })
+    }
+
     /// What was asked, as the operation's own type.
     pub(super) fn asked<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_value(self.input.asked.clone()).map_err(|error| Error::Internal {

@@ -1,4 +1,5 @@
-//! Make, change and delete volume types and their extra specs. The administrator's; done at once; no status moves.
+//! Make, change and delete volume types and their extra specs. The administrator's; done at once; no status moves. Who
+//! sees a type is settled here for everybody else too.
 //!
 //! A type that volumes have keeps its extra specs, as in Cinder: they say what those volumes are.
 
@@ -9,7 +10,7 @@ use crate::model::id::VolumeTypeId;
 use crate::model::time::Time;
 use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
 use crate::store::json::map_text;
-use crate::store::{Batch, StoreError, volume_types};
+use crate::store::{Batch, StoreError, Value, quotas, type_access, volume_types};
 use std::collections::BTreeMap;
 
 /// A spec that the scheduler does not keep yet; taking it would place volumes where it forbids.
@@ -39,14 +40,35 @@ pub struct Change {
     pub is_public: Option<bool>,
 }
 
-/// The type by its id, if it exists for this caller: private ones are the administrators'.
+/// The type by its id, if it exists for this caller: private ones do for administrators and for projects with access.
 pub async fn visible(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<VolumeType, Error> {
     let found = volume_types::get(&ctx.store, id)
         .await
         .map_err(unreadable)?;
-    found
-        .filter(|one| one.is_public || caller.role == Role::Admin)
-        .ok_or_else(|| not_found(&id.to_string()))
+    for_caller(ctx, caller, found, &id.to_string()).await
+}
+
+/// The type by id or name, if it exists for this caller.
+pub async fn find(ctx: &Ctx, caller: &Caller, word: &str) -> Result<VolumeType, Error> {
+    let found = volume_types::find(&ctx.store, word)
+        .await
+        .map_err(unreadable)?;
+    for_caller(ctx, caller, found, word).await
+}
+
+async fn for_caller(
+    ctx: &Ctx,
+    caller: &Caller,
+    found: Option<VolumeType>,
+    word: &str,
+) -> Result<VolumeType, Error> {
+    let found = found.ok_or_else(|| not_found(word))?;
+    let may = found.is_public
+        || caller.role == Role::Admin
+        || volume_types::has_access(&ctx.store, found.id, &caller.project_id)
+            .await
+            .map_err(unreadable)?;
+    may.then_some(found).ok_or_else(|| not_found(word))
 }
 
 /// Makes a type.
@@ -59,6 +81,8 @@ pub async fn create(ctx: &Ctx, caller: &Caller, new: NewType) -> Result<VolumeTy
         description: new.description,
         is_public: new.is_public,
         extra_specs: new.extra_specs,
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };
@@ -85,23 +109,27 @@ pub async fn update(
             "The volume type {DEFAULT_TYPE_NAME} keeps its name: volumes without a type get it."
         )));
     }
-    volume_type.name = change.name.unwrap_or(volume_type.name);
-    volume_type.description = change.description.or(volume_type.description);
-    volume_type.is_public = change.is_public.unwrap_or(volume_type.is_public);
     let now = Time::now();
     let mut batch = Batch::new();
-    batch.guard(
-        "type",
-        volume_types::UPDATE,
-        vec![
-            id.to_string().into(),
-            volume_type.name.as_str().into(),
-            volume_type.description.clone().into(),
-            i64::from(volume_type.is_public).into(),
-            map_text(&volume_type.extra_specs).into(),
-            now.as_str().into(),
-        ],
-    );
+    let mut sets = |sql, value: Value| {
+        batch.guard(
+            "type",
+            sql,
+            vec![id.to_string().into(), value, now.as_str().into()],
+        );
+    };
+    if let Some(name) = change.name {
+        sets(volume_types::SET_NAME, name.as_str().into());
+        volume_type.name = name;
+    }
+    if let Some(description) = change.description {
+        sets(volume_types::SET_DESCRIPTION, description.as_str().into());
+        volume_type.description = Some(description);
+    }
+    if let Some(is_public) = change.is_public {
+        sets(volume_types::SET_PUBLIC, i64::from(is_public).into());
+        volume_type.is_public = is_public;
+    }
     write(ctx, batch, &volume_type).await?;
     volume_type.updated_at = Some(now);
     Ok(volume_type)
@@ -116,16 +144,24 @@ pub async fn delete(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<(), 
             "The volume type {id} is the default volume type and cannot be deleted."
         )));
     }
+    let key = || vec![id.to_string().into()];
     let mut batch = Batch::new();
-    batch.guard(
-        "unused",
-        volume_types::DELETE_UNUSED,
-        vec![id.to_string().into()],
-    );
+    batch.guard("type", volume_types::LOCK, key());
+    batch.guard("unused", volume_types::IS_UNUSED, key());
+    batch.guard("no default", volume_types::IS_NO_DEFAULT, key());
+    batch.add(type_access::REMOVE_ALL, key());
+    quotas::forget_type(&mut batch, id);
+    batch.add(volume_types::DELETE, key());
     match ctx.store.write(batch).await {
-        Err(StoreError::Conflict { .. }) => {
+        Err(StoreError::Conflict { guard: "unused" }) => {
             Err(rule("Target volume type is still in use.".to_owned()))
         }
+        Err(StoreError::Conflict {
+            guard: "no default",
+        }) => Err(rule(format!(
+            "The volume type {id} is the default volume type of a project and cannot be deleted."
+        ))),
+        Err(StoreError::Conflict { .. }) => Err(not_found(&id.to_string())),
         written => written.map_err(unwritable),
     }
 }
@@ -141,6 +177,7 @@ pub async fn set_extra_specs(
     check_specs(extra_specs)?;
     let id = volume_type.id.to_string();
     let mut batch = Batch::new();
+    batch.guard("same", volume_types::LOCK, vec![id.as_str().into()]);
     batch.guard("unused", volume_types::IS_UNUSED, vec![id.as_str().into()]);
     let values = vec![
         id.as_str().into(),
@@ -159,6 +196,12 @@ pub async fn set_extra_specs(
         })),
         written => written.map_err(unwritable),
     }
+}
+
+/// The type, for what only administrators do with it.
+pub async fn for_admin(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<VolumeType, Error> {
+    admins_only(caller)?;
+    visible(ctx, caller, id).await
 }
 
 async fn write(ctx: &Ctx, batch: Batch, volume_type: &VolumeType) -> Result<(), Error> {
@@ -184,7 +227,7 @@ fn check_specs(specs: &BTreeMap<String, String>) -> Result<(), Error> {
     Ok(())
 }
 
-fn admins_only(caller: &Caller) -> Result<(), Error> {
+pub(super) fn admins_only(caller: &Caller) -> Result<(), Error> {
     if caller.role == Role::Admin {
         Ok(())
     } else {
@@ -194,7 +237,7 @@ fn admins_only(caller: &Caller) -> Result<(), Error> {
     }
 }
 
-fn not_found(id: &str) -> Error {
+pub(super) fn not_found(id: &str) -> Error {
     Error::NotFound {
         noun: "Volume type",
         id: id.to_owned(),

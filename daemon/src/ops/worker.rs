@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// How many operations of a queue are looked at together.
 const PART: usize = 128;
@@ -156,9 +157,15 @@ impl Worker {
     async fn carry_out(self: &Arc<Self>, operation: Operation, place: OwnedSemaphorePermit) {
         let id = operation.id;
         let worker = Arc::clone(self);
+        // Every line of the operation carries these; at the level of errors, so that no filter takes them away.
+        let span = tracing::error_span!(
+            "operation", operation = %id, verb = operation.verb.as_str(), object_id = operation.object_id,
+            request_id = operation.request_id, project_id = operation.project_id
+        );
         let work = async move {
             steps::carry_out(Arc::clone(&worker.ctx), operation, &worker.quick).await
-        };
+        }
+        .instrument(span);
         // In a task of its own: a step that panics is a mistake in Ashlar, and must not leave its operation taken by
         // nobody until the next start.
         let left = tokio::spawn(work).await.unwrap_or_else(|error| {

@@ -44,6 +44,8 @@ fn volume_type() -> VolumeType {
         description: None,
         is_public: true,
         extra_specs: [("a".to_owned(), "<is> True".to_owned())].into(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     }

@@ -112,6 +112,8 @@ async fn who_may_no_longer_know_hears_that_it_is_gone() {
             description: None,
             is_public: true,
             extra_specs: Default::default(),
+            qos_specs_id: None,
+            encryption: None,
             created_at: Time::now(),
             updated_at: None,
         };
@@ -123,13 +125,10 @@ async fn who_may_no_longer_know_hears_that_it_is_gone() {
         let mut batch = Batch::new();
         let values = vec![
             volume_type.id.to_string().into(),
-            "secret".into(),
-            super::Value::Null,
             0.into(),
-            "{}".into(),
             Time::now().as_str().into(),
         ];
-        batch.add(volume_types::UPDATE, values);
+        batch.add(volume_types::SET_PUBLIC, values);
         store.write(batch).await.unwrap();
         let (events, _) = events::after(store, at, 10).await.unwrap();
         let heard: Vec<_> = events

@@ -33,6 +33,9 @@ pub enum Comparison {
     LessOrEqual,
     /// The text contains the value (microversion 3.34), case-sensitive.
     Contains,
+    /// The object meets this fixed condition of its noun's own; the value stands where it has a `?`. The column is not
+    /// looked at. A marker must meet it too: what a caller may not see is no marker either.
+    Meets(&'static str),
 }
 
 /// One condition on one column.
@@ -196,7 +199,9 @@ async fn marker_values(
     let project = request
         .filters
         .iter()
-        .filter(|filter| filter.column == "project_id")
+        .filter(|filter| {
+            filter.column == "project_id" || matches!(filter.comparison, Comparison::Meets(_))
+        })
         .cloned();
     text.filters(&project.collect::<Vec<_>>());
     text.filters(&[Filter::equal("id", marker)]);
@@ -291,6 +296,7 @@ impl Text {
         let operator = match filter.comparison {
             Comparison::Equal => return self.any_of(column, &filter.values),
             Comparison::Contains => return self.contains(column, &filter.values),
+            Comparison::Meets(condition) => return self.meets(condition, &filter.values),
             Comparison::NotEqual => {
                 self.push(&format!("(t.{column} IS NULL OR t.{column} <> "));
                 self.bind(filter.values.first().cloned().unwrap_or(Value::Null));
@@ -317,6 +323,15 @@ impl Text {
             self.bind(value.clone());
         }
         self.push(")");
+    }
+
+    fn meets(&mut self, condition: &str, values: &[Value]) {
+        for (position, piece) in condition.split('?').enumerate() {
+            if position > 0 {
+                self.bind(values.first().cloned().unwrap_or(Value::Null));
+            }
+            self.push(piece);
+        }
     }
 
     fn contains(&mut self, column: &str, values: &[Value]) {

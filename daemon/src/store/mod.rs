@@ -12,6 +12,7 @@
 pub mod attachments;
 pub mod batch;
 mod contract;
+pub mod counts;
 mod domain_tests;
 mod event_tests;
 pub mod events;
@@ -28,6 +29,8 @@ pub mod operations;
 mod pool_usages;
 pub mod pools;
 mod postgres;
+pub mod qos_specs;
+mod quota_tests;
 pub mod quotas;
 pub mod schema;
 pub mod services;
@@ -36,12 +39,15 @@ mod sqlite;
 pub mod statuses;
 pub mod tokens;
 pub mod transfers;
+pub mod type_access;
 pub mod volume_types;
 pub mod volumes;
 pub mod watched;
 
+use crate::meter;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreError, Value};
 use health::Health;
@@ -97,14 +103,13 @@ impl Store {
         if batch.statements.is_empty() {
             return self.health().check();
         }
-        let written = match &*self.engine {
+        let begun = Instant::now();
+        let outcome = match &*self.engine {
             Engine::Sqlite(engine) => engine.write(intent::bind(batch, true)).await,
             Engine::Postgres(engine) => engine.write(&intent::bind(batch, false)).await,
         };
-        if let Err(error) = written {
-            intent::note(&error);
-            return Err(error);
-        }
+        meter::written(&outcome, begun.elapsed());
+        outcome.inspect_err(intent::note)?;
         self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
@@ -120,10 +125,13 @@ impl Store {
         for query in &queries {
             check_values(&query.values, &query.text)?;
         }
-        match &*self.engine {
+        let begun = Instant::now();
+        let answers = match &*self.engine {
             Engine::Sqlite(engine) => engine.read(queries).await,
             Engine::Postgres(engine) => engine.read(&queries).await,
-        }
+        };
+        meter::read(begun.elapsed());
+        answers
     }
 
     /// The first row of one query.
@@ -167,18 +175,21 @@ impl Store {
 pub fn statements() -> Vec<Sql> {
     [
         attachments::ALL,
+        counts::ALL,
         events::ALL,
         exports::ALL,
         intent::ALL,
         messages::ALL,
         operations::ALL,
         pools::ALL,
+        qos_specs::ALL,
         quotas::ALL,
         services::ALL,
         snapshots::ALL,
         statuses::ALL,
         tokens::ALL,
         transfers::ALL,
+        type_access::ALL,
         volume_types::ALL,
         volumes::ALL,
     ]

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[&str] = &[
     SERVICES_AND_MESSAGES,
     POOL_USAGES,
     PACE,
+    TYPES_AND_QUOTAS,
 ];
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
@@ -108,6 +109,51 @@ FROM (
     SELECT host, 1 AS volumes, size_gib AS volumes_gib, 0 AS snapshots_gib FROM volumes WHERE host IS NOT NULL
     UNION ALL SELECT host, 0, 0, size_gib FROM snapshots
 ) h GROUP BY h.host;
+";
+
+/// Who may use a private type, default types, QoS specs, encryption as a record, limits of projects and classes, and the
+/// counters by type of what is there already. An extend that is under way is counted by type when it ends.
+const TYPES_AND_QUOTAS: &str = "
+CREATE TABLE volume_type_projects (
+    volume_type_id TEXT NOT NULL REFERENCES volume_types (id),
+    project_id TEXT NOT NULL,
+    PRIMARY KEY (volume_type_id, project_id)
+);
+CREATE TABLE default_types (
+    project_id TEXT PRIMARY KEY,
+    volume_type_id TEXT NOT NULL REFERENCES volume_types (id)
+);
+CREATE INDEX default_types_by_type ON default_types (volume_type_id);
+CREATE TABLE qos_specs (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    consumer TEXT NOT NULL,
+    specs TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+ALTER TABLE volume_types ADD COLUMN qos_specs_id TEXT REFERENCES qos_specs (id);
+CREATE INDEX volume_types_by_qos_specs ON volume_types (qos_specs_id);
+ALTER TABLE volume_types ADD COLUMN encryption TEXT;
+ALTER TABLE quota_usages ADD COLUMN hard_limit BIGINT;
+CREATE TABLE quota_class_limits (
+    class_name TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    hard_limit BIGINT NOT NULL,
+    PRIMARY KEY (class_name, resource)
+);
+INSERT INTO quota_usages (project_id, resource, in_use)
+    SELECT v.project_id, 'volumes:' || v.volume_type_id, COUNT(*)
+    FROM volumes v GROUP BY v.project_id, v.volume_type_id;
+INSERT INTO quota_usages (project_id, resource, in_use)
+    SELECT s.project_id, 'snapshots:' || v.volume_type_id, COUNT(*)
+    FROM snapshots s JOIN volumes v ON v.id = s.volume_id GROUP BY s.project_id, v.volume_type_id;
+INSERT INTO quota_usages (project_id, resource, in_use)
+    SELECT a.project_id, 'gigabytes:' || a.volume_type_id, CAST(SUM(a.size_gib) AS BIGINT)
+    FROM (SELECT v.project_id, v.volume_type_id, v.size_gib FROM volumes v
+          UNION ALL
+          SELECT s.project_id, v.volume_type_id, s.size_gib FROM snapshots s JOIN volumes v ON v.id = s.volume_id) a
+    GROUP BY a.project_id, a.volume_type_id;
 ";
 
 const SPINE: &str = "

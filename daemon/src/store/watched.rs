@@ -113,6 +113,14 @@ pub const WATCHED: &[Watched] = &[
         status: None,
         quiet: &[],
     },
+    Watched {
+        table: "qos_specs",
+        kind: "qos_specs",
+        id: "id",
+        audience: Audience::Admins,
+        status: None,
+        quiet: &["updated_at"],
+    },
 ];
 
 /// Tables without events, each with its reason.
@@ -124,6 +132,9 @@ pub const SILENT: &[(&str, &str)] = &[
     ("placements", "never changes; its volume is told of"),
     ("quota_usages", "a sum of what is told of"),
     ("pool_usages", "a sum of what is told of"),
+    ("quota_class_limits", "looked at by nobody who waits"),
+    ("volume_type_projects", "who has it is the administrators'"),
+    ("default_types", "who has it is the administrators'"),
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),

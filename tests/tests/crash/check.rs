@@ -192,7 +192,7 @@ pub(crate) fn what_was_not_made_has_no_bytes(daemon: &Daemon, client: &Client) -
     Ok(())
 }
 
-/// What counts against the quota is what there is.
+/// What counts against the quota is what there is, in all and by volume type.
 fn quota_is_the_sum(client: &Client, world: &World) -> Result<()> {
     let path = format!("/os-quota-sets/{}?usage=true", client.project);
     let set = client.get(&path)?.expect(200)?.body["quota_set"].clone();
@@ -209,6 +209,38 @@ fn quota_is_the_sum(client: &Client, world: &World) -> Result<()> {
             "{resource} in use: {in_use}, rows say {wanted}"
         );
     }
+    quota_of_types_is_the_sum(&set, world)
+}
+
+fn quota_of_types_is_the_sum(set: &Value, world: &World) -> Result<()> {
+    let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
+    let mut count = |noun: &str, of: &Value, item: &Value| {
+        let of = of["volume_type"].as_str().unwrap_or_default();
+        *wanted.entry(format!("{noun}_{of}")).or_default() += 1;
+        *wanted.entry(format!("gigabytes_{of}")).or_default() += item["size"].as_u64().unwrap_or(0);
+    };
+    for volume in &world.volumes {
+        count("volumes", volume, volume);
+    }
+    for snapshot in &world.snapshots {
+        let volume = world
+            .volumes
+            .iter()
+            .find(|one| one["id"] == snapshot["volume_id"]);
+        count("snapshots", volume.unwrap_or(&Value::Null), snapshot);
+    }
+    for (resource, quota) in set.as_object().into_iter().flatten() {
+        let is_of_type = ["volumes_", "snapshots_", "gigabytes_"]
+            .iter()
+            .any(|noun| resource.starts_with(noun));
+        let said = wanted.remove(resource).unwrap_or(0);
+        ensure!(
+            !is_of_type || quota["in_use"] == said,
+            "{resource} in use: {}, rows say {said}",
+            quota["in_use"]
+        );
+    }
+    ensure!(wanted.is_empty(), "not in the quota set: {wanted:?}");
     Ok(())
 }
 

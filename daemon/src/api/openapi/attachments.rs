@@ -2,8 +2,8 @@
 
 use super::describe::{Described, delete, get, post, put};
 use super::schema::{
-    Field, any_of, anything, boolean, exactly, field, integer, links, list, named, null, object,
-    one_of, or_null, text, time, uuid, wrapped,
+    Field, any_of, anything, boolean, exactly, field, integer, links, list, named, object, one_of,
+    or_null, text, time, uuid, wrapped,
 };
 use crate::api::v3::attachments::LISTING;
 use crate::model::status::AttachmentStatus;
@@ -98,11 +98,16 @@ pub(super) fn data() -> Vec<Field> {
         field("auth_username", text()),
         field("auth_password", text()),
         field("encrypted", boolean()),
-        field("qos_specs", null()),
+        field("qos_specs", or_null(told_limits())),
         field("access_mode", one_of(&["rw", "ro"])),
         field("cacheable", boolean()),
         field("discard", boolean()),
     ]
+}
+
+/// What the host is to keep the volume to: texts as they were written, numbers where the size was reckoned with.
+fn told_limits() -> Value {
+    json!({"type": "object", "additionalProperties": {"type": ["string", "integer"]}})
 }
 
 /// The flat form, as attachments show it.

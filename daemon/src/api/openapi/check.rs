@@ -37,7 +37,9 @@ pub(in crate::api) fn check(answered: &Answered<'_>) -> Result<(), String> {
     let (path, is_known) = match place::of(answered.path) {
         Place::V3 { path, .. } => (path, true),
         Place::Version => ("/v3/".to_owned(), true),
-        Place::Versions | Place::Health | Place::Ashlar => (answered.path.to_owned(), true),
+        Place::Versions | Place::Health | Place::Metrics | Place::Ashlar => {
+            (answered.path.to_owned(), true)
+        }
         Place::Nowhere => (String::new(), false),
     };
     let method = if answered.method == "HEAD" {

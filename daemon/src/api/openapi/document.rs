@@ -4,8 +4,8 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, events, messages, metadata, plan, quota_sets, services, snapshots,
-    transfers, types, versions, volume_actions, volumes,
+    ashlar, attachments, events, messages, metadata, plan, qos_specs, quota_sets, services,
+    snapshots, transfers, type_access, types, versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -34,6 +34,8 @@ fn nouns() -> Vec<Noun> {
         noun("attachments", attachments::routes(), attachments::schemas()),
         noun("transfers", transfers::routes(), transfers::schemas()),
         noun("types", types::routes(), types::schemas()),
+        noun("type access", type_access::routes(), type_access::schemas()),
+        noun("QoS specs", qos_specs::routes(), qos_specs::schemas()),
         noun("quotas", quota_sets::routes(), quota_sets::schemas()),
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),

@@ -28,6 +28,8 @@ mod metadata;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod qos_specs;
+#[cfg(test)]
 mod quota_sets;
 #[cfg(test)]
 mod schema;
@@ -37,6 +39,8 @@ mod services;
 mod snapshots;
 #[cfg(test)]
 mod transfers;
+#[cfg(test)]
+mod type_access;
 #[cfg(test)]
 mod types;
 #[cfg(test)]

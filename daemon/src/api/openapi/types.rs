@@ -2,8 +2,8 @@
 
 use super::describe::{Described, delete, get, post, put};
 use super::schema::{
-    boolean, field, list, named, null, object, or_null, pairs, said_boolean, said_pairs, said_text,
-    text, uuid, wrapped,
+    boolean, field, links, list, named, object, or_null, pairs, said_boolean, said_pairs,
+    said_text, text, uuid, wrapped,
 };
 use crate::api::v3::types::LISTING;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) fn routes() -> Vec<Described> {
     vec![
         get("/v3/types", "Lists volume types.")
             .lists(&LISTING, false)
-            .answers(200, wrapped("volume_types", list(named("VolumeType")))),
+            .answers(200, named("VolumeTypes")),
         get(
             "/v3/types/default",
             "Shows the type that a create without one takes.",
@@ -65,11 +65,16 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("description", or_null(text())),
         field("extra_specs", pairs()),
         field("os-volume-type-access:is_public", boolean()),
-        field("qos_specs_id", null()).for_admins(),
+        field("qos_specs_id", or_null(uuid())).for_admins(),
     ]);
     let filters = object([field("resource", text()), field("filters", list(text()))]);
+    let page = object([
+        field("volume_types", list(named("VolumeType"))),
+        field("volume_type_links", links()).optional(),
+    ]);
     vec![
         ("VolumeType", volume_type),
+        ("VolumeTypes", page),
         ("ExtraSpecs", wrapped("extra_specs", pairs())),
         ("ResourceFilters", filters),
     ]

@@ -149,7 +149,14 @@ async fn what_is_said_of_a_volume() {
         assert_eq!(act(&api, "other", &id, body.clone()).await.code, 404);
         assert_eq!(act(&api, "reader", &id, body).await.code, 403);
     }
-    // In use the flag stays, and in maintenance everything that is said of it.
+}
+
+#[tokio::test]
+async fn what_is_said_stays_in_use_and_in_maintenance() {
+    let api = fixture(AuthMode::Token).await;
+    let id = available(&api, "v").await;
+    let path = format!("/v3/p/volumes/{id}");
+    let set = |pairs: Value| json!({"os-set_image_metadata": {"metadata": pairs}});
     api.set_status(&id, "in-use").await;
     let body = json!({"os-update_readonly_flag": {"readonly": false}});
     assert_eq!(act(&api, "member", &id, body).await.code, 400);
@@ -340,39 +347,41 @@ async fn a_volume_changes_hands() {
             json!([])
         );
 
-        let accept = format!("{theirs}/accept");
-        let with = |key: &str| json!({"accept": {"auth_key": key}});
-        let got = api
-            .ask("other", "POST", &accept, with("0000000000000000"))
-            .await;
-        assert_eq!(got.code, 400);
-        assert!(
-            got.message().starts_with("Invalid auth key"),
-            "{}",
-            got.body
-        );
-        let got = api
-            .ask("other", "POST", &accept, json!({"accept": {}}))
-            .await;
-        assert_eq!(got.code, 400);
-        let got = api.ask("other", "POST", &accept, with(&key)).await;
-        assert_eq!(got.code, 202, "{}", got.body);
-        assert_eq!(
-            got.body["transfer"]["volume_id"].as_str(),
-            Some(id.as_str())
-        );
-        let got = api.ask("other", "POST", &accept, with(&key)).await;
-        assert_eq!(got.code, 404);
-        assert_eq!(
-            api.get("member", &format!("/v3/p/volumes/{id}")).await.code,
-            404
-        );
-        let got = api.get("other", &format!("/v3/q/volumes/{id}")).await;
-        assert_eq!(got.body["volume"]["user_id"], "other");
-        assert_eq!(got.body["volume"]["status"], "available");
+        takes(&api, &id, &theirs, &key).await;
     }
     let got = api.get("other", "/v3/q/os-quota-sets/q?usage=true").await;
     assert_eq!(got.body["quota_set"]["gigabytes"]["in_use"], 4);
+}
+
+/// The other project takes a volume, once, and only with the key.
+async fn takes(api: &Fixture, id: &str, transfer: &str, key: &str) {
+    let accept = format!("{transfer}/accept");
+    let with = |key: &str| json!({"accept": {"auth_key": key}});
+    let got = api
+        .ask("other", "POST", &accept, with("0000000000000000"))
+        .await;
+    assert_eq!(got.code, 400);
+    assert!(
+        got.message().starts_with("Invalid auth key"),
+        "{}",
+        got.body
+    );
+    let got = api
+        .ask("other", "POST", &accept, json!({"accept": {}}))
+        .await;
+    assert_eq!(got.code, 400);
+    let got = api.ask("other", "POST", &accept, with(key)).await;
+    assert_eq!(got.code, 202, "{}", got.body);
+    assert_eq!(got.body["transfer"]["volume_id"].as_str(), Some(id));
+    let got = api.ask("other", "POST", &accept, with(key)).await;
+    assert_eq!(got.code, 404);
+    assert_eq!(
+        api.get("member", &format!("/v3/p/volumes/{id}")).await.code,
+        404
+    );
+    let got = api.get("other", &format!("/v3/q/volumes/{id}")).await;
+    assert_eq!(got.body["volume"]["user_id"], "other");
+    assert_eq!(got.body["volume"]["status"], "available");
 }
 
 #[tokio::test]

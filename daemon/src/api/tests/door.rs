@@ -96,6 +96,14 @@ async fn no_route_answers_nonsense_with_5xx() {
         b"{\"volume_type\": {\"name\": null}}".to_vec(),
         b"{\"extra_specs\": null}".to_vec(),
         b"{\"token\": []}".to_vec(),
+        b"{\"quota_set\": {\"volumes_\\u0000\": 1, \"gigabytes\": 1e99}}".to_vec(),
+        b"{\"quota_class_set\": {\"volumes\": -9}}".to_vec(),
+        b"{\"qos_specs\": {\"name\": \"\\u0000\", \"\\u0000\": \"\"}}".to_vec(),
+        b"{\"keys\": [\"\\u0000\"]}".to_vec(),
+        b"{\"encryption\": {\"provider\": \"\\u0000\", \"control_location\": \"front-end\"}}"
+            .to_vec(),
+        b"{\"default_type\": {\"volume_type\": \"\\u0000\"}}".to_vec(),
+        b"{\"addProjectAccess\": {\"project\": \"\\u0000\"}}".to_vec(),
         "[".repeat(50_000).into_bytes(),
         vec![b' '; 200_000],
     ];

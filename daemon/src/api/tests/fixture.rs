@@ -3,7 +3,7 @@
 use crate::api::auth::{self, AuthMode, Peer};
 use crate::api::error::Body;
 use crate::api::openapi::check::{Answered, check};
-use crate::api::{Api, Door, State};
+use crate::api::{Api, Door, MetricsFor, State};
 use crate::model::caller::Role;
 use crate::model::id::{TokenId, VolumeTypeId};
 use crate::model::operation::Phase;
@@ -101,6 +101,8 @@ fn what_is_there() -> Batch {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };
@@ -163,6 +165,7 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
         ctx: Arc::new(ctx),
         auth,
         public_endpoint: None,
+        metrics: MetricsFor::Administrators,
     };
     Fixture {
         door: Door::new(Api::new(state)),

@@ -3,9 +3,10 @@
 use crate::api::body::{Object, invalid};
 use crate::api::error::Fault;
 use crate::model::attachment::{AttachMode, Connector};
+use crate::model::qos::FrontEnd;
 use crate::ops::Connected;
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A connector is kept whole, for the record; os-brick's are under 1 KiB.
 const CONNECTOR_LEN_MAX: usize = 16 * 1024;
@@ -144,7 +145,7 @@ fn data(connected: &Connected, connector: &Connector) -> Value {
         "auth_username": connected.chap.user,
         "auth_password": connected.chap.secret.expose_secret(),
         "encrypted": false,
-        "qos_specs": null,
+        "qos_specs": connected.qos.as_ref().map(qos_specs),
         "access_mode": connected.mode.as_str(),
         "cacheable": false,
         // The target turns UNMAP into holes.
@@ -157,6 +158,16 @@ fn data(connected: &Connected, connector: &Connector) -> Value {
         data["target_luns"] = json!(vec![address.lun; address.portals.len()]);
     }
     data
+}
+
+/// In nova's shape: texts as they were written, and numbers where the volume's size was reckoned with.
+fn qos_specs(qos: &FrontEnd) -> Value {
+    let written = qos.specs.iter().map(|(key, value)| (key, json!(value)));
+    let reckoned = qos.reckoned.iter().map(|(key, value)| (key, json!(value)));
+    let all = written.chain(reckoned);
+    all.map(|(key, value)| (key.clone(), value))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn enforces_multipath(connector: &Connector) -> bool {
@@ -186,6 +197,7 @@ mod tests {
                 lun: 0,
             },
             mode: AttachMode::ReadOnly,
+            qos: None,
         }
     }
 
@@ -229,6 +241,24 @@ mod tests {
         assert_eq!(flat["access_mode"], "ro");
         assert_eq!(flat["auth_password"], "s3cret");
         assert!(flat.get("target_portals").is_none());
+    }
+
+    #[test]
+    fn limits_for_the_host_in_novas_shape() {
+        let connector = read(&json!({"initiator": "iqn.a"})).unwrap();
+        let mut connected = connected(&["127.0.0.1:3260"]);
+        let shown = |connected: &Connected| {
+            flat(Some(connected), Some(&connector), "att")["qos_specs"].clone()
+        };
+        assert_eq!(shown(&connected), Value::Null);
+        connected.qos = Some(FrontEnd {
+            specs: [("read_bytes_sec".to_owned(), "9".to_owned())].into(),
+            reckoned: [("total_iops_sec".to_owned(), 100)].into(),
+        });
+        assert_eq!(
+            shown(&connected),
+            json!({"read_bytes_sec": "9", "total_iops_sec": 100})
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::api::error::{Answer, Fault, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing, Wanted};
 use crate::model::caller::{Caller, Role};
-use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
-use crate::ops::{unreadable, volume_types};
+use crate::model::volume_type::VolumeType;
+use crate::ops::{type_access, volume_types};
 use crate::store;
 use crate::store::list::Filter;
 use axum::extract::State;
@@ -118,8 +118,9 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
         listed.map_err(|error| page::fault(NOUN, error))?
     };
     let types: Vec<Value> = found.iter().map(|one| view(&call.caller, one)).collect();
-    // Cinder gives no link to a next page of types.
-    Ok(ok(&json!({"volume_types": types})))
+    let body = page::body(&call, &wanted, "volume_types", "types", types, None);
+    // Cinder's spelling, in the singular.
+    Ok(ok(&body.with_links("volume_type_links")))
 }
 
 pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
@@ -128,9 +129,7 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 }
 
 pub(in crate::api) async fn show_default(State(api): State<Api>, call: Call) -> Answer {
-    let found = store::volume_types::get_by_name(&api.ctx.store, DEFAULT_TYPE_NAME).await;
-    let found = found.map_err(unreadable)?;
-    let found = found.ok_or_else(|| Fault::not_found(NOUN, DEFAULT_TYPE_NAME))?;
+    let found = type_access::default_type(&api.ctx, &call.caller).await?;
     Ok(ok(&json!({"volume_type": view(&call.caller, &found)})))
 }
 
@@ -151,7 +150,8 @@ pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer
     Ok(accepted_empty())
 }
 
-/// Public types only, unless an administrator asks for private ones (`is_public=False`) or for all (`None`).
+/// Public types and those that the project has access to, unless an administrator asks for private ones
+/// (`is_public=False`) or for all (`None`).
 fn restrict(call: &Call, wanted: &mut Wanted) -> Result<(), Fault> {
     let asked = call
         .parameter("is_public")
@@ -163,12 +163,11 @@ fn restrict(call: &Call, wanted: &mut Wanted) -> Result<(), Fault> {
             Fault::bad_request(format!("Invalid is_public filter [{}]", shown(word)))
         })?),
     };
-    if let Some(public) = public {
-        wanted
-            .request
-            .filters
-            .push(Filter::equal("is_public", i64::from(public)));
-    }
+    wanted.request.filters.extend(match public {
+        None => None,
+        Some(true) => Some(store::volume_types::open_to(&call.caller.project_id)),
+        Some(false) => Some(Filter::equal("is_public", 0)),
+    });
     // A filter by specs that the caller may not see would tell their values.
     let hidden = |key: &str| {
         !VISIBLE_SPECS
@@ -197,7 +196,7 @@ pub(super) fn view(caller: &Caller, one: &VolumeType) -> Value {
         "os-volume-type-access:is_public": one.is_public,
     });
     if is_admin {
-        view["qos_specs_id"] = Value::Null;
+        view["qos_specs_id"] = json!(one.qos_specs_id.map(|id| id.to_string()));
     }
     view
 }
@@ -232,6 +231,8 @@ mod tests {
             ]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
+            qos_specs_id: None,
+            encryption: None,
             created_at: Time::now(),
             updated_at: None,
         };
@@ -280,11 +281,12 @@ mod tests {
                 .map(|()| wanted.request.filters)
                 .map_err(|fault| fault.code())
         };
-        let public = |flag: i64| Ok(vec![Filter::equal("is_public", flag)]);
-        assert_eq!(filters("", true), public(1));
+        let open = || Ok(vec![store::volume_types::open_to("p")]);
+        assert_eq!(filters("", true), open());
         assert_eq!(filters("is_public=None", true), Ok(vec![]));
-        assert_eq!(filters("is_public=None", false), public(1));
-        assert_eq!(filters("is_public=false", true), public(0));
+        assert_eq!(filters("is_public=None", false), open());
+        let private = vec![Filter::equal("is_public", 0)];
+        assert_eq!(filters("is_public=false", true), Ok(private));
         assert_eq!(filters("is_public=x", true), Err(400));
     }
 

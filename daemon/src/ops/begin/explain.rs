@@ -1,10 +1,9 @@
 //! Why a beginning was stopped, in words for the caller: the objects are looked at once more, only to say so.
 
-use super::{Beginning, Taken};
-use crate::error::{Conflict, Error, OverQuota, Refusal};
+use super::Beginning;
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::id::{AttachmentId, SnapshotId, VolumeId};
 use crate::ops::unreadable;
-use crate::store::quotas::{self, Resource};
 use crate::store::statuses::Noun;
 use crate::store::{attachments, operations, snapshots, volumes};
 
@@ -16,12 +15,8 @@ impl Beginning<'_> {
         {
             return Ok(refusal);
         }
-        if let Some(taken) = self
-            .taken
-            .iter()
-            .find(|taken| taken.resource.as_str() == guard)
-        {
-            return self.over_quota(taken).await;
+        if let Some(over) = self.over_quota(guard).await? {
+            return Ok(over);
         }
         match guard {
             "room" => Ok(Error::Unavailable {
@@ -34,25 +29,6 @@ impl Beginning<'_> {
             "claim" => self.held().await,
             _ => self.status_refused(guard).await,
         }
-    }
-
-    async fn over_quota(&self, taken: &Taken) -> Result<Error, Error> {
-        let usage = quotas::usage(&self.ctx.store, &taken.project_id)
-            .await
-            .map_err(unreadable)?;
-        let (requested, limit) = (taken.amount, taken.limit);
-        Ok(Error::OverQuota(match taken.resource {
-            Resource::Volumes => OverQuota::Volumes { limit },
-            Resource::Snapshots => OverQuota::Snapshots { limit },
-            Resource::Gigabytes => {
-                let used = usage.get(taken.resource.as_str()).copied().unwrap_or(0);
-                OverQuota::Gigabytes {
-                    requested,
-                    limit,
-                    used,
-                }
-            }
-        }))
     }
 
     async fn held(&self) -> Result<Error, Error> {

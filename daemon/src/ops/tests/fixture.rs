@@ -14,7 +14,7 @@ use crate::model::volume::Volume;
 use crate::model::volume_type::VolumeType;
 use crate::ops::{Ctx, Doorbell, Lane, Queue, QuotaLimits, create_snapshot, run_worker};
 use crate::store::list::{Filter, ListRequest};
-use crate::store::quotas::{self, Resource};
+use crate::store::quotas::{self, Of, Resource};
 use crate::store::{
     Batch, SqliteOptions, Store, attachments, operations, snapshots, volume_types, volumes,
 };
@@ -149,7 +149,7 @@ pub(super) struct Fixture {
     pub(super) driver: Arc<FakeDriver>,
     pub(super) target: Arc<MemoryTarget>,
     pub(super) caller: Caller,
-    volume_type: VolumeType,
+    pub(super) volume_type: VolumeType,
     stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -173,6 +173,8 @@ pub(super) async fn fixture() -> Fixture {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };
@@ -260,8 +262,10 @@ impl Fixture {
         let mut batch = Batch::new();
         batch.add(volumes::INSERT, volumes::insert_values(&volume));
         let project = &volume.project_id;
-        quotas::take(&mut batch, project, Resource::Volumes, 1, -1);
-        quotas::take(&mut batch, project, Resource::Gigabytes, 1, -1);
+        for resource in [Resource::Volumes, Resource::Gigabytes] {
+            quotas::take(&mut batch, project, resource, 1, -1);
+            quotas::take_of_type(&mut batch, project, Of::Volume(volume.id), resource, 1);
+        }
         self.ctx.store.write(batch).await.unwrap();
         if volume.host.is_some() {
             let made = VolumeRef {
