@@ -17,6 +17,7 @@ pub struct Cli {
     program: PathBuf,
     endpoint: String,
     token: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Cli {
@@ -26,6 +27,7 @@ impl Cli {
             program,
             endpoint: format!("unix:{}", socket.display()),
             token: None,
+            environment: Vec::new(),
         }
     }
 
@@ -35,6 +37,7 @@ impl Cli {
             program,
             endpoint: format!("http://{addr}"),
             token: Some(token.to_owned()),
+            environment: Vec::new(),
         }
     }
 
@@ -81,16 +84,54 @@ impl Cli {
         Ok(ended.stderr.trim().to_owned())
     }
 
+    /// The same with a variable of the environment.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// A command, however it ends.
     pub fn run(&self, args: &[&str]) -> Result<cmd::Ended> {
-        let mut command = cmd::program(&self.program);
+        let mut command = self.command(&self.program);
+        command.args(args);
+        cmd::run(&mut command, DEADLINE)
+    }
+
+    /// A command that is given something to read.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<cmd::Ended> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), input)?;
+        let mut command = self.command(&self.program);
+        command.args(args).stdin(std::fs::File::open(file.path())?);
+        cmd::run(&mut command, DEADLINE)
+    }
+
+    /// A script for a shell that finds the program by its name.
+    pub fn shell(&self, shell: &str, script: &str) -> Result<cmd::Ended> {
+        let directory = self.program.parent().context("the program is nowhere")?;
+        let path = cmd::search_path();
+        let path = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));
+        let mut command = self.command(shell);
+        command
+            .env("PATH", std::env::join_paths(path)?)
+            .args(["-c", script]);
+        cmd::run(&mut command, DEADLINE)
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
+        let mut command = cmd::program(program);
         command
             .env("ASHLAR_ENDPOINT", &self.endpoint)
+            // Neither contexts nor a cache of whoever runs the tests.
+            .env("HOME", "/nonexistent")
             .env_remove("ASHLAR_TOKEN")
-            .args(args);
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("XDG_CONFIG_HOME");
         if let Some(token) = &self.token {
             command.env("ASHLAR_TOKEN", token);
         }
-        cmd::run(&mut command, DEADLINE)
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 }

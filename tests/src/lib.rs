@@ -14,6 +14,7 @@
 
 pub mod attached;
 pub mod binary;
+pub mod callers;
 pub mod cli;
 pub mod client;
 pub mod cmd;
@@ -29,6 +30,7 @@ pub mod stamp;
 pub mod table;
 pub mod target;
 pub mod tree;
+pub mod venv;
 pub mod wait;
 pub mod wire;
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +71,7 @@ impl Terminal {
             parser: vt100::Parser::new(rows, columns, 0),
             len_bytes: 0,
         }));
-        let master = File::from(OwnedFd::from(master));
+        let master = File::from(master);
         read_on(master.try_clone()?, Arc::clone(&seen));
         Ok(Self {
             child,
@@ -93,6 +92,18 @@ impl Terminal {
     pub fn shows(&mut self, text: &str) -> Result<()> {
         let waited = wait_for(&format!("`{text}` on the screen"), SOON, || {
             Ok(self.screen().contains(text).then_some(()))
+        });
+        waited.with_context(|| format!("the screen:\n{}", self.screen()))
+    }
+
+    /// Until one row of the screen holds all of these.
+    pub fn shows_row(&mut self, words: &[&str]) -> Result<()> {
+        let waited = wait_for(&format!("a row with {words:?}"), SOON, || {
+            let is_there = self
+                .screen()
+                .lines()
+                .any(|line| words.iter().all(|word| line.contains(word)));
+            Ok(is_there.then_some(()))
         });
         waited.with_context(|| format!("the screen:\n{}", self.screen()))
     }

@@ -5,33 +5,34 @@
 
 use std::io::{BufRead as _, Write as _};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::Session;
 use crate::failure::{Exit, Failure};
 use crate::output::Answer;
 use crate::plan::{self, Plan};
-use crate::table::{Arg, Given, Level};
+use crate::table::{Given, Level};
 use crate::text::{harmless, shell_quoted};
-use crate::verbs::rows::Target;
+use crate::verbs::rows::{AboutOf, Target};
 
 /// Lets the act pass, or says why not. With `--dry-run` the answer is the plan, and nothing passes.
 pub(crate) fn before(
     session: &Session,
     given: &Given<'_>,
     doing: &str,
+    about: &AboutOf<'_>,
     targets: &mut [Target],
 ) -> Result<Option<Answer<'static>>, Failure> {
     if given.verb.level == Level::Read || targets.is_empty() {
         return Ok(None);
     }
     if session.dry_run {
-        return dry(session, given, doing, targets);
+        return dry(session, given, doing, about, targets);
     }
     if given.verb.level == Level::Form || is_answered(given, given.verb.level, targets) {
         return Ok(None);
     }
-    let plans = plans(session, given, targets)?;
+    let plans = plans(session, given, about, targets)?;
     let level = plans.iter().flatten().map(|plan| plan.level).max();
     let level = level.unwrap_or(given.verb.level).max(given.verb.level);
     show(given, targets, &plans);
@@ -113,34 +114,15 @@ fn answer(what: &str, wanted: &str) -> bool {
 fn plans(
     session: &Session,
     given: &Given<'_>,
+    about: &AboutOf<'_>,
     targets: &[Target],
 ) -> Result<Vec<Option<Plan>>, Failure> {
     let Some(act) = given.verb.plan else {
         return Ok(targets.iter().map(|_| None).collect());
     };
-    let input = input(given);
     let each = targets.iter();
-    each.map(|target| plan::of(session, act, &target.id, &input))
+    each.map(|target| plan::of(session, act, &about(target)?))
         .collect()
-}
-
-/// What was given beside the objects, as the plan wants to hear it: `{"cascade": true}`.
-fn input(given: &Given<'_>) -> Value {
-    let mut input = Map::new();
-    for arg in given.verb.args {
-        match arg {
-            Arg::Flag(name, _) if given.flag(name) => {
-                input.insert(name.replace('-', "_"), Value::from(true));
-            }
-            Arg::Option(name, _) | Arg::Maybe(name, _) | Arg::One(name, _) => {
-                if let Some(value) = given.option(name) {
-                    input.insert(name.replace('-', "_"), Value::from(value));
-                }
-            }
-            Arg::Flag(..) | Arg::Many(..) | Arg::Repeated(..) => {}
-        }
-    }
-    Value::Object(input)
 }
 
 /// `--dry-run`: the plan of each object, or in words what would be asked of a server that has no plans.
@@ -148,9 +130,10 @@ fn dry(
     session: &Session,
     given: &Given<'_>,
     doing: &str,
+    about: &AboutOf<'_>,
     targets: &[Target],
 ) -> Result<Option<Answer<'static>>, Failure> {
-    let plans = plans(session, given, targets)?;
+    let plans = plans(session, given, about, targets)?;
     let place = given.noun.place;
     let items = targets.iter().zip(&plans).map(|(target, plan)| match plan {
         Some(plan) => plan::item(plan),

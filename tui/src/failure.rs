@@ -108,12 +108,15 @@ pub(crate) struct Failure {
     request_id: Option<String>,
     /// Whether it is known that nothing was changed.
     is_unchanged: bool,
-    /// The call that a dry run did not send.
-    pub(crate) would: Option<String>,
-    /// The failures of single objects.
-    pub(crate) parts: Vec<Failure>,
-    /// What came of the objects that did not fail.
-    pub(crate) done: Vec<Value>,
+    more: Option<Box<More>>,
+}
+
+/// What few failures have.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct More {
+    would: Option<String>,
+    parts: Vec<Failure>,
+    done: Vec<Value>,
 }
 
 impl Failure {
@@ -127,27 +130,48 @@ impl Failure {
             code: None,
             request_id: None,
             is_unchanged: false,
-            would: None,
-            parts: Vec::new(),
-            done: Vec::new(),
+            more: None,
         }
     }
 
     /// What would have been asked of the server; nothing was, and nothing failed.
     pub(crate) fn would(call: &str) -> Self {
-        Self {
+        let more = More {
             would: Some(call.to_owned()),
+            ..More::default()
+        };
+        Self {
+            more: Some(Box::new(more)),
             ..Self::new(Exit::Done, "nothing was changed", "this was a dry run")
         }
     }
 
     /// Several objects, some of which failed.
     pub(crate) fn several(exit: Exit, why: &str, parts: Vec<Failure>, done: Vec<Value>) -> Self {
-        Self {
+        let more = More {
+            would: None,
             parts,
             done,
+        };
+        Self {
+            more: Some(Box::new(more)),
             ..Self::new(exit, "not all was done", why)
         }
+    }
+
+    /// The call that a dry run did not send.
+    pub(crate) fn call(&self) -> Option<&str> {
+        self.more.as_ref()?.would.as_deref()
+    }
+
+    /// What came of the objects that did not fail.
+    pub(crate) fn done(&self) -> &[Value] {
+        self.more.as_ref().map_or(&[], |more| &more.done)
+    }
+
+    /// The failures of single objects.
+    fn parts(&self) -> &[Failure] {
+        self.more.as_ref().map_or(&[], |more| &more.parts)
     }
 
     /// The same, and nothing was changed.
@@ -169,9 +193,9 @@ impl Failure {
             "status": self.code,
             "request_id": self.request_id,
         });
-        if !self.parts.is_empty() {
+        if !self.parts().is_empty() {
             error["parts"] = self
-                .parts
+                .parts()
                 .iter()
                 .map(|part| part.json()["error"].clone())
                 .collect();
@@ -205,6 +229,11 @@ impl Failure {
         }
     }
 
+    /// The HTTP status that the server gave.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.code
+    }
+
     /// The same with the id that the server's log knows this request by.
     pub(crate) fn request(self, request_id: Option<String>) -> Self {
         Self { request_id, ..self }
@@ -212,8 +241,15 @@ impl Failure {
 
     /// The same failure, told of what was being attempted.
     pub(crate) fn of(self, what: &str) -> Self {
+        // Where the daemon was looked for must not be lost.
+        let why = if self.exit == Exit::Unreachable {
+            format!("{}: {}", self.what, self.why)
+        } else {
+            self.why
+        };
         Self {
             what: what.to_owned(),
+            why,
             ..self
         }
     }
@@ -221,7 +257,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.parts {
+        for part in self.parts() {
             writeln!(f, "{part}")?;
         }
         // Names and messages come from others: nothing in them may move the cursor or colour the screen.

@@ -2,6 +2,8 @@
 //!
 //! Without `--sort` a list is written page by page as it comes, so that its length is not held in memory.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 use crate::Session;
@@ -76,14 +78,7 @@ fn finish<'s>(
     limit: Option<usize>,
 ) -> Result<Answer<'s>, Failure> {
     let sifted: Pages<'s> = match select {
-        Some(select) => Box::new(pages.map(move |page| {
-            page.map(|items| {
-                items
-                    .into_iter()
-                    .filter(|item| select.takes(item))
-                    .collect()
-            })
-        })),
+        Some(select) => Box::new(Sifted::new(pages, select)),
         None => pages,
     };
     let Some(keys) = given.option("sort") else {
@@ -97,6 +92,62 @@ fn finish<'s>(
     sort.sort(&mut items);
     items.truncate(limit.unwrap_or(usize::MAX));
     Ok(Answer::Many(items))
+}
+
+/// A list without what the filter does not take. When it takes nothing at all, it says what a looser one would take.
+struct Sifted<'a> {
+    pages: Pages<'a>,
+    loose: Select,
+    select: Select,
+    seen_count: usize,
+    taken_count: usize,
+    near_count: usize,
+}
+
+impl<'a> Sifted<'a> {
+    fn new(pages: Pages<'a>, select: Select) -> Self {
+        Self {
+            pages,
+            loose: select.loosened(),
+            select,
+            seen_count: 0,
+            taken_count: 0,
+            near_count: 0,
+        }
+    }
+
+    fn takes(&mut self, item: &Value) -> bool {
+        self.seen_count += 1;
+        let is_taken = self.select.takes(item);
+        self.taken_count += usize::from(is_taken);
+        // Only looked at while nothing fits: an exact hit makes the near ones uninteresting.
+        if self.taken_count == 0 {
+            self.near_count += usize::from(self.loose.takes(item));
+        }
+        is_taken
+    }
+}
+
+impl Iterator for Sifted<'_> {
+    type Item = Result<Vec<Value>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some(page) = self.pages.next() else {
+            if self.taken_count == 0 && self.near_count > 0 {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "none of {} fits; loosely, with ~ before the words, {} would",
+                    self.seen_count,
+                    self.near_count
+                );
+            }
+            return None;
+        };
+        Some(page.map(|mut items| {
+            items.retain(|item| self.takes(item));
+            items
+        }))
+    }
 }
 
 /// What may be sorted and filtered by: the verb's columns and all of the noun's.
@@ -140,6 +191,20 @@ fn cut(pages: Pages<'_>, limit: Option<usize>) -> Pages<'_> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_nearly_fits_is_counted_only_where_nothing_fits() {
+        let counts = |text: &str| {
+            let items = ["pg-prod", "pg-test"].map(|name| json!({"name": name}));
+            let pages: Pages<'_> = Box::new(std::iter::once(Ok(items.to_vec())));
+            let mut sifted = Sifted::new(pages, Select::of(text, &[]));
+            while sifted.next().is_some() {}
+            (sifted.taken_count, sifted.near_count)
+        };
+        assert_eq!(counts("pgprd"), (0, 1));
+        assert_eq!(counts("pg-prod"), (1, 0));
+        assert_eq!(counts("zz"), (0, 0));
+    }
 
     #[test]
     fn a_limit_stops_the_reading() {

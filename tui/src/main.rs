@@ -111,13 +111,13 @@ fn main() -> ExitCode {
 }
 
 fn tell(given: &Given<'_>, failure: &Failure) {
-    if failure.exit == Exit::Done && failure.would.is_none() {
+    if failure.exit == Exit::Done && failure.call().is_none() {
         return;
     }
     let form = given.option("output").map(Form::parse);
     let is_json = matches!(form, Some(Ok(form)) if form.is_json());
     let mut err = std::io::stderr().lock();
-    let _ = match &failure.would {
+    let _ = match failure.call() {
         Some(call) => writeln!(err, "would send {}", text::harmless(call)),
         None if is_json => writeln!(err, "{}", failure.json()),
         None => writeln!(err, "{failure}"),
@@ -176,8 +176,8 @@ fn run(given: &Given<'_>) -> Result<(), Failure> {
         Ok(Answer::Planned(items)) => print_plan(given, items, &style),
         Ok(answer) => print(answer, given.noun.name, &columns, &style),
         Err(failure) => {
-            let done = Answer::Many(failure.done.clone());
-            if !failure.done.is_empty() {
+            if !failure.done().is_empty() {
+                let done = Answer::Many(failure.done().to_vec());
                 print(done, given.noun.name, &columns, &style)?;
             }
             Err(failure)
@@ -196,7 +196,7 @@ fn columns(given: &Given<'_>, style: &Style) -> Result<Columns, Failure> {
 fn print(answer: Answer<'_>, noun: &str, columns: &Columns, style: &Style) -> Result<(), Failure> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     output::write(&mut out, answer, noun, columns, style)?;
-    out.flush().map_err(output::unwritten)
+    out.flush().map_err(|error| output::unwritten(&error))
 }
 
 /// The columns of a plan.
@@ -207,6 +207,7 @@ const PLAN: &[Column] = &[
     Column::text("breaks", "breaks"),
     Column::text("kept", "keeps"),
     Column::bytes("frees", "frees_bytes"),
+    Column::text("pool", "placement.winner"),
     Column::text("blocked", "is_blocked"),
     Column::text("tag", "if_match"),
 ];
@@ -221,8 +222,16 @@ fn print_plan(
     let count = items.len();
     let is_blocked = |item: &&serde_json::Value| item["is_blocked"].as_bool() == Some(true);
     let blocked = items.iter().filter(is_blocked).count();
+    let free = items.iter().filter(|item| !is_blocked(item));
+    let frees: u64 = free.filter_map(|item| item["frees_bytes"].as_u64()).sum();
     print(Answer::Many(items), "plan", &columns, style)?;
     if blocked == 0 {
+        let freed = if frees > 0 {
+            format!(", {} freed", size::in_words(frees))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(std::io::stderr(), "{count} of {count} would be done{freed}");
         return Ok(());
     }
     let what = format!("{} {}", given.noun.name, given.verb.name);

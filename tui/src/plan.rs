@@ -23,14 +23,33 @@ pub(crate) struct Plan {
     pub(crate) object: Value,
 }
 
+/// What a plan is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct About {
+    /// The object; none where the act makes one.
+    pub(crate) object_id: Option<String>,
+    /// What the act's request says beside it: what stands under the action's key, or the flags of a delete.
+    pub(crate) input: Value,
+}
+
+impl About {
+    /// An action on an object: its body is the action's name and what it says.
+    pub(crate) fn action(id: &str, body: &Value) -> Self {
+        let said = body.as_object().and_then(|body| body.values().next());
+        Self {
+            object_id: Some(id.to_owned()),
+            input: said
+                .filter(|said| said.is_object())
+                .cloned()
+                .unwrap_or_else(|| json!({})),
+        }
+    }
+}
+
 /// The plan of `act` on the object, or nothing where the server cannot say.
-pub(crate) fn of(
-    session: &Session,
-    act: &str,
-    id: &str,
-    input: &Value,
-) -> Result<Option<Plan>, Failure> {
-    let body = json!({"verb": act, "objects": [id], "input": input});
+pub(crate) fn of(session: &Session, act: &str, about: &About) -> Result<Option<Plan>, Failure> {
+    let objects: Vec<&str> = about.object_id.iter().map(String::as_str).collect();
+    let body = json!({"verb": act, "objects": objects, "input": about.input});
     match session.client.reckon("/plan", &body) {
         Ok(answer) => Ok(answer.get("plan").map(read)),
         // A plain Cinder, an older daemon, or an act that it has no plan for.

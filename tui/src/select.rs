@@ -75,6 +75,25 @@ impl Select {
         }))
     }
 
+    /// The same, taking what is only nearly meant.
+    pub(crate) fn loosened(&self) -> Self {
+        Self {
+            filter: self.filter.loosened(),
+            columns: self.columns.clone(),
+            now: self.now,
+        }
+    }
+
+    /// One of a text, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str, columns: &[Column]) -> Self {
+        Self {
+            filter: Filter::parse(text).unwrap(),
+            columns: columns.to_vec(),
+            now: clock::now(),
+        }
+    }
+
     /// Whether the object is wanted.
     pub(crate) fn takes(&self, item: &Value) -> bool {
         self.filter.takes(&Item { item, select: self })
@@ -149,6 +168,44 @@ impl Item<'_> {
         match began {
             Some(began) => Datum::Seconds(self.select.now.duration_since(began).as_secs_f64()),
             None => Datum::Absent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const COLUMNS: &[Column] = &[
+        Column::gib("size", "size"),
+        Column::text("status", "status"),
+        Column::text("pool", "os-vol-host-attr:host"),
+        Column::time("created", "created_at"),
+        Column::text("attachments", "attachments"),
+    ];
+
+    #[test]
+    fn fields_are_the_columns_of_the_noun() {
+        let item = json!({"id": "1", "name": "pg-1", "size": 500, "status": "in-use", "attachments": [],
+            "os-vol-host-attr:host": "a@b#c", "created_at": "2025-01-01T00:00:00.000000"});
+        for (text, is_taken) in [
+            ("pg", true),
+            ("a@b", true),
+            ("size=500", true),
+            ("size>0.4T", true),
+            ("size>500G", false),
+            ("pool=a@b#c", true),
+            ("created>2024", true),
+            ("created<2024", false),
+            ("age>1h", true),
+            ("age<1h", false),
+            ("attachments=never", true),
+            ("orphan", true),
+            ("attached", true),
+            ("backup=never", true),
+        ] {
+            assert_eq!(Select::of(text, COLUMNS).takes(&item), is_taken, "{text}");
         }
     }
 }

@@ -81,9 +81,9 @@ fn compare(column: &Column, a: Option<&Value>, b: Option<&Value>, is_descending:
 }
 
 fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.to_lowercase(),
-        other => other.to_string(),
+    match value.as_str() {
+        Some(text) => text.to_lowercase(),
+        None => value.to_string(),
     }
 }
 

@@ -80,10 +80,8 @@ fn append(
 ) -> Result<(), Failure> {
     let changed = changes(seen, items, given.noun.place.id);
     // Heads once; after that lines only. One JSON document a change would be many documents: lines it is.
-    let form = match style.form {
-        Form::Json | Form::Yaml => Form::Jsonl,
-        other => other,
-    };
+    let is_document = matches!(style.form, Form::Json | Form::Yaml);
+    let form = if is_document { Form::Jsonl } else { style.form };
     let style = Style {
         form,
         is_bare: style.is_bare || !is_first,

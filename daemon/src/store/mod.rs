@@ -109,7 +109,10 @@ impl Store {
             Engine::Postgres(engine) => engine.write(&intent::bind(batch, false)).await,
         };
         meter::written(&outcome, begun.elapsed());
-        outcome.inspect_err(intent::note)?;
+        if let Err(error) = outcome {
+            intent::note(&error);
+            return Err(error);
+        }
         self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
         Ok(())

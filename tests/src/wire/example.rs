@@ -80,6 +80,8 @@ pub struct Example {
     pub role: String,
     /// Steps that bring about what it needs.
     pub given: Vec<String>,
+    /// Steps that put back what all examples share.
+    pub after: Vec<String>,
     /// The path as sent.
     pub path: String,
     /// The body as sent.
@@ -180,14 +182,17 @@ impl Examples {
 impl Example {
     fn parse(noun: &str, value: &Value) -> Result<Self> {
         let keys = [
-            "name", "kind", "route", "action", "at", "as", "given", "path", "send", "code", "body",
-            "message",
+            "name", "kind", "route", "action", "at", "as", "given", "after", "path", "send",
+            "code", "body", "message",
         ];
         let said = Reading::of(value, &keys)?;
-        let texts = said
-            .list("given")?
-            .iter()
-            .map(|one| one.as_str().map(str::to_owned));
+        let steps = |key: &str| -> Result<Vec<String>> {
+            let texts = said.list(key)?.iter();
+            let texts = texts.map(|one| one.as_str().map(str::to_owned));
+            texts
+                .collect::<Option<_>>()
+                .with_context(|| format!("a step of {key:?} is no text"))
+        };
         let code = said
             .map
             .get("code")
@@ -201,7 +206,8 @@ impl Example {
             action: said.optional("action")?,
             at: said.text("at")?,
             role: said.text("as")?,
-            given: texts.collect::<Option<_>>().context("a step is no text")?,
+            given: steps("given")?,
+            after: steps("after")?,
             path: said.text("path")?,
             send: said.map.get("send").cloned(),
             code: u16::try_from(code)?,

@@ -81,6 +81,15 @@ impl<'a> Stage<'a> {
         for said in &example.given {
             self.step(said).with_context(|| format!("step {said:?}"))?;
         }
+        let asked = self.ask_and_compare(example);
+        for said in &example.after {
+            self.step(said)
+                .with_context(|| format!("step {said:?}, afterwards"))?;
+        }
+        asked
+    }
+
+    fn ask_and_compare(&mut self, example: &Example) -> Result<Answer> {
         let answer = self.ask(
             &example.role,
             &example.at,

@@ -48,6 +48,9 @@ pub(super) fn answer(response: Response) -> Result<Value, Failure> {
     })
 }
 
+/// What Cinder says of a path that it does not have; of an object that is not there it names the object.
+const NO_ROUTE: &str = "The resource could not be found.";
+
 /// Cinder wraps its sentence in one top-level key whose name varies.
 fn fault_message(body: &Value) -> Option<String> {
     let fault = body.as_object()?.values().next()?;
@@ -58,6 +61,11 @@ fn fault_message(body: &Value) -> Option<String> {
 }
 
 fn refusal(code: u16, message: &str) -> Failure {
+    if code == 404 && message == NO_ROUTE {
+        return Failure::new(Exit::Failed, "the server refused", "it has no such path")
+            .code(code)
+            .hint("it is a plain Cinder without this, or an older ashlard");
+    }
     let exit = Exit::of_answer(code, message);
     let why = if message.trim().is_empty() {
         "the server gave no reason"
@@ -92,6 +100,11 @@ mod tests {
         let body = json!({"conflictingRequest": {"code": 409, "message": "in use"}});
         assert_eq!(fault_message(&body).unwrap(), "in use");
         assert_eq!(refusal(409, "in use").exit, Exit::Conflict);
+        assert_eq!(
+            refusal(404, "Volume 1 could not be found.").exit,
+            Exit::NotFound
+        );
+        assert_eq!(refusal(404, NO_ROUTE).exit, Exit::Failed);
         assert!(refusal(400, " ").to_string().contains("no reason"));
     }
 }

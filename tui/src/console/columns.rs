@@ -2,6 +2,8 @@
 //!
 //! Pure: a cell is made from a row and the data beside it. Must not know HTTP, keys or the terminal.
 
+pub(crate) use super::cell::{Cell, Column, Rank};
+use super::cell::{column, growing, number};
 use super::clock::{self, Ms};
 use super::data::Data;
 pub(crate) use super::figures::{
@@ -11,85 +13,6 @@ pub(crate) use super::figures::{
 use super::item::{Item, Kind, More};
 use super::theme::Tone;
 use super::units;
-
-/// What a cell sorts by.
-#[derive(Debug, Clone, PartialEq, PartialOrd)]
-pub(crate) enum Rank {
-    Number(f64),
-    Text(String),
-    /// Sorts last, whichever way.
-    Missing,
-}
-
-/// A cell.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Cell {
-    /// What it shows.
-    pub(crate) text: String,
-    /// What it sorts by.
-    pub(crate) rank: Rank,
-    /// How it looks.
-    pub(crate) tone: Tone,
-}
-
-/// A column.
-pub(crate) struct Column {
-    /// Its heading.
-    pub(crate) head: &'static str,
-    /// Its narrowest width.
-    pub(crate) width: usize,
-    /// Whether it takes what is left over.
-    pub(crate) grows: bool,
-    /// Numbers stand on the right.
-    pub(crate) is_number: bool,
-    /// 0 always stays; the highest leaves first.
-    pub(crate) leaves: u8,
-    /// Makes the cell.
-    pub(crate) cell: fn(&Item, &Data, Ms) -> Cell,
-}
-
-const fn column(
-    head: &'static str,
-    width: usize,
-    leaves: u8,
-    cell: fn(&Item, &Data, Ms) -> Cell,
-) -> Column {
-    Column {
-        head,
-        width,
-        grows: false,
-        is_number: false,
-        leaves,
-        cell,
-    }
-}
-
-const fn number(
-    head: &'static str,
-    width: usize,
-    leaves: u8,
-    cell: fn(&Item, &Data, Ms) -> Cell,
-) -> Column {
-    Column {
-        head,
-        width,
-        grows: false,
-        is_number: true,
-        leaves,
-        cell,
-    }
-}
-
-const fn growing(head: &'static str, width: usize, cell: fn(&Item, &Data, Ms) -> Cell) -> Column {
-    Column {
-        head,
-        width,
-        grows: true,
-        is_number: false,
-        leaves: 0,
-        cell,
-    }
-}
 
 const POOLS: &[Column] = &[
     growing("POOL", 16, |item, _, _| text(&item.name)),
@@ -167,7 +90,13 @@ const ATTACHMENTS: &[Column] = &[
         More::Attachment(attachment) => attachment
             .lun
             .map_or_else(missing, |lun| plain_number(lun, lun.to_string())),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     column("TARGET", 26, 4, |item, _, _| {
         attachment_text(item, |attachment| short_iqn(&attachment.iqn))
@@ -247,7 +176,14 @@ const SERVICES: &[Column] = &[
             rank: ms_rank(*at),
             tone: Tone::Plain,
         },
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     column("REASON", 20, 2, |item, _, _| {
         service(item, |_, reason| text_or_dash(reason))
@@ -261,7 +197,14 @@ const TYPES: &[Column] = &[
             is_public: Some(is_public),
             ..
         } => text(if *is_public { "yes" } else { "no" }),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }),
     number("VOLUMES", 8, 0, |item, data, _| {
         let uses = |other: &&Item| {
@@ -273,7 +216,13 @@ const TYPES: &[Column] = &[
     }),
     column("DESCRIPTION", 30, 2, |item, _, _| match &item.more {
         More::Type { description, .. } => text_or_dash(description),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Session(_) => missing(),
     }),
 ];
 
@@ -399,14 +348,26 @@ fn volume_text(item: &Item, field: fn(&super::item::Volume) -> &String) -> Cell 
 fn attachment_text(item: &Item, field: fn(&super::item::Attachment) -> String) -> Cell {
     match &item.more {
         More::Attachment(attachment) => text_or_dash(&field(attachment)),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }
 }
 
 fn service(item: &Item, cell: fn(&str, &str) -> Cell) -> Cell {
     match &item.more {
         More::Service { state, reason, .. } => cell(state, reason),
-        _ => missing(),
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Type { .. }
+        | More::Session(_) => missing(),
     }
 }
 
@@ -440,7 +401,13 @@ fn quiet(item: &Item, data: &Data, _: Ms) -> Cell {
         .filter(|session| session.of == item.of);
     let quiet_s = sessions.filter_map(|session| match &session.more {
         More::Session(session) => session.quiet_s,
-        _ => None,
+        More::Pool(_)
+        | More::Volume(_)
+        | More::Snapshot { .. }
+        | More::Attachment(_)
+        | More::Operation(_)
+        | More::Service { .. }
+        | More::Type { .. } => None,
     });
     match quiet_s.min() {
         Some(quiet_s) => {

@@ -249,7 +249,13 @@ pub(crate) fn seen(change: &Change, data: &Data) -> Plan {
         Change::DeleteAttachment { .. } => plan
             .breaks
             .push("whatever the host still does with it".to_owned()),
-        _ => {}
+        Change::CreateVolume { .. }
+        | Change::ExtendVolume { .. }
+        | Change::CreateSnapshot { .. }
+        | Change::CreateAttachment { .. }
+        | Change::CompleteAttachment { .. }
+        | Change::CancelOperation { .. }
+        | Change::RetryOperation { .. } => {}
     }
     plan.is_blocked = !plan.blocks.is_empty();
     plan

@@ -5,6 +5,8 @@
 //! help and palette are made from one table (`keymap`), and `change` is the whole list of calls that change anything.
 
 mod attention;
+mod bindings;
+mod cell;
 mod change;
 mod clock;
 mod columns;

@@ -236,6 +236,10 @@ mod tests {
                 "{act:?} {kind:?} {status}"
             );
         }
+    }
+
+    #[test]
+    fn operations_are_cancelled_while_they_go_and_retried_when_they_failed() {
         let operation = |phase: &str, can: Option<bool>| json!({"id": "1", "phase": phase, "can_cancel": can, "can_retry": can});
         let table = [
             (Act::Cancel, "running", Some(true), ""),

@@ -1,7 +1,7 @@
 //! The loop: takes the terminal, draws, then begins to ask; ends only when its user ends it.
 
 use std::io::IsTerminal as _;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -131,10 +131,7 @@ fn turn(
                 return Ok(());
             }
             carry_out(effects, terminal, edge, &mut wake_at)?;
-            next = match inbox.try_recv() {
-                Ok(event) => Some(event),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = inbox.try_recv().ok();
         }
         if let Some(event) = next {
             // What was taken out of the queue is not lost.

@@ -153,7 +153,7 @@ impl Filter {
     pub(crate) fn loosened(&self) -> Self {
         let loose = |term: &Term| match term {
             Term::Text(text) => Term::Fuzzy(text.clone()),
-            other => other.clone(),
+            Term::Fuzzy(_) | Term::Matches(_) | Term::Field(..) | Term::Is(_) => term.clone(),
         };
         let groups = self.groups.iter().map(|group| Group {
             is_negated: group.is_negated,

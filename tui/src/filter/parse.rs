@@ -127,10 +127,15 @@ impl Reader<'_> {
         };
         if let Some(op) = op {
             self.next();
-            let op = match op {
-                Op::Less if self.take('=') => Op::LessOrEqual,
-                Op::More if self.take('=') => Op::MoreOrEqual,
-                other => other,
+            let with_equal = match op {
+                Op::Less => Op::LessOrEqual,
+                Op::More => Op::MoreOrEqual,
+                Op::Equal | Op::LessOrEqual | Op::MoreOrEqual => op,
+            };
+            let op = if with_equal != op && self.take('=') {
+                with_equal
+            } else {
+                op
             };
             if word.is_quoted {
                 return self.bad("the name of a field is not in quotes");

@@ -101,17 +101,6 @@ pub(crate) struct Style {
     pub(crate) width: Option<usize>,
 }
 
-impl Style {
-    /// What everything starts from.
-    pub(crate) const PLAIN: Style = Style {
-        form: Form::Table,
-        is_bare: false,
-        is_exact: false,
-        units: Units::Iec,
-        width: None,
-    };
-}
-
 /// The columns of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Columns {
@@ -167,9 +156,11 @@ pub(crate) fn write(
 ) -> Result<(), Failure> {
     match answer {
         Answer::Done => Ok(()),
-        Answer::Text(text) => out.write_all(text.as_bytes()).map_err(unwritten),
+        Answer::Text(text) => out
+            .write_all(text.as_bytes())
+            .map_err(|error| unwritten(&error)),
         Answer::One(item) if matches!(style.form, Form::Table | Form::Wide) && !style.is_bare => {
-            table::fields(out, &item, columns, style).map_err(unwritten)
+            table::fields(out, &item, columns, style).map_err(|error| unwritten(&error))
         }
         Answer::One(item) => write_all(out, vec![Ok(vec![item])].into_iter(), noun, columns, style),
         Answer::Many(items) | Answer::Planned(items) => {
@@ -198,10 +189,12 @@ fn write_all(
     };
     for page in pages {
         let page = page?;
-        sink.page(out, &page, columns, style).map_err(unwritten)?;
-        out.flush().map_err(unwritten)?;
+        sink.page(out, &page, columns, style)
+            .map_err(|error| unwritten(&error))?;
+        out.flush().map_err(|error| unwritten(&error))?;
     }
-    sink.end(out, columns, style).map_err(unwritten)
+    sink.end(out, columns, style)
+        .map_err(|error| unwritten(&error))
 }
 
 /// One form, fed page by page.
@@ -222,7 +215,7 @@ trait Sink {
 }
 
 /// `ashlar volume list | head` is no failure: the reader had enough.
-pub(crate) fn unwritten(error: io::Error) -> Failure {
+pub(crate) fn unwritten(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Failure::quiet();
     }

@@ -159,31 +159,25 @@ impl Sink for Yaml {
 /// quotes, which YAML reads alike, so that `no`, `1e3` or a control character stays what it is.
 fn yaml(value: &Value, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                text.push_str(&format!("{indent}{}:", yaml_key(key)));
-                yaml_below(value, depth, text);
-            }
+    if let Some(map) = value.as_object().filter(|map| !map.is_empty()) {
+        for (key, value) in map {
+            text.push_str(&format!("{indent}{}:", yaml_key(key)));
+            yaml_below(value, depth, text);
         }
-        Value::Array(items) if !items.is_empty() => {
-            for item in items {
-                let mut below = String::new();
-                yaml(item, depth + 1, &mut below);
-                text.push_str(&format!("{indent}- {}", below.trim_start()));
-            }
+    } else if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
+        for item in items {
+            let mut below = String::new();
+            yaml(item, depth + 1, &mut below);
+            text.push_str(&format!("{indent}- {}", below.trim_start()));
         }
-        other => text.push_str(&format!("{indent}{other}\n")),
+    } else {
+        text.push_str(&format!("{indent}{value}\n"));
     }
 }
 
 fn yaml_below(value: &Value, depth: usize, text: &mut String) {
-    let is_nested = match value {
-        Value::Object(map) => !map.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        _ => false,
-    };
-    if is_nested {
+    let is_map = value.as_object().is_some_and(|map| !map.is_empty());
+    if is_map || value.as_array().is_some_and(|items| !items.is_empty()) {
         text.push('\n');
         yaml(value, depth + 1, text);
     } else {

@@ -2,6 +2,16 @@ use serde_json::{Value, json};
 
 use super::{Answer, Column, Columns, Form, Style, Units, write};
 
+impl Style {
+    const PLAIN: Style = Style {
+        form: Form::Table,
+        is_bare: false,
+        is_exact: false,
+        units: Units::Iec,
+        width: None,
+    };
+}
+
 const COLUMNS: &[Column] = &[
     Column::text("name", "name"),
     Column::gib("size", "size"),

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::rows::{self, put};
+use super::rows::{self, Target, put};
 use crate::Session;
 use crate::client::{Method, text};
 use crate::failure::{Exit, Failure};
 use crate::find;
 use crate::output::{Answer, Column};
 use crate::places::{ATTACHMENT, VOLUME};
+use crate::plan::{self, About};
 use crate::table::{Arg, Given, Level, Noun, Verb};
 
 pub(super) static NOUN: Noun = Noun {
@@ -82,9 +83,20 @@ fn connector(given: &Given<'_>) -> Option<Value> {
 
 fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let volume_id = find::id(session, &VOLUME, given.word("volume"))?;
-    let mut attachment = json!({"volume_uuid": volume_id, "connector": connector(given)});
+    let volume_uuid = volume_id.clone();
+    let mut attachment = json!({"connector": connector(given)});
     put(&mut attachment, "instance_uuid", given.option("instance"));
     put(&mut attachment, "mode", given.option("mode"));
+    if session.dry_run {
+        let about = About {
+            object_id: Some(volume_id),
+            input: attachment.clone(),
+        };
+        if let Some(plan) = plan::of(session, "create_attachment", &about)? {
+            return Ok(Answer::Planned(vec![plan::item(&plan)]));
+        }
+    }
+    attachment["volume_uuid"] = Value::from(volume_uuid);
     let body = json!({"attachment": attachment});
     let what = format!("attaching the volume {}", given.word("volume"));
     let answer = session
@@ -140,14 +152,26 @@ const FORCE_DETACH: Verb = Verb::type_name(
     &[Arg::Many("attachment", "ids")],
     force_detach,
 )
-.plan("force_detach_volume");
+.plan("force_detach");
 
 fn force_detach<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
-    rows::each(session, given, "detaching", |target| {
+    let body = |target: &Target| json!({"os-force_detach": {"attachment_id": target.id, "connector": null}});
+    // The act is one on the volume.
+    let about = |target: &Target| {
         let volume_id = text(&target.item, "volume_id");
-        let body = json!({"os-force_detach": {"attachment_id": target.id, "connector": null}});
+        Ok(About::action(&volume_id, &body(target)))
+    };
+    rows::each_planned(session, given, "detaching", &about, |target| {
+        let volume_id = text(&target.item, "volume_id");
         let path = format!("/volumes/{volume_id}/action");
-        rows::send(session, &VOLUME, Method::Post, &path, Some(&body), target)?;
+        rows::send(
+            session,
+            &VOLUME,
+            Method::Post,
+            &path,
+            Some(&body(target)),
+            target,
+        )?;
         match find::show(session, &ATTACHMENT, &target.id) {
             Err(failure) if failure.exit == Exit::NotFound => Ok(None),
             other => other.map(Some),

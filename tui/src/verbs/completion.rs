@@ -24,7 +24,7 @@ pub(super) static NOUN: Noun = Noun {
 
 const BASH: &str = r#"_ashlar() {
     local IFS=$'\n'
-    COMPREPLY=($(ashlar WORD "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
+    COMPREPLY=($(ashlar @ASK@ "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
 }
 complete -o default -F _ashlar ashlar
 "#;
@@ -33,7 +33,7 @@ const ZSH: &str = r#"#compdef ashlar
 _ashlar() {
     local line
     local -a offers
-    for line in "${(@f)$(ashlar WORD "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    for line in "${(@f)$(ashlar @ASK@ "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
         [[ -n $line ]] || continue
         if [[ $line == *$'\t'* ]]; then
             offers+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
@@ -49,7 +49,7 @@ _ashlar() {
 const FISH: &str = r#"function __ashlar_offers
     set -l before (commandline -opc)
     set -l current (commandline -ct)
-    ashlar WORD $before[2..-1] "$current" 2>/dev/null
+    ashlar @ASK@ $before[2..-1] "$current" 2>/dev/null
 end
 complete -c ashlar -f -a '(__ashlar_offers)'
 "#;
@@ -66,5 +66,5 @@ fn script<'s>(_: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> 
             ));
         }
     };
-    Ok(Answer::Text(script.replace("WORD", WORD)))
+    Ok(Answer::Text(script.replace("@ASK@", WORD)))
 }

@@ -73,3 +73,6 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static Noun, &'static Verb)> {
 pub(crate) fn topics() -> &'static [&'static str] {
     explain::TOPICS
 }
+
+#[cfg(test)]
+mod tests;

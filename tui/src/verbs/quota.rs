@@ -69,13 +69,13 @@ fn resources(set: &Value) -> Vec<Value> {
     let is_resource = |(key, _): &(&String, &Value)| key.as_str() != "id";
     resources
         .filter(is_resource)
-        .map(|(key, value)| match value {
-            Value::Object(usage) => {
+        .map(|(key, value)| match value.as_object() {
+            Some(usage) => {
                 let mut row = usage.clone();
                 row.insert("resource".to_owned(), Value::from(key.as_str()));
                 Value::Object(row)
             }
-            limit => json!({"resource": key, "limit": limit}),
+            None => json!({"resource": key, "limit": value}),
         })
         .collect()
 }
@@ -100,11 +100,11 @@ const SET: Verb = Verb::confirm(
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut limits = Map::new();
     let numbers = rows::pairs(&given.all("limit-of"))?;
-    let named = SET.args.iter().filter_map(|arg| match arg {
-        Arg::Option(name, _) => given
-            .option(name)
-            .map(|value| (name.replace('-', "_"), value)),
-        _ => None,
+    let named = SET.args.iter().filter_map(|arg| {
+        let name = arg.name();
+        let is_limit = matches!(arg, Arg::Option(..));
+        let value = given.option(name).filter(|_| is_limit)?;
+        Some((name.replace('-', "_"), value))
     });
     let other = numbers.as_object().into_iter().flatten();
     let other = other.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default()));

@@ -5,12 +5,13 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::client::{Method, text};
 use crate::failure::{Exit, Failure};
 use crate::output::Answer;
 use crate::places::{ParamKind, Place};
+use crate::plan::About;
 use crate::table::{Arg, Given, Level, Verb};
 use crate::{Session, ask, find, listing, wait};
 
@@ -129,7 +130,8 @@ pub(crate) fn act<'s>(
     body: impl Fn(&Target) -> Result<Value, Failure>,
 ) -> Result<Answer<'s>, Failure> {
     let place = given.noun.place;
-    each(session, given, doing, |target| {
+    let about = |target: &Target| Ok(About::action(&target.id, &body(target)?));
+    each_planned(session, given, doing, &about, |target| {
         let path = format!("{}/{}/action", place.path, target.id);
         send(
             session,
@@ -153,6 +155,24 @@ pub(crate) fn after(
     wait::settled(session, place, item).map(Some)
 }
 
+/// An action after which the object is not there any more.
+pub(crate) fn act_away<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    doing: &str,
+    action: &str,
+) -> Result<Answer<'s>, Failure> {
+    let place = given.noun.place;
+    let body = json!({action: null});
+    let about = |target: &Target| Ok(About::action(&target.id, &body));
+    each_planned(session, given, doing, &about, |target| {
+        let path = format!("{}/{}/action", place.path, target.id);
+        send(session, place, Method::Post, &path, Some(&body), target)?;
+        wait::gone(session, place, &target.id)?;
+        Ok(None)
+    })
+}
+
 /// A call about one object; carries its plan's hash.
 pub(crate) fn send(
     session: &Session,
@@ -168,12 +188,42 @@ pub(crate) fn send(
         .guarded(place.api, method, path, body, if_match)
 }
 
-/// Does `act` to each object that the command names: finds them all, asks once if the verb must ask, then acts one by
-/// one. Nothing is begun before everything is answered.
+/// Does `act` to each object that the command names; the flags that were given are all that its plan needs to know.
 pub(crate) fn each<'s>(
     session: &'s Session,
     given: &Given<'_>,
     doing: &str,
+    act: impl FnMut(&Target) -> Result<Option<Value>, Failure>,
+) -> Result<Answer<'s>, Failure> {
+    let flags = given.verb.args.iter().filter_map(|arg| match arg {
+        Arg::Flag(name, _) if given.flag(name) => Some((name.replace('-', "_"), Value::from(true))),
+        Arg::Flag(..)
+        | Arg::One(..)
+        | Arg::Maybe(..)
+        | Arg::Many(..)
+        | Arg::Option(..)
+        | Arg::Repeated(..) => None,
+    });
+    let input: Map<String, Value> = flags.collect();
+    let about = |target: &Target| {
+        Ok(About {
+            object_id: Some(target.id.clone()),
+            input: Value::Object(input.clone()),
+        })
+    };
+    each_planned(session, given, doing, &about, act)
+}
+
+/// What the plan of an act on a target is asked about.
+pub(crate) type AboutOf<'a> = dyn Fn(&Target) -> Result<About, Failure> + 'a;
+
+/// Does `act` to each object that the command names: finds them all, asks once if the verb must ask, then acts one by
+/// one. Nothing is begun before everything is answered.
+pub(crate) fn each_planned<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    doing: &str,
+    about: &AboutOf<'_>,
     mut act: impl FnMut(&Target) -> Result<Option<Value>, Failure>,
 ) -> Result<Answer<'s>, Failure> {
     let place = given.noun.place;
@@ -207,7 +257,7 @@ pub(crate) fn each<'s>(
             Err(failure) => failures.push(failure),
         }
     }
-    if let Some(planned) = ask::before(session, given, doing, &mut targets)? {
+    if let Some(planned) = ask::before(session, given, doing, about, &mut targets)? {
         return Ok(planned);
     }
     let mut items = Vec::new();
@@ -337,7 +387,6 @@ pub(crate) fn truth(word: &str) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn pairs_keep_later_equals_signs_and_refuse_what_has_none() {

@@ -50,5 +50,4 @@ const KICK: Verb = Verb::confirm(
         })
     },
 )
-.key("K")
-.plan("kick_session");
+.key("K");

@@ -67,8 +67,7 @@ const CREATE: Verb = Verb::form(
     ],
     create,
 )
-.key("s")
-.plan("create_snapshot");
+.key("s");
 
 fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let volume_id = find::id(session, &VOLUME, given.word("volume"))?;
@@ -166,7 +165,7 @@ const RESET_STATE: Verb = Verb::type_name(
         })
     },
 )
-.plan("reset_snapshot");
+.plan("reset_snapshot_status");
 
 const FORCE_DELETE: Verb = Verb::type_name(
     "force-delete",
@@ -175,7 +174,7 @@ const FORCE_DELETE: Verb = Verb::type_name(
         Arg::Many("snapshot", "names or ids; - reads them from standard input"),
         rows::ABSENT_OK,
     ],
-    |session, given| gone_by(session, given, "deleting", "os-force_delete"),
+    |session, given| rows::act_away(session, given, "deleting", "os-force_delete"),
 )
 .plan("force_delete_snapshot");
 
@@ -183,25 +182,9 @@ const UNMANAGE: Verb = Verb::confirm(
     "unmanage",
     "Forget snapshots and leave their data where it is (admin)",
     &[Arg::Many("snapshot", "names or ids"), rows::ABSENT_OK],
-    |session, given| gone_by(session, given, "unmanaging", "os-unmanage"),
+    |session, given| rows::act_away(session, given, "unmanaging", "os-unmanage"),
 )
 .plan("unmanage_snapshot");
-
-/// An action after which the snapshot is not there any more.
-fn gone_by<'s>(
-    session: &'s Session,
-    given: &Given<'_>,
-    doing: &str,
-    action: &str,
-) -> Result<Answer<'s>, Failure> {
-    rows::each(session, given, doing, |target| {
-        let path = format!("/snapshots/{}/action", target.id);
-        let body = json!({action: null});
-        rows::send(session, &SNAPSHOT, Method::Post, &path, Some(&body), target)?;
-        wait::gone(session, &SNAPSHOT, &target.id)?;
-        Ok(None)
-    })
-}
 
 const MANAGE: Verb = Verb::form(
     "manage",

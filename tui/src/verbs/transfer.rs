@@ -28,9 +28,7 @@ pub(super) static NOUN: Noun = Noun {
         ACCEPT,
         rows::list("List the transfers that are open"),
         rows::show("Show transfers").key("Enter"),
-        rows::delete(Level::Confirm, "Take transfers back; the volume stays")
-            .key("^D")
-            .plan("delete_transfer"),
+        rows::delete(Level::Confirm, "Take transfers back; the volume stays").key("^D"),
     ],
 };
 
@@ -55,7 +53,6 @@ const CREATE: Verb = Verb::form(
     create,
 )
 .key("n")
-.plan("create_transfer")
 .shows(&[
     Column::text("id", "id"),
     Column::text("name", "name"),

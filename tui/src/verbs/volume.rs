@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::find;
 use crate::output::{Answer, Column};
 use crate::places::{Api, SNAPSHOT, TYPE, VOLUME};
+use crate::plan::{self, About};
 use crate::size::{self, Size};
 use crate::table::{Arg, Given, Noun, Verb};
 use crate::wait;
@@ -104,19 +105,9 @@ fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Fai
     }
     let body = request(session, given)?;
     if session.dry_run
-        && let Ok(answer) = session.client.reckon("/placement", &body)
+        && let Some(planned) = planned(session, given, &body)?
     {
-        let mut placement = find::inner(&answer, "placement");
-        // No pool would take it: the create would end in error.
-        placement["is_blocked"] = Value::from(placement["winner"].is_null());
-        placement["name"] = Value::from(given.word("name"));
-        let why = placement["reason"].clone();
-        placement["blocks"] = if placement["winner"].is_null() {
-            json!([why])
-        } else {
-            json!([])
-        };
-        return Ok(Answer::Planned(vec![placement]));
+        return Ok(Answer::Planned(vec![planned]));
     }
     let what = format!("creating the volume {}", given.word("name"));
     let answer = session
@@ -125,6 +116,33 @@ fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Fai
         .map_err(|failure| failure.of(&what))?;
     let volume = find::inner(&answer, "volume");
     Ok(Answer::One(wait::settled(session, &VOLUME, volume)?))
+}
+
+/// What would come of the request: what is in its way, and which pool it would go to. Nothing where the server can say
+/// neither.
+fn planned(session: &Session, given: &Given<'_>, body: &Value) -> Result<Option<Value>, Failure> {
+    let about = About {
+        object_id: None,
+        input: body["volume"].clone(),
+    };
+    let plan = plan::of(session, "create_volume", &about)?;
+    let placement = session.client.reckon("/placement", body).ok();
+    if plan.is_none() && placement.is_none() {
+        return Ok(None);
+    }
+    let mut item = plan.as_ref().map_or_else(|| json!({}), plan::item);
+    item["name"] = Value::from(given.word("name"));
+    if let Some(placement) = placement.map(|answer| find::inner(&answer, "placement")) {
+        let mut blocks = item["blocks"].as_array().cloned().unwrap_or_default();
+        // No pool would take it: the create would end in error.
+        if placement["winner"].is_null() {
+            blocks.push(placement["reason"].clone());
+            item["is_blocked"] = Value::from(true);
+        }
+        item["blocks"] = Value::from(blocks);
+        item["placement"] = placement;
+    }
+    Ok(Some(item))
 }
 
 /// The body of the request.

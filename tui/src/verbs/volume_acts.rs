@@ -63,7 +63,7 @@ pub(super) const RESET_STATE: Verb = Verb::type_name(
     ],
     reset_state,
 )
-.plan("reset_volume");
+.plan("reset_volume_status");
 
 fn reset_state<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut reset = json!({"status": given.word("state")});
@@ -80,39 +80,17 @@ pub(super) const FORCE_DELETE: Verb = Verb::type_name(
         Arg::Many("volume", "names or ids; - reads them from standard input"),
         rows::ABSENT_OK,
     ],
-    force_delete,
+    |session, given| rows::act_away(session, given, "deleting", "os-force_delete"),
 )
 .plan("force_delete_volume");
-
-fn force_delete<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
-    let place = given.noun.place;
-    rows::each(session, given, "deleting", |target| {
-        let path = format!("{}/{}/action", place.path, target.id);
-        let body = json!({"os-force_delete": null});
-        rows::send(session, place, Method::Post, &path, Some(&body), target)?;
-        wait::gone(session, place, &target.id)?;
-        Ok(None)
-    })
-}
 
 pub(super) const UNMANAGE: Verb = Verb::confirm(
     "unmanage",
     "Forget volumes and leave their data where it is (admin)",
     &[Arg::Many("volume", "names or ids"), rows::ABSENT_OK],
-    unmanage,
+    |session, given| rows::act_away(session, given, "unmanaging", "os-unmanage"),
 )
 .plan("unmanage_volume");
-
-fn unmanage<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
-    let place = given.noun.place;
-    rows::each(session, given, "unmanaging", |target| {
-        let path = format!("{}/{}/action", place.path, target.id);
-        let body = json!({"os-unmanage": null});
-        rows::send(session, place, Method::Post, &path, Some(&body), target)?;
-        wait::gone(session, place, &target.id)?;
-        Ok(None)
-    })
-}
 
 pub(super) const MANAGE: Verb = Verb::form(
     "manage",

@@ -39,9 +39,7 @@ pub(super) static NOUN: Noun = Noun {
         rows::show("Show volume types").key("Enter"),
         SET,
         UNSET,
-        rows::delete(Level::Confirm, "Delete volume types that nothing uses")
-            .key("^D")
-            .plan("delete_volume_type"),
+        rows::delete(Level::Confirm, "Delete volume types that nothing uses").key("^D"),
         ACCESS,
         ALLOW,
         DENY,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use ashlar_tests::{Result, binary, cmd, qemu};
+use ashlar_tests::{Result, binary, cmd, qemu, venv};
 
 use crate::count::Count;
 use crate::part::{Part, run, say};
@@ -139,6 +139,9 @@ fn licences() -> Part {
 
 /// Debian's packages that the tests use. Without root, tests that need them say that they are skipped.
 fn install() {
+    if let Err(error) = venv::prepare(say) {
+        say(&format!("the clients of PyPI will be skipped: {error:#}"));
+    }
     if let Err(error) = qemu::ready(say) {
         say(&format!("{error:#}"));
     }

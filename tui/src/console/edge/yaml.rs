@@ -35,7 +35,12 @@ fn write(value: &Value, depth: usize, head: &str, lines: &mut Vec<String>) {
                 write(inner, depth + 1, "-", lines);
             }
         }
-        plain => lines.push(
+        plain @ Value::Null
+        | plain @ Value::Bool(_)
+        | plain @ Value::Number(_)
+        | plain @ Value::String(_)
+        | plain @ Value::Array(_)
+        | plain @ Value::Object(_) => lines.push(
             format!("{indent}{head} {}", scalar(plain))
                 .trim_end()
                 .to_owned(),

@@ -12,8 +12,11 @@ use crate::console::view::view;
 
 const SIZES: &[(u16, u16)] = &[(40, 12), (80, 24), (100, 30), (160, 50)];
 
+/// A picture.
+type Scene = (&'static str, fn(&mut World));
+
 /// Every picture: its name, and how it is come by.
-pub(super) const SCENES: &[(&str, fn(&mut World))] = &[
+pub(super) const SCENES: &[Scene] = &[
     ("dashboard", |_| {}),
     ("pools", |world| world.keys("2 j")),
     ("volumes", |world| world.at(Screen::Volumes, "pg-prod-02")),

@@ -205,7 +205,7 @@ fn a_monkey_changes_nothing_but_through_a_satisfied_dialog_and_breaks_nothing() 
 }
 
 fn answer_changes(world: &mut World, from: usize, dice: &mut Dice) {
-    for (ticket, change, _) in world.changes[from..].to_vec() {
+    for (ticket, change, _) in world.changes.clone().split_off(from) {
         let result = match dice.roll(4) {
             0 => Err(Trouble {
                 code: 412,

@@ -189,7 +189,10 @@ impl World {
                         plan_hash,
                     } => self.changes.push((ticket, change, plan_hash)),
                     Effect::WakeAt(_) => {}
-                    other => self.others.push(other),
+                    other @ Effect::Connect { .. }
+                    | other @ Effect::Copy(_)
+                    | other @ Effect::Redraw
+                    | other @ Effect::Quit => self.others.push(other),
                 }
             }
         }

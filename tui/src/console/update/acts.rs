@@ -32,11 +32,17 @@ pub(super) fn begin(state: &mut State, act: Act) -> Effects {
         .filter_map(|id| state.data.get(kind, id))
         .cloned()
         .collect();
-    match act {
-        Act::Create | Act::Extend | Act::Clone | Act::Snapshot | Act::Attach => {
-            open_form(state, act, kind, &items)
-        }
-        _ => open_dialog(state, act, &items),
+    let by_form = [
+        Act::Create,
+        Act::Extend,
+        Act::Clone,
+        Act::Snapshot,
+        Act::Attach,
+    ];
+    if by_form.contains(&act) {
+        open_form(state, act, kind, &items)
+    } else {
+        open_dialog(state, act, &items)
     }
 }
 
@@ -105,8 +111,8 @@ fn open_form(state: &mut State, act: Act, kind: Kind, items: &[Item]) -> Effects
 }
 
 fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
-    let mut dialog = match act {
-        Act::Delete if items.iter().all(|item| item.volume().is_some()) => {
+    let mut dialog = match (act, items) {
+        (Act::Delete, _) if items.iter().all(|item| item.volume().is_some()) => {
             let change = |item: &Item| Change::DeleteVolume {
                 id: item.id.clone(),
                 title: item.title(),
@@ -116,15 +122,15 @@ fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
             dialog.cascade = Some(false);
             dialog
         }
-        Act::Delete => {
+        (Act::Delete, _) => {
             let change = |item: &Item| Change::DeleteSnapshot {
                 id: item.id.clone(),
                 title: item.title(),
             };
             Dialog::new("Delete", "snapshot", named(items, change))
         }
-        Act::Detach => Dialog::new("Detach", "attachment", detachments(state, items)),
-        Act::Complete => {
+        (Act::Detach, _) => Dialog::new("Detach", "attachment", detachments(state, items)),
+        (Act::Complete, _) => {
             let change = |item: &Item| {
                 let title = state.data.volume_title(&item.of);
                 let id = item.id.clone();
@@ -132,14 +138,14 @@ fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
             };
             Dialog::light("Complete", "attachment", items.iter().map(change).collect())
         }
-        Act::Cancel => {
+        (Act::Cancel, _) => {
             let change = |item: &Item| Change::CancelOperation {
                 id: item.id.clone(),
                 title: operation(state, item),
             };
             Dialog::light("Cancel", "operation", named(items, change))
         }
-        Act::Retry => {
+        (Act::Retry, _) => {
             let change = |item: &Item| Change::RetryOperation {
                 id: item.id.clone(),
                 title: operation(state, item),
@@ -249,7 +255,7 @@ pub(super) fn changed(
                     .iter()
                     .any(|target| target.outcome == Outcome::Sent(ticket)) =>
             {
-                return dialogs::changed(state, at, ticket, result);
+                return dialogs::changed(state, at, ticket, &result);
             }
             Overlay::Form(_)
             | Overlay::Dialog(_)

@@ -86,7 +86,10 @@ fn go(state: &mut State) -> Effects {
         for target in &mut dialog.targets {
             let plan_hash = match &target.planned {
                 Planned::Known(plan) if !plan.hash.is_empty() => Some(plan.hash.clone()),
-                _ => None,
+                Planned::Asked(_)
+                | Planned::Known(_)
+                | Planned::Unplanned(_)
+                | Planned::Failed(_) => None,
             };
             target.outcome = Outcome::Sent(ticket);
             effects.push(Effect::Change {
@@ -120,18 +123,22 @@ pub(super) fn ask_plans(state: &mut State) -> Effects {
 }
 
 /// A plan came.
-pub(super) fn planned(state: &mut State, ticket: Ticket, result: Result<Option<Plan>, Trouble>) {
+pub(super) fn planned(state: &mut State, ticket: Ticket, result: &Result<Option<Plan>, Trouble>) {
     let data = &state.data;
     let dialogs = state
         .overlays
         .iter_mut()
         .filter_map(|overlay| match overlay {
             Overlay::Dialog(dialog) => Some(dialog),
-            _ => None,
+            Overlay::Picker(_)
+            | Overlay::Form(_)
+            | Overlay::Reading(_)
+            | Overlay::Detail { .. }
+            | Overlay::Tasks { .. } => None,
         });
     for target in dialogs.flat_map(|dialog| &mut dialog.targets) {
         if target.planned == Planned::Asked(ticket) {
-            target.planned = match &result {
+            target.planned = match result {
                 Ok(Some(plan)) => Planned::Known(plan.clone()),
                 Ok(None) => Planned::Unplanned(seen(&target.change, data)),
                 Err(trouble) => Planned::Failed(refusal("the plan", trouble)),
@@ -145,9 +152,9 @@ pub(super) fn changed(
     state: &mut State,
     at: usize,
     ticket: Ticket,
-    result: Result<(), Trouble>,
+    result: &Result<(), Trouble>,
 ) -> Effects {
-    let is_stale_plan = matches!(&result, Err(trouble) if trouble.code == 412);
+    let is_stale_plan = matches!(result, Err(trouble) if trouble.code == 412);
     let Some(Overlay::Dialog(dialog)) = state.overlays.get_mut(at) else {
         return Effects::new();
     };
@@ -159,7 +166,7 @@ pub(super) fn changed(
         return Effects::new();
     };
     let what = target.change.what();
-    target.outcome = match &result {
+    target.outcome = match result {
         Ok(()) => Outcome::Done,
         // Nothing was done: what is so now is shown, and asked for anew.
         Err(_) if is_stale_plan => Outcome::Unsent,
@@ -174,7 +181,7 @@ pub(super) fn changed(
         dialog.typed = super::super::input::Input::default();
         dialog.focus = Focus::Cancel;
     }
-    if let Err(trouble) = &result {
+    if let Err(trouble) = result {
         let text = refusal(&what, trouble);
         state.messages.push_back((state.now, text));
     }

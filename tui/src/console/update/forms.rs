@@ -90,7 +90,20 @@ fn edit(form: &mut Form, key: Key) -> bool {
                     let Some(next) = next else { return false };
                     *at = next;
                 }
-                _ => return false,
+                Code::Char(_)
+                | Code::Enter
+                | Code::Esc
+                | Code::Tab
+                | Code::BackTab
+                | Code::Backspace
+                | Code::Delete
+                | Code::Up
+                | Code::Down
+                | Code::Home
+                | Code::End
+                | Code::PageUp
+                | Code::PageDown
+                | Code::F(_) => return false,
             }
             true
         }
@@ -157,7 +170,7 @@ pub(super) fn due(state: &mut State) -> Effects {
     let Some(Overlay::Form(form)) = state.overlays.last_mut() else {
         return Effects::new();
     };
-    if !form.ask_at.is_some_and(|at| at <= now) {
+    if form.ask_at.is_none_or(|at| at > now) {
         return Effects::new();
     }
     form.ask_at = None;
@@ -175,13 +188,13 @@ pub(super) fn due(state: &mut State) -> Effects {
 }
 
 /// The answer to that.
-pub(super) fn placed(state: &mut State, ticket: Ticket, result: Result<Option<String>, Trouble>) {
+pub(super) fn placed(state: &mut State, ticket: Ticket, result: &Result<Option<String>, Trouble>) {
     for overlay in &mut state.overlays {
         if let Overlay::Form(form) = overlay
             && form.asked == Some(ticket)
         {
             form.asked = None;
-            form.placement = match &result {
+            form.placement = match result {
                 Ok(words) => words.clone(),
                 Err(trouble) if trouble.is_lost() => None,
                 Err(trouble) => Some(format!("! {}", trouble.why)),

@@ -1,15 +1,17 @@
 //! Keys: the topmost popup has them first, then the filter being typed, then the table.
 
+use super::super::data::Data;
 use super::super::event::{Ask, Effect};
 use super::super::input::Input;
 use super::super::item::Kind;
 use super::super::key::{Code, Key};
 use super::super::keymap::{self, Act, Screen};
 use super::super::layout::layout;
+use super::super::list::List;
 use super::super::picker::{self, Picker, Reading};
 use super::super::state::{Effects, Overlay, State};
 use super::super::theme::Tone;
-use super::{REST_MS, acts, dialogs, forms, link, pickers};
+use super::{REST_MS, acts, dialogs, forms, link, pickers, reading};
 
 /// A key.
 pub(super) fn key(state: &mut State, key: Key) -> Effects {
@@ -22,7 +24,7 @@ pub(super) fn key(state: &mut State, key: Key) -> Effects {
         Some(Overlay::Form(_)) => return forms::key(state, key),
         Some(Overlay::Dialog(_)) => return dialogs::key(state, key),
         Some(Overlay::Reading(_) | Overlay::Detail { .. } | Overlay::Tasks { .. }) => {
-            if let Some(effects) = reading_key(state, key) {
+            if let Some(effects) = reading::key(state, key) {
                 return effects;
             }
         }
@@ -75,63 +77,6 @@ fn interrupt(state: &mut State) -> Effects {
     }
     state.is_over = true;
     Effects::new()
-}
-
-/// Keys of texts; `None` when the key is the view's.
-fn reading_key(state: &mut State, key: Key) -> Option<Effects> {
-    let page = isize::try_from(layout(state.size, false).page()).unwrap_or(1);
-    let by = match (key.code, key.ctrl) {
-        (Code::Down | Code::Char('j'), false) => 1,
-        (Code::Up | Code::Char('k'), false) => -1,
-        (Code::PageDown, _) | (Code::Char('f'), true) | (Code::Char(' '), false) => page,
-        (Code::PageUp, _) | (Code::Char('b'), true) => -page,
-        (Code::Home | Code::Char('g'), false) => isize::MIN,
-        (Code::End | Code::Char('G'), false) => isize::MAX,
-        (Code::Esc | Code::Enter | Code::Char('q'), false) => {
-            state.overlays.pop();
-            return Some(Effects::new());
-        }
-        (Code::Char('T'), false)
-            if matches!(state.overlays.last(), Some(Overlay::Tasks { .. })) =>
-        {
-            state.overlays.pop();
-            return Some(Effects::new());
-        }
-        // Acts on the object that is looked at work from here; everything that opens a view closes this one first.
-        _ => return reading_act(state, key),
-    };
-    let most = match state.overlays.last() {
-        Some(Overlay::Reading(reading)) => reading.lines.len().saturating_sub(1),
-        _ => super::super::view::MOST_LINES,
-    };
-    if let Some(
-        Overlay::Reading(Reading { top, .. })
-        | Overlay::Detail { top, .. }
-        | Overlay::Tasks { top },
-    ) = state.overlays.last_mut()
-    {
-        *top = top.saturating_add_signed(by).min(most);
-    }
-    Some(Effects::new())
-}
-
-fn reading_act(state: &mut State, key: Key) -> Option<Effects> {
-    let act = keymap::find(key, state.screen)?;
-    let stays = [
-        Act::Palette,
-        Act::Help,
-        Act::Refresh,
-        Act::Redraw,
-        Act::Quit,
-        Act::Copy,
-        Act::Yaml,
-        Act::CopyCommand,
-        Act::Actions,
-    ];
-    if !stays.contains(&act) && !act.is_mutating() {
-        state.overlays.pop();
-    }
-    Some(run(state, act))
 }
 
 fn filter_key(state: &mut State, key: Key) -> Effects {
@@ -187,26 +132,26 @@ pub(super) fn run(state: &mut State, act: Act) -> Effects {
     if let Some(by) = steps(act, state) {
         return step(state, by);
     }
-    match act {
-        Act::Go(screen) => return go(state, screen),
-        Act::Quit => state.is_over = true,
-        Act::Leave => leave(state),
-        Act::Back => back(state),
-        Act::Redraw => return vec![Effect::Redraw],
-        Act::Refresh => return link::refresh(state),
-        Act::HistoryBack => {
+    match (act, state.screen) {
+        (Act::Go(screen), _) => return go(state, screen),
+        (Act::Quit, _) => state.is_over = true,
+        (Act::Leave, _) => leave(state),
+        (Act::Back, _) => back(state),
+        (Act::Redraw, _) => return vec![Effect::Redraw],
+        (Act::Refresh, _) => return link::refresh(state),
+        (Act::HistoryBack, _) => {
             if let Some(screen) = state.before.pop() {
                 state.after.push(state.screen);
                 state.screen = screen;
             }
         }
-        Act::HistoryForward => {
+        (Act::HistoryForward, _) => {
             if let Some(screen) = state.after.pop() {
                 state.before.push(state.screen);
                 state.screen = screen;
             }
         }
-        Act::ReadOnly => {
+        (Act::ReadOnly, _) => {
             state.is_read_only = !state.is_read_only;
             let word = if state.is_read_only {
                 "read-only: nothing can be changed"
@@ -215,12 +160,12 @@ pub(super) fn run(state: &mut State, act: Act) -> Effects {
             };
             state.say(&format!("This console is {word}"), Tone::Plain);
         }
-        Act::Palette | Act::Help | Act::Actions => open_picker(state, act),
-        Act::TaskDrawer => state.cover(Overlay::Tasks { top: 0 }),
-        Act::Messages => messages(state),
-        Act::Open => return open(state),
-        Act::Yaml => return yaml(state),
-        Act::Zoom | Act::Jump | Act::Copy | Act::CopyCommand => {
+        (Act::Palette | Act::Help | Act::Actions, _) => open_picker(state, act),
+        (Act::TaskDrawer, _) => state.cover(Overlay::Tasks { top: 0 }),
+        (Act::Messages, _) => messages(state),
+        (Act::Open, _) => return open(state),
+        (Act::Yaml, _) => return yaml(state),
+        (Act::Zoom | Act::Jump | Act::Copy | Act::CopyCommand, _) => {
             return pickers::of_object(state, act);
         }
         _ => change_list(state, act),
@@ -254,7 +199,22 @@ fn step(state: &mut State, by: isize) -> Effects {
         return Effects::new();
     }
     if let Some((list, data)) = state.list_mut() {
-        list.step(by, data);
+        let is_gone = list
+            .cursor
+            .as_deref()
+            .is_some_and(|id| data.of(list.kind).is_gone(id));
+        if is_gone {
+            // The row of what is gone goes with the first move away from it.
+            list.at = if by < 0 {
+                list.at.saturating_sub(1)
+            } else {
+                list.at
+            };
+            list.cursor = None;
+            list.touch();
+        } else {
+            list.step(by, data);
+        }
     }
     if state.screen == Screen::Tasks {
         state.rest_at = Some(state.now + REST_MS);
@@ -274,7 +234,12 @@ pub(super) fn go(state: &mut State, screen: Screen) -> Effects {
         Screen::Attachments => link::list(state, Kind::Session),
         Screen::Pools => link::list(state, Kind::Pool),
         Screen::Nodes => link::list(state, Kind::Service),
-        _ => Effects::new(),
+        Screen::Dash
+        | Screen::Volumes
+        | Screen::Snapshots
+        | Screen::Backups
+        | Screen::Tasks
+        | Screen::Types => Effects::new(),
     }
 }
 
@@ -325,9 +290,9 @@ fn open_picker(state: &mut State, act: Act) {
         let state = &*state;
         move |act: Act| acts::reason(state, act)
     };
-    let picker = match act {
-        Act::Palette => picker::palette(state.screen, &why),
-        Act::Help => Picker::new(
+    let picker = match (act, state.screen) {
+        (Act::Palette, screen) => picker::palette(screen, &why),
+        (Act::Help, _) => Picker::new(
             &format!("Keys of {}", state.screen.title()),
             picker::acts(state.screen, &why),
         ),
@@ -414,67 +379,76 @@ fn change_list(state: &mut State, act: Act) {
         return;
     }
     if act == Act::Filter {
-        let before = state
-            .list()
-            .map(|list| list.filter.clone())
-            .unwrap_or_default();
+        let filter = state.list().map(|list| list.filter.clone());
+        let before = filter.unwrap_or_default();
         state.typing = Some((Input::of(&before), before));
         return;
     }
     let Some((list, data)) = state.list_mut() else {
         return;
     };
-    let mut has_room = true;
-    match act {
-        Act::Mark => {
-            if let Some(id) = list.cursor.clone() {
-                has_room = list.toggle(&id);
-                list.step(1, data);
-            }
+    let has_room = if MARKING.contains(&act) {
+        let has_room = mark(list, data, act);
+        if list.filter.contains("marked") {
+            list.touch();
         }
-        Act::Range => match list.range_from.take() {
-            None => list.range_from = Some(list.at),
-            Some(from) => {
-                let (first, last) = (from.min(list.at), from.max(list.at));
-                let slots = list.order().get(first..=last).unwrap_or_default();
-                let ids: Vec<String> = slots
-                    .iter()
-                    .filter_map(|at| data.of(list.kind).slot(*at))
-                    .map(|slot| slot.item.id.clone())
-                    .collect();
-                has_room = ids
-                    .iter()
-                    .all(|id| list.marks.contains(id) || list.toggle(id));
-            }
-        },
-        Act::Invert => {
-            let slots = list
-                .order()
-                .iter()
-                .filter_map(|at| data.of(list.kind).slot(*at));
-            let ids: Vec<String> = slots
-                .filter(|slot| !slot.is_gone)
-                .map(|slot| slot.item.id.clone())
-                .collect();
-            has_room = ids.iter().all(|id| list.toggle(id));
-        }
-        Act::Problems => list.only_problems = !list.only_problems,
-        Act::SortBefore => list.sort.0 = list.sort.0.saturating_sub(1),
-        Act::SortAfter => {
-            list.sort.0 = (list.sort.0 + 1).min(super::super::columns::of(list.kind).len() - 1)
-        }
-        Act::SortReverse => list.sort.1 = !list.sort.1,
-        _ => return,
-    }
-    let marks_only = [Act::Mark, Act::Range, Act::Invert].contains(&act);
-    if !marks_only || list.filter.contains("marked") {
-        list.touch();
-    }
+        has_room
+    } else {
+        order(list, act);
+        true
+    };
     if !has_room {
-        let text = format!(
-            "At most {} marks: acts on more are for the command line",
-            super::super::list::MARKS_MAX
-        );
+        let most = super::super::list::MARKS_MAX;
+        let text = format!("At most {most} marks: acts on more are for the command line");
         state.say(&text, Tone::Warn);
     }
+}
+
+/// Acts that mark.
+const MARKING: &[Act] = &[Act::Mark, Act::Range, Act::Invert];
+
+/// Marks; false when there was no room for all.
+fn mark(list: &mut List, data: &Data, act: Act) -> bool {
+    let id = |at: &usize| {
+        let slot = data.of(list.kind).slot(*at).filter(|slot| !slot.is_gone);
+        slot.map(|slot| slot.item.id.clone())
+    };
+    if act == Act::Mark {
+        let Some(id) = list.cursor.clone() else {
+            return true;
+        };
+        let has_room = list.toggle(&id);
+        list.step(1, data);
+        return has_room;
+    }
+    if act == Act::Invert {
+        let ids: Vec<String> = list.order().iter().filter_map(id).collect();
+        return ids.iter().all(|id| list.toggle(id));
+    }
+    let Some(from) = list.range_from else {
+        list.range_from = Some(list.at);
+        return true;
+    };
+    let (first, last) = (from.min(list.at), from.max(list.at));
+    let slots = list.order().get(first..=last).unwrap_or_default();
+    let ids: Vec<String> = slots.iter().filter_map(id).collect();
+    list.range_from = None;
+    ids.iter()
+        .all(|id| list.marks.contains(id) || list.toggle(id))
+}
+
+/// Sorts otherwise, or shows only problems.
+fn order(list: &mut List, act: Act) {
+    let last = super::super::columns::of(list.kind).len() - 1;
+    let (column, is_down) = list.sort;
+    if act == Act::Problems {
+        list.only_problems = !list.only_problems;
+    } else if act == Act::SortBefore {
+        list.sort.0 = column.saturating_sub(1);
+    } else if act == Act::SortAfter {
+        list.sort.0 = (column + 1).min(last);
+    } else if act == Act::SortReverse {
+        list.sort.1 = !is_down;
+    }
+    list.touch();
 }

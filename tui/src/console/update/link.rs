@@ -335,10 +335,10 @@ pub(super) fn answer(state: &mut State, answer: Answer) -> Effects {
             is_last,
         } => return page(state, kind, items, is_first, is_last),
         Answer::NoPage(kind, trouble) => return no_page(state, kind, &trouble),
-        Answer::One(kind, id, result) => return one(state, kind, id, result),
-        Answer::Raw(ticket, result) => raw(state, ticket, result),
-        Answer::Plan(ticket, result) => dialogs::planned(state, ticket, result),
-        Answer::Placement(ticket, result) => super::forms::placed(state, ticket, result),
+        Answer::One(kind, id, result) => return one(state, kind, &id, result),
+        Answer::Raw(ticket, result) => raw(state, ticket, &result),
+        Answer::Plan(ticket, result) => dialogs::planned(state, ticket, &result),
+        Answer::Placement(ticket, result) => super::forms::placed(state, ticket, &result),
         Answer::Quota(Ok(quota)) => state.data.quota = Some(quota),
         Answer::Quota(Err(trouble)) => return trouble_of(state, &trouble),
     }
@@ -407,16 +407,11 @@ fn no_page(state: &mut State, kind: Kind, trouble: &Trouble) -> Effects {
     effects
 }
 
-fn one(
-    state: &mut State,
-    kind: Kind,
-    id: String,
-    result: Result<Option<Item>, Trouble>,
-) -> Effects {
-    state.fetches.one.remove(&(kind, id.clone()));
+fn one(state: &mut State, kind: Kind, id: &str, result: Result<Option<Item>, Trouble>) -> Effects {
+    state.fetches.one.remove(&(kind, id.to_owned()));
     match result {
         Ok(Some(item)) => state.data.of_mut(kind).put(item),
-        Ok(None) => state.data.of_mut(kind).remove(&id),
+        Ok(None) => state.data.of_mut(kind).remove(id),
         Err(trouble) => return trouble_of(state, &trouble),
     }
     Effects::new()
@@ -441,13 +436,13 @@ fn trouble_of(state: &mut State, trouble: &Trouble) -> Effects {
     Effects::new()
 }
 
-fn raw(state: &mut State, ticket: u64, result: Result<Vec<String>, Trouble>) {
+fn raw(state: &mut State, ticket: u64, result: &Result<Vec<String>, Trouble>) {
     for overlay in &mut state.overlays {
         if let Overlay::Reading(reading) = overlay
             && reading.asked == Some(ticket)
         {
             reading.asked = None;
-            reading.lines = match &result {
+            reading.lines = match result {
                 Ok(lines) => lines.clone(),
                 Err(trouble) => vec![super::super::state::refusal("reading it", trouble)],
             };

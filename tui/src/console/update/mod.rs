@@ -7,6 +7,7 @@ mod forms;
 mod keys;
 mod link;
 mod pickers;
+mod reading;
 
 use super::clock::{Ms, SECOND};
 use super::event::{Ask, Effect, Event};

@@ -123,8 +123,8 @@ pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
     else {
         return Effects::new();
     };
-    match act {
-        Act::Zoom => {
+    match (act, state.screen) {
+        (Act::Zoom, _) => {
             state.cover(Overlay::Detail {
                 kind,
                 id: item.id.clone(),
@@ -133,11 +133,11 @@ pub(super) fn of_object(state: &mut State, act: Act) -> Effects {
             state.rest_at = (kind == Kind::Operation).then_some(state.now);
             Effects::new()
         }
-        Act::CopyCommand => {
+        (Act::CopyCommand, _) => {
             let command = format!("ashlar {} show {}", kind.noun(), quote(&item.id));
             copy(state, command, "the command line that shows it")
         }
-        Act::Copy => {
+        (Act::Copy, _) => {
             let picker = Picker::new("Copy", copies(&item));
             state.cover(Overlay::Picker(picker));
             Effects::new()

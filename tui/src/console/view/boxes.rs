@@ -3,7 +3,7 @@
 use super::super::columns;
 use super::super::item::{Item, Kind};
 use super::super::layout::{Area, Layout};
-use super::super::picker::{Picker, Reading};
+use super::super::picker::{Line, Picker, Reading};
 use super::super::rules;
 use super::super::state::State;
 use super::super::text;
@@ -52,36 +52,7 @@ pub(super) fn picker(canvas: &mut Canvas, picker: &Picker, parts: &Layout) {
             continue;
         };
         let mark = if position == picker.at { ">" } else { " " };
-        let label = usize::from(inner.width).min(28);
-        canvas.put(
-            inner.x,
-            y,
-            &format!("{mark} {}", text::left(&line.label, label - 2)),
-            tone(line.reason.is_some()),
-            cells(label),
-        );
-        let key_width = if inner.width > 60 { 12 } else { 6 };
-        let rest = inner.width.saturating_sub(cells(label) + 1);
-        let about = match &line.reason {
-            Some(why) => format!("not now: {why}"),
-            None => line.about.clone(),
-        };
-        let about_width = rest.saturating_sub(key_width + 1);
-        canvas.put(
-            inner.x + cells(label) + 1,
-            y,
-            &about,
-            tone(line.reason.is_some()),
-            about_width,
-        );
-        let key = text::right(&line.key, usize::from(key_width));
-        canvas.put(
-            (inner.x + inner.width).saturating_sub(key_width),
-            y,
-            &key,
-            Tone::Off,
-            key_width,
-        );
+        picker_row(canvas, inner, y, line, mark);
         if position == picker.at {
             canvas.tint(inner.x, y, inner.width, Tone::Cursor);
         }
@@ -107,6 +78,40 @@ pub(super) fn picker(canvas: &mut Canvas, picker: &Picker, parts: &Layout) {
         &foot,
         Tone::Off,
         width,
+    );
+}
+
+/// One line to pick: its words, what it is about or why not now, its key.
+fn picker_row(canvas: &mut Canvas, inner: Area, y: u16, line: &Line, mark: &str) {
+    let label = usize::from(inner.width).min(28);
+    canvas.put(
+        inner.x,
+        y,
+        &format!("{mark} {}", text::left(&line.label, label - 2)),
+        tone(line.reason.is_some()),
+        cells(label),
+    );
+    let key_width = if inner.width > 60 { 12 } else { 6 };
+    let rest = inner.width.saturating_sub(cells(label) + 1);
+    let about = match &line.reason {
+        Some(why) => format!("not now: {why}"),
+        None => line.about.clone(),
+    };
+    let about_width = rest.saturating_sub(key_width + 1);
+    canvas.put(
+        inner.x + cells(label) + 1,
+        y,
+        &about,
+        tone(line.reason.is_some()),
+        about_width,
+    );
+    let key = text::right(&line.key, usize::from(key_width));
+    canvas.put(
+        (inner.x + inner.width).saturating_sub(key_width),
+        y,
+        &key,
+        Tone::Off,
+        key_width,
     );
 }
 

@@ -66,7 +66,9 @@ fn heading(state: &State, kind: Kind, item: &Item) -> String {
     match kind {
         Kind::Attachment => state.data.volume_title(&item.of),
         Kind::Operation => columns::operation_title(item, &state.data),
-        _ => item.title(),
+        Kind::Pool | Kind::Volume | Kind::Snapshot | Kind::Service | Kind::Type | Kind::Session => {
+            item.title()
+        }
     }
 }
 
@@ -267,6 +269,13 @@ fn of_volume(state: &State, item: &Item) -> Vec<Line> {
         lines.push(("attached", line, Tone::of_status(&attachment.status)));
     }
     lines.extend(sessions(state, &item.id));
+    lines.extend(around(state, item));
+    lines
+}
+
+/// Its snapshots, and what was done to it last.
+fn around(state: &State, item: &Item) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
     let snapshots: Vec<String> = state.data.snapshots_of(&item.id).map(Item::title).collect();
     if !snapshots.is_empty() {
         let shown = snapshots

@@ -287,7 +287,9 @@ pub(super) fn strip(canvas: &mut Canvas, state: &State, parts: &Layout) {
             width.saturating_sub(x),
         );
     }
-    canvas.put_right(parts.strip, "T tasks", Tone::Off);
+    if x + 10 < width {
+        canvas.put_right(parts.strip, "T tasks", Tone::Off);
+    }
 }
 
 /// The hints, from the table; what cannot be done now is dim.

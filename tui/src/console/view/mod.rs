@@ -80,7 +80,13 @@ fn body(canvas: &mut Canvas, state: &State, parts: &Layout) {
             );
         }
         Screen::Quotas => dash::quotas(canvas, state, all),
-        _ => {
+        Screen::Pools
+        | Screen::Volumes
+        | Screen::Snapshots
+        | Screen::Attachments
+        | Screen::Tasks
+        | Screen::Nodes
+        | Screen::Types => {
             let Some(list) = state.list() else { return };
             table::list(canvas, state, list, parts.body);
             if let Some(area) = parts.preview {

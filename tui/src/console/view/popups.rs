@@ -32,44 +32,7 @@ fn place(state: &State, parts: &Layout, lines: usize) -> Area {
 /// A form.
 pub(super) fn form(canvas: &mut Canvas, state: &State, form: &Form, parts: &Layout) {
     let wrong = form.changes(&state.data).err();
-    let command = form.changes(&state.data).map(|changes| {
-        changes
-            .iter()
-            .map(super::super::change::Change::command)
-            .collect::<Vec<_>>()
-    });
-    let width = usize::from(state.size.0.min(104)).saturating_sub(16);
-    let mut below: Vec<Line> = Vec::new();
-    let told = |label: &str, texts: &[String]| -> Vec<Line> {
-        let rows = texts.iter().flat_map(|line| text::wrap(line, width));
-        rows.enumerate()
-            .map(|(at, row)| {
-                (
-                    if at == 0 {
-                        label.to_owned()
-                    } else {
-                        String::new()
-                    },
-                    row,
-                    Tone::Plain,
-                )
-            })
-            .collect()
-    };
-    below.extend(told("AFTER", &form.after(&state.data)));
-    if let Ok(commands) = &command {
-        below.extend(told(
-            "COMMAND",
-            commands.get(..commands.len().min(3)).unwrap_or_default(),
-        ));
-    }
-    if let Some(refused) = &form.refused {
-        below.extend(
-            told("X", std::slice::from_ref(refused))
-                .into_iter()
-                .map(|(label, row, _)| (label, row, Tone::Bad)),
-        );
-    }
+    let below = below(state, form);
     let lines =
         form.fields.len() + usize::from(wrong.is_some() && form.is_edited) + below.len() + 3;
     let inner = {
@@ -124,6 +87,49 @@ pub(super) fn form(canvas: &mut Canvas, state: &State, form: &Form, parts: &Layo
         form.focus == form.fields.len(),
         form.focus == form.fields.len() + 1,
     );
+}
+
+/// What stands under the fields: what will be, the command line, what the daemon said.
+fn below(state: &State, form: &Form) -> Vec<Line> {
+    let command = form.changes(&state.data).map(|changes| {
+        changes
+            .iter()
+            .map(super::super::change::Change::command)
+            .collect::<Vec<_>>()
+    });
+    let width = usize::from(state.size.0.min(104)).saturating_sub(16);
+    let mut below: Vec<Line> = Vec::new();
+    let told = |label: &str, texts: &[String]| -> Vec<Line> {
+        let rows = texts.iter().flat_map(|line| text::wrap(line, width));
+        rows.enumerate()
+            .map(|(at, row)| {
+                (
+                    if at == 0 {
+                        label.to_owned()
+                    } else {
+                        String::new()
+                    },
+                    row,
+                    Tone::Plain,
+                )
+            })
+            .collect()
+    };
+    below.extend(told("AFTER", &form.after(&state.data)));
+    if let Ok(commands) = &command {
+        below.extend(told(
+            "COMMAND",
+            commands.get(..commands.len().min(3)).unwrap_or_default(),
+        ));
+    }
+    if let Some(refused) = &form.refused {
+        below.extend(
+            told("X", std::slice::from_ref(refused))
+                .into_iter()
+                .map(|(label, row, _)| (label, row, Tone::Bad)),
+        );
+    }
+    below
 }
 
 fn field_row(
@@ -195,42 +201,7 @@ fn buttons(canvas: &mut Canvas, inner: Area, go: &str, on_cancel: bool, on_go: b
 /// A dialog.
 pub(super) fn dialog(canvas: &mut Canvas, state: &State, dialog: &Dialog, parts: &Layout) {
     let width = usize::from(state.size.0.min(104)).saturating_sub(14);
-    let mut lines: Vec<Line> = Vec::new();
-    for target in dialog.targets.iter().take(TOLD_MAX) {
-        lines.extend(of_target(state, target, dialog.is_light));
-    }
-    if dialog.targets.len() > TOLD_MAX {
-        lines.push((
-            String::new(),
-            format!("and {} more", dialog.targets.len() - TOLD_MAX),
-            Tone::Plain,
-        ));
-    }
-    if dialog.targets.len() > 1 {
-        lines.extend(sums(dialog));
-    }
-    if let Some(cascade) = dialog.cascade {
-        let tick = if cascade { "[x]" } else { "[ ]" };
-        let tone = if dialog.focus == Focus::Cascade {
-            Tone::Cursor
-        } else {
-            Tone::Plain
-        };
-        lines.push((
-            "ALSO".to_owned(),
-            format!("{tick} delete the snapshots too (Space)"),
-            tone,
-        ));
-    }
-    let command = dialog
-        .targets
-        .first()
-        .map(|target| target.change.command())
-        .unwrap_or_default();
-    lines.push(("COMMAND".to_owned(), command, Tone::Off));
-    if let Some(notice) = &dialog.notice {
-        lines.push(("!".to_owned(), notice.clone(), Tone::Warn));
-    }
+    let lines = told(state, dialog);
     let rows: Vec<Line> = lines
         .into_iter()
         .flat_map(|(label, line, tone)| {
@@ -298,6 +269,47 @@ pub(super) fn dialog(canvas: &mut Canvas, state: &State, dialog: &Dialog, parts:
         dialog.focus == Focus::Cancel,
         dialog.focus == Focus::Go,
     );
+}
+
+/// What a dialog tells of its objects, and of itself.
+fn told(state: &State, dialog: &Dialog) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for target in dialog.targets.iter().take(TOLD_MAX) {
+        lines.extend(of_target(state, target, dialog.is_light));
+    }
+    if dialog.targets.len() > TOLD_MAX {
+        lines.push((
+            String::new(),
+            format!("and {} more", dialog.targets.len() - TOLD_MAX),
+            Tone::Plain,
+        ));
+    }
+    if dialog.targets.len() > 1 {
+        lines.extend(sums(dialog));
+    }
+    if let Some(cascade) = dialog.cascade {
+        let tick = if cascade { "[x]" } else { "[ ]" };
+        let tone = if dialog.focus == Focus::Cascade {
+            Tone::Cursor
+        } else {
+            Tone::Plain
+        };
+        lines.push((
+            "ALSO".to_owned(),
+            format!("{tick} delete the snapshots too (Space)"),
+            tone,
+        ));
+    }
+    let command = dialog
+        .targets
+        .first()
+        .map(|target| target.change.command())
+        .unwrap_or_default();
+    lines.push(("COMMAND".to_owned(), command, Tone::Off));
+    if let Some(notice) = &dialog.notice {
+        lines.push(("!".to_owned(), notice.clone(), Tone::Warn));
+    }
+    lines
 }
 
 fn of_target(state: &State, target: &Target, is_light: bool) -> Vec<Line> {

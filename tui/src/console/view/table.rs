@@ -20,8 +20,8 @@ pub(super) fn list(canvas: &mut Canvas, state: &State, list: &List, area: Area) 
     let page = usize::from(area.height.saturating_sub(1));
     let table = state.data.of(list.kind);
     let rows = list.order().iter().enumerate().skip(list.top).take(page);
-    let mut y = area.y + 1;
-    for (position, slot) in rows.filter_map(|(position, at)| Some((position, table.slot(*at)?))) {
+    let rows = rows.filter_map(|(position, at)| Some((position, table.slot(*at)?)));
+    for (y, (position, slot)) in (area.y + 1..).zip(rows) {
         let is_cursor = position == list.at;
         let is_marked = list.marks.contains(&slot.item.id);
         let mark = match (is_cursor, is_marked) {
@@ -57,7 +57,6 @@ pub(super) fn list(canvas: &mut Canvas, state: &State, list: &List, area: Area) 
         } else if is_marked {
             canvas.tint(area.x, y, area.width, Tone::Mark);
         }
-        y += 1;
     }
     if list.order().is_empty() {
         empty(canvas, state, list, area);

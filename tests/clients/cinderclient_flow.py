@@ -1,0 +1,187 @@
+"""python-cinderclient: its library through everything that needs no Nova.
+
+Its shell is not used: with any way to authenticate but Keystone it ends in an error about its own `--os-endpoint`.
+"""
+
+from cinderclient import api_versions, client, exceptions
+from keystoneauth1 import session, token_endpoint
+
+from flow import ADMIN, CONNECTOR, ENDPOINT, MAXIMUM, MEMBER, PROJECT, holds, refused, same, until
+
+
+def connect(token, version):
+    auth = token_endpoint.Token(ENDPOINT, token)
+    return client.Client(version, session=session.Session(auth=auth))
+
+
+def settled(manager, one, status):
+    def look():
+        found = manager.get(one.id)
+        holds(not found.status.startswith("error") or found.status == status, f"{one.id} is {found.status}")
+        return found.status == status and found
+
+    return until(look, f"{one.id} to be {status}")
+
+
+def gone(manager, one):
+    def look():
+        try:
+            return manager.get(one.id) and False
+        except exceptions.NotFound:
+            return True
+
+    until(look, f"{one.id} to go")
+
+
+def negotiate():
+    auth = token_endpoint.Token(ENDPOINT, MEMBER)
+    lowest, highest = client.get_server_version(f"{ENDPOINT}/", insecure=True)
+    same((lowest, highest), (api_versions.APIVersion("3.0"), api_versions.APIVersion(MAXIMUM)), "what is advertised")
+    plain = client.Client("3.0", session=session.Session(auth=auth))
+    found = api_versions.discover_version(plain, api_versions.APIVersion("3.latest"))
+    known = api_versions.APIVersion(api_versions.MAX_VERSION)
+    same(found, min(known, highest), "the negotiated version")
+    return found.get_string()
+
+
+def types(admin, member):
+    made = admin.volume_types.create("quick", description="d", is_public=True)
+    same(made.set_keys({"volume_backend_name": "default", "vendor:note": "n"})["vendor:note"], "n", "an extra spec")
+    made.unset_keys(["vendor:note"])
+    same(admin.volume_types.get(made.id).get_keys(), {"volume_backend_name": "default"}, "extra specs")
+    same(admin.volume_types.update(made.id, description="e").description, "e", "a type's description")
+    holds(made.id in [one.id for one in member.volume_types.list()], "the type is not listed")
+    same(member.volume_types.default().name, "__DEFAULT__", "the default type")
+    refused(exceptions.Forbidden, lambda: member.volume_types.create("mine"), "a type by a member")
+    return made
+
+
+def volumes(cinder, kind):
+    volume = settled(cinder.volumes, cinder.volumes.create(1, name="one", metadata={"k": "x"}, volume_type=kind.name), "available")
+    same((volume.size, volume.name, volume.volume_type, volume.metadata), (1, "one", "quick", {"k": "x"}), "a volume")
+    other = settled(cinder.volumes, cinder.volumes.create(1, name="two"), "available")
+    same([one.name for one in cinder.volumes.list(search_opts={"name": "one"})], ["one"], "a filter by name")
+    same([one.name for one in cinder.volumes.list(sort="name:asc")], ["one", "two"], "a sorted list")
+    same([one.name for one in cinder.volumes.list(limit=1, sort="name:asc")], ["one"], "a page")
+    same([one.name for one in cinder.volumes.list(marker=volume.id, sort="name:asc")], ["two"], "the next page")
+    cinder.volumes.update(volume, name="uno", description="first")
+    same(cinder.volumes.get(volume.id).name, "uno", "a new name")
+    cinder.volumes.set_metadata(volume, {"l": "y"})
+    cinder.volumes.delete_metadata(volume.id, ["k"])
+    same(cinder.volumes.get(volume.id).metadata, {"l": "y"}, "metadata")
+    cinder.volumes.extend(volume, 2)
+    until(lambda: cinder.volumes.get(volume.id).size == 2, "the extend")
+    settled(cinder.volumes, volume, "available")
+    same(cinder.volumes.get_encryption_metadata(volume.id)["encryption_key_id"], None, "the encryption")
+    refused(exceptions.BadRequest, lambda: cinder.volumes.extend(volume, 1), "a smaller size")
+    refused(exceptions.NotFound, lambda: cinder.volumes.get("11111111-2222-4333-8444-555555555555"), "no volume")
+    cinder.volumes.delete(other)
+    gone(cinder.volumes, other)
+    return cinder.volumes.get(volume.id)
+
+
+def snapshots(cinder, volume):
+    snapshot = cinder.volume_snapshots.create(volume.id, name="s", metadata={"k": "x"})
+    snapshot = settled(cinder.volume_snapshots, snapshot, "available")
+    same((snapshot.size, snapshot.volume_id), (2, volume.id), "a snapshot")
+    same([one.id for one in cinder.volume_snapshots.list(search_opts={"volume_id": volume.id})], [snapshot.id], "a list")
+    cinder.volume_snapshots.update(snapshot, name="t")
+    cinder.volume_snapshots.set_metadata(snapshot, {"l": "y"})
+    same(cinder.volume_snapshots.get(snapshot.id).metadata, {"k": "x", "l": "y"}, "metadata of a snapshot")
+    copy = settled(cinder.volumes, cinder.volumes.create(2, snapshot_id=snapshot.id, name="copy"), "available")
+    same(copy.snapshot_id, snapshot.id, "the copy's snapshot")
+    cinder.volumes.revert_to_snapshot(volume, snapshot)
+    settled(cinder.volumes, volume, "available")
+    refused(exceptions.BadRequest, lambda: cinder.volumes.delete(volume), "a volume with a snapshot")
+    cinder.volume_snapshots.delete(snapshot)
+    gone(cinder.volume_snapshots, snapshot)
+    clone = settled(cinder.volumes, cinder.volumes.create(2, source_volid=copy.id, name="clone"), "available")
+    for one in (clone, copy):
+        cinder.volumes.delete(one)
+        gone(cinder.volumes, one)
+
+
+def attachments(cinder, volume):
+    made = cinder.attachments.create(volume.id, None, None)
+    same(made["status"], "reserved", "a new attachment")
+    attachment_id = made["id"]
+    connected = cinder.attachments.update(attachment_id, CONNECTOR)
+    same(connected.connection_info["driver_volume_type"], "iscsi", "the connection")
+    cinder.attachments.complete(attachment_id)
+    settled(cinder.volumes, volume, "in-use")
+    same([one.id for one in cinder.attachments.list(search_opts={"volume_id": volume.id})], [attachment_id], "attachments")
+    cinder.attachments.delete(attachment_id)
+    settled(cinder.volumes, volume, "available")
+
+
+def legacy(cinder, volume):
+    cinder.volumes.reserve(volume)
+    cinder.volumes.unreserve(volume)
+    cinder.volumes.reserve(volume)
+    info = cinder.volumes.initialize_connection(volume, CONNECTOR)
+    same(info["driver_volume_type"], "iscsi", "the connection")
+    cinder.volumes.attach(volume, None, "/dev/vdb", mode="rw", host_name="host1")
+    same(cinder.volumes.get(volume.id).status, "in-use", "attached")
+    cinder.volumes.begin_detaching(volume)
+    cinder.volumes.roll_detaching(volume)
+    cinder.volumes.begin_detaching(volume)
+    cinder.volumes.terminate_connection(volume, CONNECTOR)
+    cinder.volumes.detach(volume)
+    settled(cinder.volumes, volume, "available")
+
+
+def acts(cinder, admin, volume):
+    cinder.volumes.set_bootable(volume, True)
+    same(cinder.volumes.get(volume.id).bootable, "true", "bootable")
+    cinder.volumes.set_image_metadata(volume, {"image_name": "i"})
+    same(cinder.volumes.get(volume.id).volume_image_metadata, {"image_name": "i"}, "image metadata")
+    same(cinder.volumes.show_image_metadata(volume)[1]["metadata"], {"image_name": "i"}, "image metadata by itself")
+    cinder.volumes.delete_image_metadata(volume, ["image_name"])
+    cinder.volumes.update_readonly_flag(volume, True)
+    same(cinder.volumes.get(volume.id).metadata["readonly"], "True", "the flag")
+    cinder.volumes.update_readonly_flag(volume, False)
+    admin.volumes.reset_state(volume, "error")
+    same(cinder.volumes.get(volume.id).status, "error", "a reset status")
+    admin.volumes.reset_state(volume, "available")
+    same(cinder.volumes.summary(all_tenants=False)["volume-summary"]["total_count"], 1, "the summary")
+
+
+def transfers(cinder, admin, volume):
+    offered = cinder.transfers.create(volume.id, "gift")
+    same(cinder.volumes.get(volume.id).status, "awaiting-transfer", "an offered volume")
+    same([one.id for one in cinder.transfers.list()], [offered.id], "transfers")
+    cinder.transfers.delete(offered.id)
+    settled(cinder.volumes, volume, "available")
+    again = cinder.transfers.create(volume.id, "gift")
+    cinder.transfers.accept(again.id, again.auth_key)
+    settled(cinder.volumes, volume, "available")
+
+
+def quotas_and_services(cinder, admin):
+    same(cinder.quotas.get(PROJECT, usage=True).volumes["in_use"], 1, "volumes in use")
+    holds(admin.services.list(), "no services")
+    holds(any(one.binary == "cinder-volume" for one in admin.services.list()), "no cinder-volume")
+    holds(admin.pools.list(detailed=True), "no pools")
+    same([one.zoneName for one in cinder.availability_zones.list()], ["nova"], "zones")
+    holds(isinstance(cinder.messages.list(), list), "no messages")
+    holds(len(cinder.resource_filters.list()) > 3, "no resource filters")
+
+
+def main():
+    version = negotiate()
+    admin, member = connect(ADMIN, version), connect(MEMBER, version)
+    kind = types(admin, member)
+    volume = volumes(member, kind)
+    snapshots(member, volume)
+    attachments(member, volume)
+    legacy(member, volume)
+    acts(member, admin, volume)
+    transfers(member, admin, volume)
+    quotas_and_services(member, admin)
+    member.volumes.delete(volume)
+    gone(member.volumes, volume)
+    admin.volume_types.delete(kind)
+    print(f"python-cinderclient at {version}: done")
+
+
+main()
