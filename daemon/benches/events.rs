@@ -5,7 +5,7 @@
 //! hold more than the server's own part. A reader's lag is the age of the newest frame in each piece that it receives.
 
 use ashlar_daemon::api::server::{Listen, Server};
-use ashlar_daemon::api::{Api, AuthMode, Door, State};
+use ashlar_daemon::api::{Api, AuthMode, Door, MetricsFor, State};
 use ashlar_daemon::model::id::VolumeTypeId;
 use ashlar_daemon::model::time::Time;
 use ashlar_daemon::model::volume_type::VolumeType;
@@ -115,6 +115,7 @@ async fn serve(store: &Store, stop: &CancellationToken) -> anyhow::Result<Socket
         ctx: Arc::new(ctx),
         auth,
         public_endpoint: None,
+        metrics: MetricsFor::Administrators,
     };
     let listen = Listen {
         unix: None,
@@ -189,6 +190,8 @@ async fn change(store: &Store) -> anyhow::Result<()> {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
     };
@@ -203,12 +206,9 @@ async fn change(store: &Store) -> anyhow::Result<()> {
             let values = vec![
                 one.id.to_string().into(),
                 format!("t-{turn}-{number}").into(),
-                ashlar_daemon::store::Value::Null,
-                1.into(),
-                "{}".into(),
                 Time::now().as_str().into(),
             ];
-            batch.add(volume_types::UPDATE, values);
+            batch.add(volume_types::SET_NAME, values);
             store.write(batch)
         });
         futures_util::future::try_join_all(writes).await?;

@@ -3,7 +3,7 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{events, operations, placement, plan, tokens, whoami};
+use super::ashlar::{events, operations, placement, plan, sessions, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
@@ -168,6 +168,8 @@ routes! {
     post   "/ashlar/v1/operations/{id}/retry"         0  => operations::act_retry;
     post   "/ashlar/v1/plan"                          0  => plan::make;
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
+    get    "/ashlar/v1/sessions"                      0  => sessions::list;
+    post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
     delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;

@@ -11,6 +11,7 @@ mod plan;
 mod qos_specs;
 mod quotas;
 mod services;
+mod sessions;
 mod type_access;
 mod types;
 mod volumes;

@@ -57,6 +57,7 @@ pub mod retry;
 pub mod revert_volume;
 pub mod roll_detaching;
 pub mod services;
+pub mod sessions;
 pub mod set_metadata;
 pub mod stuck;
 pub mod terminate_connection;

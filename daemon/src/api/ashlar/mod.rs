@@ -1,8 +1,9 @@
-//! Our own API beside Cinder's: who one is, what changes, what is being done, who may call.
+//! Our own API beside Cinder's: who one is, what changes, what is being done, who is logged in, who may call.
 
 pub(super) mod events;
 pub(super) mod operations;
 pub(super) mod placement;
 pub(super) mod plan;
+pub(super) mod sessions;
 pub(super) mod tokens;
 pub(super) mod whoami;

@@ -1,4 +1,4 @@
-//! Our own API: routes, whoami, operations, tokens, these documents.
+//! Our own API: routes, whoami, operations, sessions, tokens, these documents.
 
 use super::describe::{Described, delete, get, post};
 use super::schema::{
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Vec<Described> {
         get("/ashlar/v1/whoami", "As whom a request counts.").answers(200, named("Whoami")),
     ];
     routes.extend(operations());
+    routes.extend(sessions());
     routes.extend(tokens());
     routes
 }
@@ -47,6 +48,23 @@ fn operations() -> Vec<Described> {
         )
         .answers(202, wrapped("operation", named("Operation")))
         .refuses(&[400, 409, 502]),
+    ]
+}
+
+fn sessions() -> Vec<Described> {
+    vec![
+        get(
+            "/ashlar/v1/sessions",
+            "Who is logged in at the target; for administrators.",
+        )
+        .answers(200, wrapped("sessions", list(named("Session"))))
+        .refuses(&[403]),
+        post(
+            "/ashlar/v1/sessions/{id}/kick",
+            "Ends one session; a host that is let in may log in again.",
+        )
+        .answers_nothing(204)
+        .refuses(&[400, 403]),
     ]
 }
 
@@ -103,6 +121,23 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("since", time()),
                 field("waiting_for", text()),
                 field("next", text()),
+            ]),
+        ),
+        (
+            "Session",
+            object([
+                field("id", uuid()),
+                field("volume_id", uuid()),
+                field("initiator", text()),
+                field("address", text()),
+                field("since", time()),
+                field("read_only", boolean()),
+                field("reads", integer()),
+                field("writes", integer()),
+                field("read_bytes", integer()),
+                field("written_bytes", integer()),
+                field("last_io_at", or_null(time())),
+                field("quiet_s", integer()),
             ]),
         ),
         ("Token", object(token())),
