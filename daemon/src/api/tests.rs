@@ -5,6 +5,7 @@ mod attachments;
 mod door;
 mod events;
 pub(super) mod fixture;
+mod journal;
 mod messages;
 mod operations;
 mod plan;

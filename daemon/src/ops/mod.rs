@@ -42,6 +42,7 @@ pub mod detach_volume;
 pub mod extend_volume;
 pub mod force_detach;
 pub mod heartbeat;
+pub mod history;
 pub mod initialize_connection;
 pub mod measure;
 pub mod messages;

@@ -138,6 +138,7 @@ pub const SILENT: &[(&str, &str)] = &[
     ("tokens", "looked at by nobody who waits"),
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),
+    ("journal_objects", "its operation is told of"),
 ];
 
 /// How an engine spells what SQL leaves open.

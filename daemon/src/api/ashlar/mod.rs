@@ -1,6 +1,7 @@
-//! Our own API beside Cinder's: who one is, what changes, what is being done, who is logged in, who may call.
+//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call.
 
 pub(super) mod events;
+pub(super) mod journal;
 pub(super) mod operations;
 pub(super) mod placement;
 pub(super) mod plan;

@@ -24,6 +24,7 @@ pub(super) fn routes() -> Vec<Described> {
         get("/ashlar/v1/whoami", "As whom a request counts.").answers(200, named("Whoami")),
     ];
     routes.extend(operations());
+    routes.push(journal());
     routes.extend(sessions());
     routes.extend(tokens());
     routes
@@ -49,6 +50,26 @@ fn operations() -> Vec<Described> {
         .answers(202, wrapped("operation", named("Operation")))
         .refuses(&[400, 409, 502]),
     ]
+}
+
+fn journal() -> Described {
+    get(
+        "/ashlar/v1/journal",
+        "Who did what to an object and when, the newest first; also to one that is gone.",
+    )
+    .query("object_id", text(), "The id of the object; required.")
+    .query(
+        "limit",
+        json!({"type": "integer", "minimum": 0, "maximum": i32::MAX}),
+        "At most so many; a page has 1000 at most.",
+    )
+    .query(
+        "marker",
+        text(),
+        "The operation_id of the last one of the page before.",
+    )
+    .answers(200, wrapped("journal", list(named("JournalEntry"))))
+    .refuses(&[404])
 }
 
 fn sessions() -> Vec<Described> {
@@ -121,6 +142,19 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("since", time()),
                 field("waiting_for", text()),
                 field("next", text()),
+            ]),
+        ),
+        (
+            "JournalEntry",
+            object([
+                field("at", time()),
+                field("what", text()),
+                field("who", or_null(text())),
+                field("request_id", text()),
+                field("operation_id", uuid()),
+                field("before", or_null(text())),
+                field("after", or_null(text())),
+                field("error", or_null(text())),
             ]),
         ),
         (
