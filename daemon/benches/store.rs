@@ -116,10 +116,10 @@ async fn whole_creates(store: &Store) -> anyhow::Result<f64> {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
-        qos_specs_id: None,
-        encryption: None,
         created_at: Time::now(),
         updated_at: None,
+        encryption: None,
+        qos_specs_id: None,
     };
     let mut batch = Batch::new();
     batch.add(

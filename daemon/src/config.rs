@@ -1,18 +1,23 @@
-//! `ashlar.toml`, parsed once into checked types. Unknown keys are mistakes; every mistake names its place and remedy.
+//! `ashlar.toml`, parsed once into checked types. Unknown keys are mistakes; all mistakes are told, each with its place
+//! and remedy.
 //!
-//! This is the only reader of the file; `config/written.rs` is how it is written there. The table of keys, defaults and limits is `docs/configuration.md`.
+//! This is the only reader of the file: `config/keys.rs` has every key with its default, `reader.rs` reads values,
+//! `written.rs` says what must hold of them, `surroundings.rs` looks whether what they name can be used. The page is
+//! `docs/configuration.md`.
 
+mod keys;
+mod reader;
+mod surroundings;
 mod written;
 
 use crate::ops::QuotaLimits;
-use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A part of the daemon; any set of them runs in one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RoleName {
     /// Answers HTTP.
     Api,
@@ -61,8 +66,7 @@ pub struct Api {
 }
 
 /// Who may read `/metrics`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metrics {
     /// Administrators, and the unix socket.
     #[default]
@@ -72,8 +76,7 @@ pub enum Metrics {
 }
 
 /// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// A line for people.
     #[default]
@@ -83,8 +86,7 @@ pub enum LogFormat {
 }
 
 /// How TCP callers prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
     /// A token of Ashlar's own.
     Token,
@@ -136,8 +138,7 @@ pub enum DriverConfig {
 }
 
 /// Whether deleted volumes are overwritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecureDelete {
     /// With zeros, what was allocated.
     Zero,
@@ -145,52 +146,100 @@ pub enum SecureDelete {
     None,
 }
 
+/// Where something stands in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+}
+
+/// Where the paths stand that `--check-config` looks at.
+#[derive(Debug, Default)]
+struct Places {
+    state_dir: Option<Place>,
+    unix: Option<Place>,
+    /// One a backend.
+    directories: Vec<Option<Place>>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where; `None` for what is not there at all.
+    pub place: Option<Place>,
+    /// The key, what is wrong with it, and what to write or do instead.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(Place { line, column }) => {
+                write!(f, "line {line}, column {column}: {}", self.what)
+            }
+            None => write!(f, "{}", self.what),
+        }
+    }
+}
+
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// It is no TOML, or has a key or value that does not belong there. The cause shows line and column.
-    #[error("{} is not a configuration of ashlard", path.display())]
-    Malformed {
+    /// It says what cannot be; every mistake is told, one a line.
+    #[error("{}", told(path, mistakes))]
+    Mistakes {
         /// The file.
         path: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
+        /// In the order of the file.
+        mistakes: Vec<Mistake>,
     },
-    /// A value that cannot work.
-    #[error("{key}: {why}")]
-    Wrong {
-        /// The key, with its table.
-        key: &'static str,
-        /// What is wrong and what to write instead.
-        why: String,
-    },
+}
+
+fn told(path: &Path, mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(|one| format!("\n  {one}")).collect();
+    let count = match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    format!("{}: {count}{}", path.display(), lines.concat())
 }
 
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Ok(Self::read_with_places(path)?.0)
+    }
+
+    /// Reads and checks a file, and looks whether what it names is there and can be used.
+    pub fn check(path: &Path) -> Result<Self, ConfigError> {
+        let (config, places) = Self::read_with_places(path)?;
+        let mistakes = surroundings::look(&config, &places);
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        let path = path.to_owned();
+        Err(ConfigError::Mistakes { path, mistakes })
+    }
+
+    fn read_with_places(path: &Path) -> Result<(Self, Places), ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text, path)
-    }
-
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let written: written::Written =
-            toml::from_str(text).map_err(|source| ConfigError::Malformed {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })?;
-        written.check()
+        written::read(&text).map_err(|mistakes| ConfigError::Mistakes {
+            path: path.to_owned(),
+            mistakes,
+        })
     }
 
     /// Whether this process has a role.
@@ -200,80 +249,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEAST: &str =
-        "state_dir = '/s'\n[[backend]]\nname = 'a'\ndriver = 'file'\ndirectory = '/p'\n";
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        Config::parse(text, Path::new("ashlar.toml"))
-    }
-
-    #[test]
-    fn the_least_configuration_has_every_default() {
-        let config = parse(LEAST).unwrap();
-        assert_eq!(config.api.unix, Path::new("/s/api.sock"));
-        assert_eq!(config.api.listen, None);
-        assert_eq!(config.api.auth, Auth::Token);
-        assert_eq!(config.api.metrics, Metrics::Admin);
-        assert_eq!(config.log_format, LogFormat::Text);
-        assert_eq!(config.roles.len(), 3);
-        assert_eq!(config.quota.gigabytes, 1000);
-        assert_eq!(config.target.iqn_prefix, "iqn.2010-10.org.openstack:");
-        assert!(matches!(
-            config.backends[0].driver,
-            DriverConfig::File {
-                secure_delete: SecureDelete::Zero,
-                wipe_bytes_per_s: 0
-            }
-        ));
-    }
-
-    #[test]
-    fn every_mistake_names_its_place() {
-        for (text, place) in [
-            ("state_dir = 'relative'", "state_dir"),
-            ("state_dir = '/s'", "backend"),
-            ("state_dir = '/s'\nroles = []", "roles"),
-            (
-                &format!("{LEAST}[api]\nlisten = '0.0.0.0:8776'\nauth = 'none'"),
-                "api.auth",
-            ),
-            (
-                &format!("{LEAST}[target]\nportals = ['127.0.0.1:0']"),
-                "target.portals",
-            ),
-            (
-                &format!("{LEAST}[target]\nportals = ['0.0.0.0:3260']"),
-                "target.portals",
-            ),
-            (
-                &format!("{LEAST}[target]\niqn_prefix = 'x'"),
-                "target.iqn_prefix",
-            ),
-            (
-                &format!("{LEAST}[[backend]]\nname = 'a'\ndriver = 'file'\ndirectory = '/q'"),
-                "backend.name",
-            ),
-            (
-                &format!("{LEAST}[[backend]]\nname = 'b'\ndriver = 'file'\ndirectory = '/p'"),
-                "backend.directory",
-            ),
-            (&format!("host = 'a@b'\n{LEAST}"), "host"),
-        ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.to_string().starts_with(place), "{place}: {error}");
-        }
-    }
-
-    #[test]
-    fn unknown_keys_are_mistakes_with_a_line() {
-        let error = parse(&format!("{LEAST}colour = 'red'\n")).unwrap_err();
-        let ConfigError::Malformed { source, .. } = error else {
-            panic!("{error}")
-        };
-        let text = source.to_string();
-        assert!(text.contains("line 6") && text.contains("colour"), "{text}");
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ pub mod store;
 pub mod sys;
 pub mod target;
 
+pub mod keep_record;
 mod keep_target;
 
 use crate::config::{Auth, Backend, Config, DriverConfig, Metrics, RoleName, SecureDelete};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use ashlar_daemon::config::{Config, LogFormat};
+use ashlar_daemon::keep_record;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+/// How `--check-config` ends when there are mistakes.
+const BAD_CONFIG: u8 = 2;
 
 /// Block storage with Cinder's API, in one small system.
 #[derive(Parser)]
@@ -42,10 +46,40 @@ enum Command {
     },
     /// Prints every operation with its steps, as JSON.
     Operations,
+    /// Keeps, restores and checks the record: everything that ashlard knows, but not the volumes' data.
+    Db {
+        #[command(subcommand)]
+        act: Db,
+    },
+}
+
+#[derive(Subcommand)]
+enum Db {
+    /// Copies the record, whole, also while ashlard runs.
+    Backup {
+        /// The copy; must not be there yet.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Puts a backup in the record's place and keeps the old record beside; ashlard must not run.
+    Restore {
+        /// The backup.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Looks for damage and contradictions in the record, or in a backup, and changes nothing.
+    Check {
+        /// The backup to look at instead.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(path) = &arguments.check_config {
+        return check_config(path);
+    }
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -84,16 +118,29 @@ fn configured(path: &Path) -> Result<Config> {
     Ok(config)
 }
 
+/// Exit code 0 when the configuration is good, 2 when it is not.
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
+fn check_config(path: &Path) -> ExitCode {
+    match Config::check(path) {
+        Ok(_) => {
+            println!("{}: good", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => {
+            println!("{mistakes}");
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "these answers are the command's output"
 )]
 fn command(arguments: &Arguments) -> Result<()> {
-    if let Some(path) = &arguments.check_config {
-        Config::read(path)?;
-        println!("{}: good", path.display());
-        return Ok(());
-    }
     match &arguments.command {
         Some(Command::Operations) => {
             println!("{}", ashlar_daemon::operations_json());
@@ -113,8 +160,33 @@ fn command(arguments: &Arguments) -> Result<()> {
             let config = configured(&arguments.config)?;
             in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
         }
+        Some(Command::Db { act }) => db(&Config::read(&arguments.config)?, act),
         None => run(&arguments.config),
     }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "these answers are the command's output"
+)]
+fn db(config: &Config, act: &Db) -> Result<()> {
+    match act {
+        Db::Backup { file } => println!("{}", keep_record::back_up(config, file)?),
+        Db::Restore { file } => println!("{}", keep_record::restore(config, file)?),
+        Db::Check { file } => {
+            let checked = keep_record::check(config, file.as_deref())?;
+            println!("{}: {}", checked.path.display(), checked.held);
+            for finding in &checked.findings {
+                println!("- {finding}");
+            }
+            let count = checked.findings.len();
+            if count > 0 {
+                return Err(keep_record::RecordError::Findings { count }.into());
+            }
+            println!("good");
+        }
+    }
+    Ok(())
 }
 
 fn run(path: &Path) -> Result<()> {

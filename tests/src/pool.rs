@@ -6,6 +6,8 @@ use std::path::Path;
 
 use crate::Result;
 
+const IMPORT: &str = "import/";
+
 /// A file of the pool.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -25,9 +27,17 @@ pub fn entries(pool: &Path) -> Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// The paths of every file of the pool.
+/// The paths of every file of the pool; what lies in `import/` is the administrator's and not the pool's.
 pub fn names(pool: &Path) -> Result<BTreeSet<String>> {
-    Ok(entries(pool)?.into_iter().map(|entry| entry.path).collect())
+    let paths = entries(pool)?.into_iter().map(|entry| entry.path);
+    Ok(paths.filter(|path| !path.starts_with(IMPORT)).collect())
+}
+
+/// The names of what an administrator laid into `import/`, or got back there.
+pub fn foreign(pool: &Path) -> Result<BTreeSet<String>> {
+    let paths = entries(pool)?.into_iter().map(|entry| entry.path);
+    let name = |path: String| path.strip_prefix(IMPORT).map(str::to_owned);
+    Ok(paths.filter_map(name).collect())
 }
 
 /// The UUIDs that the names of the pool's files hold.

@@ -120,6 +120,18 @@ const DIFFERS: &[(&str, &str)] = &[
         "every change",
         "an object that a running operation holds answers 409 with that operation's id",
     ),
+    (
+        "GET /v3/manageable_volumes, /v3/manageable_snapshots",
+        "what is managed already is not listed; a file `volume-<id>.snapshot-<id>` is listed with snapshots, any other with volumes",
+    ),
+    (
+        "POST /v3/manageable_volumes, /v3/manageable_snapshots",
+        "`ref` must be `{\"source-name\": name}`; a snapshot larger than its volume is refused",
+    ),
+    (
+        "os-retype",
+        "within the volume's pool: when that cannot be of the new type, the volume keeps its type and status whatever the migration policy",
+    ),
 ];
 
 fn page() -> String {

@@ -79,7 +79,7 @@ pub const LADDER: &[Step] = &[
     done(5, "paging and filters of messages", ""),
     absent(6, "consistency group update may be empty", NO_FIELD),
     absent(7, "clusters", "404; cluster of a service is shown, null"),
-    absent(8, "manageable volumes and snapshots", NO_ROUTE),
+    done(8, "manageable volumes and snapshots", ""),
     absent(9, "backup update", NO_ROUTE),
     done(
         10,
@@ -108,7 +108,11 @@ pub const LADDER: &[Step] = &[
         "also of snapshots, and If-Match also on POST and DELETE",
     ),
     absent(16, "migrate to a cluster", NO_ACTION),
-    absent(17, "cluster in the list of manageable objects", NO_FIELD),
+    done(
+        17,
+        "cluster in the list of manageable objects",
+        "404: there are no clusters",
+    ),
     absent(18, "project of a backup", NO_FIELD),
     absent(19, "reset of a group snapshot's status", NO_ROUTE),
     absent(20, "reset of a group's status", NO_ROUTE),

@@ -275,6 +275,12 @@ fn check_parameters(call: &Call) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Limit and offset of a list that the record does not page.
+pub(super) fn limits(call: &Call) -> Result<(i64, i64), Fault> {
+    check_parameters(call)?;
+    Ok((limit(call)?, offset(call)?))
+}
+
 fn all_tenants(call: &Call) -> Result<bool, Fault> {
     match call.parameter("all_tenants") {
         None => Ok(false),
@@ -329,7 +335,7 @@ fn whole(text: &str) -> Option<i64> {
 }
 
 /// Keys and directions, from `sort` or from the pair of older parameters.
-fn sort_words(call: &Call) -> Result<Vec<(&str, &str)>, Fault> {
+pub(super) fn sort_words(call: &Call) -> Result<Vec<(&str, &str)>, Fault> {
     let older = call.parameter("sort_key").or(call.parameter("sort_dir"));
     match (call.parameter("sort"), older) {
         (Some(_), Some(_)) => Err(Fault::bad_request(

@@ -9,9 +9,9 @@ use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
     attachments, availability_zones, capabilities, extensions, extra_specs, hosts, limits,
-    messages, metadata, pools, qos_specs, quota_sets, resource_filters, services, snapshot_actions,
-    snapshots, transfers, type_access, type_encryption, types, volume_actions, volume_summary,
-    volumes,
+    manageable, messages, metadata, pools, qos_specs, quota_sets, resource_filters, services,
+    snapshot_actions, snapshots, transfers, type_access, type_encryption, types, volume_actions,
+    volume_summary, volumes,
 };
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -133,6 +133,18 @@ routes! {
     get    "/v3/qos-specs/{id}/associate"             0  => qos_specs::associate;
     get    "/v3/qos-specs/{id}/disassociate"          0  => qos_specs::disassociate;
     get    "/v3/qos-specs/{id}/disassociate_all"      0  => qos_specs::disassociate_all;
+    get    "/v3/manageable_volumes"                   8  => manageable::list_volumes;
+    get    "/v3/manageable_volumes/detail"            8  => manageable::list_volumes_detail;
+    post   "/v3/manageable_volumes"                   8  => manageable::create_volume;
+    get    "/v3/os-volume-manage"                     8  => manageable::list_volumes;
+    get    "/v3/os-volume-manage/detail"              8  => manageable::list_volumes_detail;
+    post   "/v3/os-volume-manage"                     0  => manageable::create_volume;
+    get    "/v3/manageable_snapshots"                 8  => manageable::list_snapshots;
+    get    "/v3/manageable_snapshots/detail"          8  => manageable::list_snapshots_detail;
+    post   "/v3/manageable_snapshots"                 8  => manageable::create_snapshot;
+    get    "/v3/os-snapshot-manage"                   8  => manageable::list_snapshots;
+    get    "/v3/os-snapshot-manage/detail"            8  => manageable::list_snapshots_detail;
+    post   "/v3/os-snapshot-manage"                   0  => manageable::create_snapshot;
     get    "/v3/os-quota-sets/{id}"                   0  => quota_sets::show;
     put    "/v3/os-quota-sets/{id}"                   0  => quota_sets::update;
     delete "/v3/os-quota-sets/{id}"                   0  => quota_sets::delete;
@@ -169,10 +181,12 @@ routes! {
     get    "/ashlar/v1/journal"                       0  => journal::list;
     post   "/ashlar/v1/plan"                          0  => plan::make;
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
+    post   "/ashlar/v1/placement"                     0  => placement::rehearse;
     get    "/ashlar/v1/sessions"                      0  => sessions::list;
     post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
+    get    "/ashlar/v1/tokens/{id}"                   0  => tokens::show;
     delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;
 }
 

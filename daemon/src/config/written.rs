@@ -1,314 +1,363 @@
-//! `ashlar.toml` as it is written, with its defaults, and what must hold of it.
+//! `ashlar.toml` as it is written: what must hold of each table, and the checked types that come of it.
 //!
-//! Each table is checked by a function of its own, which names the key that is wrong and what to write instead.
+//! Each table has a function of its own. It says everything that is wrong with its keys, each with what to write
+//! instead, and returns something usable all the same, so that the tables after it are looked at too.
 
+use super::reader::{Reader, Section};
 use super::{
-    Api, Auth, Backend, Config, ConfigError, DriverConfig, LogFormat, Metrics, RoleName,
+    Api, Auth, Backend, Config, DriverConfig, LogFormat, Metrics, Mistake, Places, RoleName,
     SecureDelete, Target,
 };
 use crate::ops::QuotaLimits;
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Written {
-    state_dir: PathBuf,
-    host: Option<String>,
-    #[serde(default = "all_roles")]
-    roles: Vec<RoleName>,
-    #[serde(default = "zone")]
-    availability_zone: String,
-    #[serde(default)]
-    log_format: LogFormat,
-    #[serde(default)]
-    api: WrittenApi,
-    #[serde(default)]
-    target: WrittenTarget,
-    #[serde(default)]
-    backend: Vec<WrittenBackend>,
-    #[serde(default)]
-    quota: WrittenQuota,
-    faults: Option<WrittenFaults>,
-}
+/// What the kernel has room for in the address of a unix socket, less the byte that ends it.
+const SOCKET_PATH_LEN_MAX: usize = 107;
+/// 223 bytes is the RFC's limit for a name of iSCSI; the volume's part takes 43.
+const IQN_PREFIX_LEN_MAX: usize = 180;
+/// Cinder's columns are 32 bits wide.
+const QUOTA_MAX: i64 = i32::MAX as i64;
+/// In MiB/s: faster than any disk; what lies beyond was meant in other units.
+const WIPE_RATE_MAX: i64 = 1_000_000;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenApi {
-    unix: Option<PathBuf>,
-    listen: Option<SocketAddr>,
-    auth: Option<Auth>,
-    #[serde(default)]
-    metrics: Metrics,
-}
+const ROLES: &[(&str, RoleName)] = &[
+    ("api", RoleName::Api),
+    ("scheduler", RoleName::Scheduler),
+    ("volume", RoleName::Volume),
+];
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenTarget {
-    portals: Option<Vec<SocketAddr>>,
-    iqn_prefix: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenBackend {
-    name: String,
-    driver: DriverName,
-    #[serde(default = "pool")]
-    pool: String,
-    directory: PathBuf,
-    secure_delete: Option<SecureDelete>,
-    wipe_mib_per_s: Option<u64>,
-    #[serde(default = "over_subscription")]
-    max_over_subscription_ratio: f64,
-    #[serde(default)]
-    reserved_percentage: u8,
-    faults: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum DriverName {
-    File,
-    Fake,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenQuota {
-    volumes: i64,
-    snapshots: i64,
-    gigabytes: i64,
-    per_volume_gigabytes: i64,
-}
-
-impl Default for WrittenQuota {
-    /// Cinder's defaults (cinder/quota.py).
-    fn default() -> Self {
-        Self {
-            volumes: 10,
-            snapshots: 10,
-            gigabytes: 1000,
-            per_volume_gigabytes: -1,
-        }
+/// Reads a text; the answer is the configuration with where its paths stand, or everything that is wrong with it.
+pub(super) fn read(text: &str) -> Result<(Config, Places), Vec<Mistake>> {
+    let reader = Reader::new(text);
+    let parsed = reader.parse();
+    let mut places = Places::default();
+    let config = whole(&reader, parsed.get_ref(), &mut places);
+    let mistakes = reader.mistakes();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok((config, places)),
+        Some(_) | None => Err(mistakes),
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenFaults {
-    at: String,
-    action: String,
-}
-
-fn all_roles() -> Vec<RoleName> {
-    vec![RoleName::Api, RoleName::Scheduler, RoleName::Volume]
-}
-
-fn zone() -> String {
-    "nova".to_owned()
-}
-
-fn pool() -> String {
-    "pool".to_owned()
-}
-
-fn over_subscription() -> f64 {
-    20.0
-}
-
-impl Written {
-    pub(super) fn check(self) -> Result<Config, ConfigError> {
-        let wrong = |key, why: &str| ConfigError::Wrong {
-            key,
-            why: why.to_owned(),
-        };
-        if !self.state_dir.is_absolute() {
-            return Err(wrong(
-                "state_dir",
-                "must be an absolute path, such as \"/var/lib/ashlar\"",
-            ));
-        }
-        let roles: BTreeSet<RoleName> = self.roles.into_iter().collect();
-        if roles.is_empty() {
-            return Err(wrong(
-                "roles",
-                "must name at least one of \"api\", \"scheduler\", \"volume\"",
-            ));
-        }
-        if roles.contains(&RoleName::Volume) && self.backend.is_empty() {
-            return Err(wrong(
-                "backend",
-                "the role volume needs at least one [[backend]]",
-            ));
-        }
-        let host = self.host.unwrap_or_else(host_name);
-        if !is_name(&host) {
-            return Err(wrong(
-                "host",
-                "must be letters, digits, '.', '_' and '-'; '@' and '#' separate host, backend and pool",
-            ));
-        }
-        let api = check_api(self.api, &self.state_dir)?;
-        let target = check_target(self.target)?;
-        let backends = check_backends(self.backend)?;
-        let faults = self.faults.map(|faults| (faults.at, faults.action));
-        if faults.is_some() && !cfg!(feature = "faults") {
-            return Err(wrong(
-                "faults",
-                "this build injects no faults; take the table out",
-            ));
-        }
-        Ok(Config {
-            state_dir: self.state_dir,
-            host,
-            roles,
-            availability_zone: self.availability_zone,
-            log_format: self.log_format,
-            api,
-            target,
-            backends,
-            quota: QuotaLimits {
-                volumes: self.quota.volumes,
-                snapshots: self.quota.snapshots,
-                gigabytes: self.quota.gigabytes,
-                per_volume_gigabytes: self.quota.per_volume_gigabytes,
-            },
-            faults,
-        })
+fn whole<'r, 't>(
+    reader: &'r Reader<'t>,
+    table: &'r DeTable<'t>,
+    places: &mut Places,
+) -> Option<Config> {
+    let top = Section::new(reader, "", table, None);
+    let state_dir = top
+        .path("state_dir", "\"/var/lib/ashlar\"")
+        .or_else(|| top.missing("state_dir", "\"/var/lib/ashlar\""));
+    places.state_dir = top.place("state_dir");
+    let roles: BTreeSet<RoleName> = match top.words("roles", ROLES) {
+        Some(roles) => roles.into_iter().collect(),
+        None => ROLES.iter().map(|(_, role)| *role).collect(),
+    };
+    if roles.is_empty() {
+        top.wrong(
+            "roles",
+            "must name at least one of \"api\", \"scheduler\", \"volume\"",
+        );
     }
-}
-
-fn check_api(written: WrittenApi, state_dir: &Path) -> Result<Api, ConfigError> {
-    let auth = written.auth.unwrap_or(Auth::Token);
-    if auth == Auth::None
-        && written
-            .listen
-            .is_some_and(|address| !address.ip().is_loopback())
-    {
-        return Err(ConfigError::Wrong {
-            key: "api.auth",
-            why: "\"none\" lets everybody do everything and is allowed on a loopback address only; use \"token\"".to_owned(),
-        });
+    let host = top.text("host").unwrap_or_else(host_name);
+    if !is_name(&host) {
+        top.wrong(
+            "host",
+            "must be letters, digits, '.', '_' and '-'; '@' and '#' separate host, backend and pool",
+        );
     }
-    let unix = written.unix.unwrap_or_else(|| state_dir.join("api.sock"));
-    Ok(Api {
-        unix,
-        listen: written.listen,
-        auth,
-        metrics: written.metrics,
+    let availability_zone = top.text("availability_zone");
+    let availability_zone = availability_zone.unwrap_or_else(|| "nova".to_owned());
+    if availability_zone.is_empty() {
+        top.wrong("availability_zone", "must say something, such as \"nova\"");
+    }
+    let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let log_format = top.word("log_format", &words).unwrap_or_default();
+    let api_table = table_of(reader, &top, "api");
+    let api = check_api(&api_table, state_dir.as_deref(), &top);
+    places.unix = api_table.place("unix");
+    let target = check_target(&table_of(reader, &top, "target"));
+    let backends = check_backends(reader, &top, state_dir.as_deref(), &roles, places);
+    let quota = check_quota(&table_of(reader, &top, "quota"));
+    let faults = check_faults(&table_of(reader, &top, "faults"), &top);
+    Some(Config {
+        state_dir: state_dir?,
+        host,
+        roles,
+        availability_zone,
+        log_format,
+        api: api?,
+        target,
+        backends,
+        quota,
+        faults,
     })
 }
 
-fn check_target(written: WrittenTarget) -> Result<Target, ConfigError> {
-    let portals = written
-        .portals
-        .unwrap_or_else(|| vec![SocketAddr::from(([127, 0, 0, 1], 3260))]);
-    let wrong = |key, why: &str| {
-        Err(ConfigError::Wrong {
-            key,
-            why: why.to_owned(),
-        })
+/// A table of the top; every default when it is absent.
+fn table_of<'r, 't>(
+    reader: &'r Reader<'t>,
+    top: &Section<'r, 't>,
+    name: &'static str,
+) -> Section<'r, 't> {
+    match top.value(name).map(|value| (value.get_ref(), value.span())) {
+        None => Section::absent(reader, name),
+        Some((DeValue::Table(table), span)) => Section::new(reader, name, table, Some(span)),
+        Some(_) => {
+            top.wrong(
+                name,
+                &format!("must be a table: write [{name}] on a line of its own"),
+            );
+            Section::absent(reader, name)
+        }
+    }
+}
+
+fn check_api(
+    api: &Section<'_, '_>,
+    state_dir: Option<&Path>,
+    top: &Section<'_, '_>,
+) -> Option<Api> {
+    let words = [("token", Auth::Token), ("none", Auth::None)];
+    let auth = api.word("auth", &words).unwrap_or(Auth::Token);
+    let listen = api.address("listen");
+    if auth == Auth::None && listen.is_some_and(|address| !address.ip().is_loopback()) {
+        api.wrong(
+            "auth",
+            "\"none\" lets everybody do everything and is allowed on a loopback address only; use \"token\"",
+        );
+    }
+    let is_said = api.value("unix").is_some();
+    let unix = match api.path("unix", "\"/run/ashlar/api.sock\"") {
+        Some(path) => path,
+        None => state_dir?.join("api.sock"),
     };
-    if portals.is_empty() || portals.iter().any(|portal| portal.port() == 0) {
-        return wrong(
-            "target.portals",
-            "needs at least one \"ip:port\" with a port other than 0, since hosts come back to it",
+    let len = unix.as_os_str().len();
+    if len > SOCKET_PATH_LEN_MAX {
+        let why = format!(
+            "the socket's path has {len} bytes and may have {SOCKET_PATH_LEN_MAX}: {}; set api.unix to a shorter one",
+            unix.display()
         );
+        if is_said {
+            api.wrong("unix", &why);
+        } else {
+            top.wrong("state_dir", &why);
+        }
     }
-    if portals.iter().any(|portal| portal.ip().is_unspecified()) {
-        return wrong(
-            "target.portals",
-            "hosts are told these addresses: name those that they reach, not 0.0.0.0 or [::]",
+    let words = [("admin", Metrics::Admin), ("loopback", Metrics::Loopback)];
+    let metrics = api.word("metrics", &words).unwrap_or_default();
+    Some(Api {
+        unix,
+        listen,
+        auth,
+        metrics,
+    })
+}
+
+fn check_target(target: &Section<'_, '_>) -> Target {
+    let portals = match target.texts("portals") {
+        None => vec![SocketAddr::from(([127, 0, 0, 1], 3260))],
+        Some(texts) => {
+            if texts.is_empty() {
+                target.wrong(
+                    "portals",
+                    "needs at least one \"ip:port\", such as \"10.0.0.5:3260\"",
+                );
+            }
+            let read = texts
+                .iter()
+                .map(|text| target.read_address("portals", text));
+            read.collect::<Option<Vec<_>>>().unwrap_or_default()
+        }
+    };
+    let mut seen = BTreeSet::new();
+    for portal in &portals {
+        if portal.port() == 0 {
+            let why = format!("{portal} needs a port other than 0, since hosts come back to it");
+            target.wrong("portals", &why);
+        }
+        if portal.ip().is_unspecified() {
+            let why = format!(
+                "hosts are told these addresses: name those that they reach, not {}",
+                portal.ip()
+            );
+            target.wrong("portals", &why);
+        }
+        if !seen.insert(*portal) {
+            target.wrong("portals", &format!("{portal} is there twice; take one out"));
+        }
+    }
+    let iqn_prefix = target.text("iqn_prefix");
+    let iqn_prefix = iqn_prefix.unwrap_or_else(|| "iqn.2010-10.org.openstack:".to_owned());
+    let is_plain = iqn_prefix.chars().all(|letter| letter.is_ascii_graphic());
+    if !iqn_prefix.starts_with("iqn.") || iqn_prefix.len() > IQN_PREFIX_LEN_MAX || !is_plain {
+        let why = format!(
+            "must start with \"iqn.\", have no blanks and at most {IQN_PREFIX_LEN_MAX} bytes, such as \"iqn.2010-10.org.openstack:\""
         );
+        target.wrong("iqn_prefix", &why);
     }
-    let iqn_prefix = written
-        .iqn_prefix
-        .unwrap_or_else(|| "iqn.2010-10.org.openstack:".to_owned());
-    // 223 bytes is the RFC's limit for a name; the volume's part takes 43.
-    if !iqn_prefix.starts_with("iqn.")
-        || iqn_prefix.len() > 180
-        || iqn_prefix.chars().any(|c| !c.is_ascii_graphic())
-    {
-        return wrong(
-            "target.iqn_prefix",
-            "must start with \"iqn.\", such as \"iqn.2010-10.org.openstack:\"",
-        );
-    }
-    Ok(Target {
+    Target {
         portals,
         iqn_prefix: iqn_prefix.to_lowercase(),
-    })
+    }
 }
 
-fn check_backends(written: Vec<WrittenBackend>) -> Result<Vec<Backend>, ConfigError> {
-    let wrong = |key, why: String| Err(ConfigError::Wrong { key, why });
+fn check_backends<'r, 't>(
+    reader: &'r Reader<'t>,
+    top: &Section<'r, 't>,
+    state_dir: Option<&Path>,
+    roles: &BTreeSet<RoleName>,
+    places: &mut Places,
+) -> Vec<Backend> {
+    let written: &[Spanned<DeValue<'t>>] = match top.value("backend").map(Spanned::get_ref) {
+        None => &[],
+        Some(DeValue::Array(list)) => list,
+        Some(_) => {
+            top.wrong(
+                "backend",
+                "must be a list of tables: write [[backend]] with two brackets",
+            );
+            return Vec::new();
+        }
+    };
+    if roles.contains(&RoleName::Volume) && written.is_empty() {
+        top.wrong("backend", "the role volume needs at least one [[backend]]");
+    }
     let mut backends: Vec<Backend> = Vec::new();
     for one in written {
-        if !is_name(&one.name) || !is_name(&one.pool) {
-            return wrong(
-                "backend.name",
-                format!(
-                    "\"{}\" and its pool must be letters, digits, '.', '_' and '-'",
-                    one.name
-                ),
+        let DeValue::Table(table) = one.get_ref() else {
+            reader.note(
+                Some(&one.span()),
+                "backend: must be a table: write [[backend]]".to_owned(),
             );
-        }
-        if backends.iter().any(|other| other.name == one.name) {
-            return wrong("backend.name", format!("\"{}\" is there twice", one.name));
-        }
-        if backends
-            .iter()
-            .any(|other| other.directory == one.directory)
-        {
-            return wrong(
-                "backend.directory",
-                format!("{} is there twice", one.directory.display()),
-            );
-        }
-        if !one.directory.is_absolute() {
-            return wrong("backend.directory", "must be an absolute path".to_owned());
-        }
-        if !(one.max_over_subscription_ratio.is_finite() && one.max_over_subscription_ratio > 0.0) {
-            return wrong(
-                "backend.max_over_subscription_ratio",
-                "must be a number above 0, such as 20.0".to_owned(),
-            );
-        }
-        if one.reserved_percentage > 99 {
-            return wrong("backend.reserved_percentage", "must be 0 to 99".to_owned());
-        }
-        backends.push(backend(one)?);
+            continue;
+        };
+        let section = Section::new(reader, "backend", table, Some(one.span()));
+        // Both of them: what is wrong with its directory is said although its name is wrong too.
+        let found = check_backend(&section);
+        let Some(backend) = found else { continue };
+        check_among(&section, &backend, &backends, state_dir);
+        places.directories.push(section.place("directory"));
+        backends.push(backend);
     }
-    Ok(backends)
+    backends
 }
 
-fn backend(written: WrittenBackend) -> Result<Backend, ConfigError> {
-    let driver = match written.driver {
-        DriverName::File if written.faults.is_some() => {
-            return Err(ConfigError::Wrong {
-                key: "backend.faults",
-                why: "only the driver \"fake\" has faults".to_owned(),
-            });
-        }
-        DriverName::File => DriverConfig::File {
-            secure_delete: written.secure_delete.unwrap_or(SecureDelete::Zero),
-            wipe_bytes_per_s: written.wipe_mib_per_s.unwrap_or(0).saturating_mul(1 << 20),
-        },
-        DriverName::Fake => DriverConfig::Fake {
-            faults: written.faults.unwrap_or_default(),
-        },
+/// What must hold between one backend and those before it.
+fn check_among(
+    section: &Section<'_, '_>,
+    backend: &Backend,
+    before: &[Backend],
+    state_dir: Option<&Path>,
+) {
+    let overlaps = |other: &Path| {
+        backend.directory.starts_with(other) || other.starts_with(&backend.directory)
     };
-    Ok(Backend {
-        name: written.name,
-        driver,
-        pool: written.pool,
-        directory: written.directory,
-        max_over_subscription_ratio: written.max_over_subscription_ratio,
-        reserved_percentage: written.reserved_percentage,
+    if before.iter().any(|other| other.name == backend.name) {
+        let why = format!(
+            "{:?} is there twice; give this one another name",
+            backend.name
+        );
+        section.wrong("name", &why);
+    }
+    if let Some(other) = before.iter().find(|other| overlaps(&other.directory)) {
+        let why = format!(
+            "{} and {} of backend {} lie one in the other; a pool needs a directory of its own",
+            backend.directory.display(),
+            other.directory.display(),
+            other.name
+        );
+        section.wrong("directory", &why);
+    }
+    if state_dir.is_some_and(|state_dir| state_dir.starts_with(&backend.directory)) {
+        let why = "state_dir lies in it; a pool needs a directory of its own";
+        section.wrong("directory", why);
+    }
+}
+
+fn check_backend(section: &Section<'_, '_>) -> Option<Backend> {
+    let name = section
+        .text("name")
+        .or_else(|| section.missing("name", "\"default\""));
+    let pool = section.text("pool").unwrap_or_else(|| "pool".to_owned());
+    for (key, text) in [("name", name.as_deref()), ("pool", Some(pool.as_str()))] {
+        if text.is_some_and(|text| !is_name(text)) {
+            let why = format!(
+                "{:?} must be letters, digits, '.', '_' and '-', at most 100 of them",
+                text.unwrap_or_default()
+            );
+            section.wrong(key, &why);
+        }
+    }
+    let driver = check_driver(section);
+    let example = "\"/var/lib/ashlar-pool\"";
+    let directory: Option<PathBuf> = section
+        .path("directory", example)
+        .or_else(|| section.missing("directory", example));
+    let ratio = section.number("max_over_subscription_ratio");
+    let reserved = section.integer("reserved_percentage", 0..=99).unwrap_or(0);
+    Some(Backend {
+        name: name?,
+        driver: driver?,
+        pool,
+        directory: directory?,
+        max_over_subscription_ratio: ratio.unwrap_or(20.0),
+        reserved_percentage: u8::try_from(reserved).unwrap_or(0),
     })
+}
+
+fn check_driver(section: &Section<'_, '_>) -> Option<DriverConfig> {
+    let words = [("file", true), ("fake", false)];
+    let is_file = section
+        .word("driver", &words)
+        .or_else(|| section.missing("driver", "\"file\""));
+    let words = [("zero", SecureDelete::Zero), ("none", SecureDelete::None)];
+    let secure_delete = section.word("secure_delete", &words);
+    let rate = section.integer("wipe_mib_per_s", 0..=WIPE_RATE_MAX);
+    let faults = section.text("faults");
+    if is_file? {
+        if faults.is_some() {
+            section.wrong("faults", "only the driver \"fake\" has faults; take it out");
+        }
+        let rate = u64::try_from(rate.unwrap_or(0)).unwrap_or(0);
+        return Some(DriverConfig::File {
+            secure_delete: secure_delete.unwrap_or(SecureDelete::Zero),
+            wipe_bytes_per_s: rate << 20,
+        });
+    }
+    Some(DriverConfig::Fake {
+        faults: faults.unwrap_or_default(),
+    })
+}
+
+/// Cinder's defaults (cinder/quota.py).
+fn check_quota(quota: &Section<'_, '_>) -> QuotaLimits {
+    let limit = |key, default| quota.integer(key, -1..=QUOTA_MAX).unwrap_or(default);
+    QuotaLimits {
+        volumes: limit("volumes", 10),
+        snapshots: limit("snapshots", 10),
+        gigabytes: limit("gigabytes", 1000),
+        per_volume_gigabytes: limit("per_volume_gigabytes", -1),
+    }
+}
+
+fn check_faults(faults: &Section<'_, '_>, top: &Section<'_, '_>) -> Option<(String, String)> {
+    top.value("faults")?;
+    if !cfg!(feature = "faults") {
+        top.wrong("faults", "this build injects no faults; take the table out");
+        return None;
+    }
+    let at = faults
+        .text("at")
+        .or_else(|| faults.missing("at", "\"create_volume/make/after-effect#1\""));
+    let action = faults
+        .text("action")
+        .or_else(|| faults.missing("action", "\"kill\""));
+    at.zip(action)
 }
 
 fn is_name(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! [`driver_contract`]. Content is stamped: each block of 4096 bytes is zero or repeats one number, so that the fake,
 //! which has no bytes, can be held to the same rules.
 
+pub(crate) mod adopting;
 pub(crate) mod live;
 pub(crate) mod sequences;
 
@@ -413,6 +414,11 @@ macro_rules! driver_contract {
             a_repeat_after_a_crash_clears_its_remains
             stats_are_sane
         }
+        $crate::driver::contract::driver_contract! { $subject: adopting:
+            what_is_released_can_be_adopted_again
+            what_cannot_be_adopted_stays_as_it_is
+            a_name_that_is_taken_is_not_overwritten
+        }
         $crate::driver::contract::driver_contract! { $subject: live:
             a_copy_under_writes_is_of_one_instant
             a_broken_pause_is_not_consistent
@@ -428,6 +434,15 @@ macro_rules! driver_contract {
             use $crate::driver::contract::Subject;
             if let Some(subject) = <$subject>::fresh() {
                 $crate::driver::contract::$rule(subject).await;
+            }
+        }
+    )+};
+    ($subject:ty: adopting: $($rule:ident)+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $rule() {
+            use $crate::driver::contract::Subject;
+            if let Some(subject) = <$subject>::fresh() {
+                $crate::driver::contract::adopting::$rule(subject).await;
             }
         }
     )+};

@@ -10,12 +10,13 @@ mod tests;
 
 pub use faults::{BadFault, Fault, Faults, Method};
 
+use super::manageable::{Manageable, is_plain, names_for};
 use super::{
     Device, Done, Driver, DriverError, LiveWrites, LiveWritesLost, ObjectRef, SnapshotRef, Source,
     VolumeRef, Work,
 };
 use crate::model::pool::PoolReport;
-use crate::model::size::GIB;
+use crate::model::size::{GIB, Gib};
 use async_trait::async_trait;
 use pool::{Content, FakePool, Objects};
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ const HANG_POLL: Duration = Duration::from_millis(10);
 /// A call hangs no longer, whatever happens.
 const HANG_MAX: Duration = Duration::from_secs(600);
 const PAUSE_MAX_MS: u64 = 5_000;
+/// Where what is not ours lies, as in the file driver.
+const FOREIGN: &str = "import/";
 
 /// The fake.
 #[derive(Debug)]
@@ -198,8 +201,22 @@ impl FakeDriver {
         })
     }
 
+    fn foreign(&self, name: &str) -> Result<Content, DriverError> {
+        let found = is_plain(name).then(|| self.read(&format!("{FOREIGN}{name}")));
+        found
+            .and_then(Result::ok)
+            .ok_or_else(|| not_manageable(name, "it is not in the pool"))
+    }
+
     fn is_there(&self, name: &str) -> bool {
         self.pool().objects().contains_key(name)
+    }
+}
+
+fn not_manageable(name: &str, why: &str) -> DriverError {
+    DriverError::NotManageable {
+        name: name.to_owned(),
+        why: why.to_owned(),
     }
 }
 
@@ -347,9 +364,84 @@ impl Driver for FakeDriver {
         Ok(Device { path, len_bytes })
     }
 
+    async fn manageable(&self, _: &str) -> Result<Vec<Manageable>, DriverError> {
+        self.fault(Method::Manageable, "the pool", &Work::default())
+            .await?;
+        let pool = self.pool();
+        let told = |name: &String| {
+            let len_bytes = pool.objects().get(name)?.len_bytes;
+            Some(Manageable {
+                name: name.strip_prefix(FOREIGN)?.to_owned(),
+                len_bytes,
+                why_not: (len_bytes == 0).then(|| "it is empty".to_owned()),
+            })
+        };
+        Ok(pool.objects().keys().filter_map(told).collect())
+    }
+
+    async fn measure(&self, object: &ObjectRef, name: &str) -> Result<Gib, DriverError> {
+        let ours = name_of(object);
+        self.fault(Method::Measure, &ours, &Work::default()).await?;
+        let content = match self.read(&ours) {
+            Ok(content) => content,
+            Err(_) => self.foreign(name)?,
+        };
+        let size_gib = i64::try_from(content.len_bytes.div_ceil(GIB)).ok();
+        let size_gib = size_gib.and_then(Gib::new);
+        size_gib.ok_or_else(|| not_manageable(name, "it is empty"))
+    }
+
+    async fn adopt(&self, object: &ObjectRef, name: &str) -> Result<Done, DriverError> {
+        let ours = name_of(object);
+        self.fault(Method::Adopt, &ours, &Work::default()).await?;
+        if self.is_there(&ours) {
+            return Ok(Done::AlreadySo);
+        }
+        let mut content = self.foreign(name)?;
+        let size_gib = match object {
+            ObjectRef::Volume(volume) => volume.size_gib,
+            ObjectRef::Snapshot(snapshot) => snapshot.size_gib,
+        };
+        if content.len_bytes > size_gib.bytes() {
+            return Err(not_manageable(name, "it has grown since it was measured"));
+        }
+        content.len_bytes = size_gib.bytes();
+        self.change(&ours, |objects| {
+            objects.remove(&format!("{FOREIGN}{name}"));
+            objects.insert(ours.clone(), content);
+        })?;
+        Ok(Done::Changed)
+    }
+
+    async fn release(&self, object: &ObjectRef, name: Option<&str>) -> Result<Done, DriverError> {
+        let ours = name_of(object);
+        self.fault(Method::Release, &ours, &Work::default()).await?;
+        let names = names_for(object, name);
+        self.change(&ours, |objects| {
+            let Some(content) = objects.remove(&ours) else {
+                return Ok(Done::AlreadySo);
+            };
+            let free = names
+                .iter()
+                .map(|name| format!("{FOREIGN}{name}"))
+                .find(|name| !objects.contains_key(name));
+            let Some(free) = free else {
+                objects.insert(ours.clone(), content);
+                return Err(not_manageable(&ours, "every name for it is taken"));
+            };
+            objects.insert(free, content);
+            Ok(Done::Changed)
+        })?
+    }
+
     async fn objects(&self) -> Result<Vec<String>, DriverError> {
         self.fault(Method::Objects, "the pool", &Work::default())
             .await?;
-        Ok(self.pool().objects().keys().cloned().collect())
+        let pool = self.pool();
+        let ours = pool
+            .objects()
+            .keys()
+            .filter(|name| !name.starts_with(FOREIGN));
+        Ok(ours.cloned().collect())
     }
 }

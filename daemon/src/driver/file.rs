@@ -9,6 +9,7 @@
 //! name the file and the act. A directory that vanished or was replaced makes the pool unavailable.
 
 mod copy;
+mod import;
 mod jobs;
 mod layout;
 mod live;
@@ -24,11 +25,14 @@ mod wipe;
 
 pub use mark::OpenError;
 
+use super::manageable::{Manageable, names_for};
 use super::{
     Device, Done, Driver, DriverError, LiveWrites, ObjectRef, SnapshotRef, Source, VolumeRef, Work,
 };
 use crate::model::pool::PoolReport;
+use crate::model::size::Gib;
 use async_trait::async_trait;
+use import::Imports;
 use jobs::{Job, Jobs, Stop, Weight};
 use layout::{Layout, Name, Place};
 use make::Origin;
@@ -150,6 +154,18 @@ impl FileDriver {
             return Ok(job);
         }
         Err(self.replaced_directory())
+    }
+
+    /// Claims an object that comes from or goes to `import/`.
+    async fn begin_adopting(&self, object: &ObjectRef) -> Result<Job, DriverError> {
+        let pool = match object {
+            ObjectRef::Volume(volume) => &volume.pool,
+            ObjectRef::Snapshot(snapshot) => &snapshot.pool,
+        };
+        self.must_be_here(pool)?;
+        let name = Name::of(object);
+        self.begin(&name.text, Weight::Light, &Work::default())
+            .await
     }
 
     fn replaced_directory(&self) -> DriverError {
@@ -401,6 +417,50 @@ impl Driver for FileDriver {
             Ok(Device { path, len_bytes })
         })
         .await
+    }
+
+    async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError> {
+        self.must_be_here(pool)?;
+        let (layout, mark) = (self.layout.clone(), self.mark.clone());
+        let listed = tokio::task::spawn_blocking(move || {
+            let list = || Imports::open(&layout)?.list();
+            mark.is_in_place().then(list).transpose()
+        });
+        match listed.await {
+            Ok(Ok(found)) => found.ok_or_else(|| self.replaced_directory()),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(self.unavailable(format!("its thread ended early: {error}"))),
+        }
+    }
+
+    async fn measure(&self, object: &ObjectRef, name: &str) -> Result<Gib, DriverError> {
+        let job = self.begin_adopting(object).await?;
+        let (layout, ours, foreign) = (self.layout.clone(), Name::of(object), name.to_owned());
+        job.run(move |_| import::measure(&layout, &ours, &foreign))
+            .await
+    }
+
+    async fn adopt(&self, object: &ObjectRef, name: &str) -> Result<Done, DriverError> {
+        let job = self.begin_adopting(object).await?;
+        let (layout, ours, foreign) = (self.layout.clone(), Name::of(object), name.to_owned());
+        let shape = match object {
+            ObjectRef::Volume(volume) => (volume.size_gib, volume.thick),
+            ObjectRef::Snapshot(snapshot) => (snapshot.size_gib, false),
+        };
+        let shape = import::Shape {
+            len_bytes: shape.0.bytes(),
+            thick: shape.1,
+        };
+        job.run(move |stop| import::adopt(&layout, &ours, &foreign, shape, stop))
+            .await
+    }
+
+    async fn release(&self, object: &ObjectRef, name: Option<&str>) -> Result<Done, DriverError> {
+        let job = self.begin_adopting(object).await?;
+        let (layout, ours) = (self.layout.clone(), Name::of(object));
+        let names = names_for(object, name);
+        job.run(move |_| import::release(&layout, &ours, &names))
+            .await
     }
 
     async fn objects(&self) -> Result<Vec<String>, DriverError> {

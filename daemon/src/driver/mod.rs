@@ -8,7 +8,8 @@
 //!   is still missing. What is already so is [`Done::AlreadySo`], never an error; removing the absent is already so.
 //! - Half-made objects are not visible under their final name: make beside, then rename, or be able to tell.
 //! - On `Err` the pool is as before the call, except for remains that a repeat or [`Driver::remove`] clears away.
-//! - Only objects that carry one of our ids in the recorded form of name are touched. Foreign ones are never looked into.
+//! - Only objects that carry one of our ids in the recorded form of name are touched. Foreign ones are never looked into;
+//!   [`Driver::adopt`] alone makes one ours, named by the administrator and found where a driver offers such a place.
 //! - It may be called for different objects at once; `ops` never calls it twice at once for one object.
 //! - Long work reports to [`Work`] at least once a slice, and returns [`DriverError::Cancelled`] soon after
 //!   [`Work::is_cancelled`] turns true.
@@ -17,11 +18,13 @@
 pub(crate) mod contract;
 pub mod fake;
 pub mod file;
+pub mod manageable;
 
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::pool::PoolReport;
 use crate::model::size::Gib;
 use async_trait::async_trait;
+use manageable::Manageable;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -139,6 +142,22 @@ pub trait Driver: Send + Sync {
     /// What a target is to open for `volume`.
     async fn device(&self, volume: &VolumeRef) -> Result<Device, DriverError>;
 
+    /// What lies in `pool` that is not ours and might be taken over, sorted by name; changes nothing.
+    async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError>;
+
+    /// The size that the foreign object `name` would have as ours: its own, rounded up. When `object` is there already
+    /// (an earlier [`Driver::adopt`] whose answer was lost), that one's. [`DriverError::NotManageable`] says why not.
+    async fn measure(&self, object: &ObjectRef, name: &str) -> Result<Gib, DriverError>;
+
+    /// Makes the foreign object `name` ours, as `object` and of exactly its size: what lies beyond its own end reads as
+    /// zeros, and of its content nothing changes. At any instant it has the one name or the other, never none. On `Err`
+    /// it is foreign as before. Already so when `object` is there.
+    async fn adopt(&self, object: &ObjectRef, name: &str) -> Result<Done, DriverError>;
+
+    /// The reverse: what `object` was is foreign afterwards, with all its content; under `name` when that is given and
+    /// free, else under a name made of its id. Never overwrites and never removes. Already so when `object` is absent.
+    async fn release(&self, object: &ObjectRef, name: Option<&str>) -> Result<Done, DriverError>;
+
     /// Every object of ours that lies in the pools, by the names found; for drift reports and leak checks.
     async fn objects(&self) -> Result<Vec<String>, DriverError>;
 }
@@ -153,6 +172,14 @@ pub enum DriverError {
         object: String,
         /// The pool.
         pool: String,
+    },
+    /// A foreign object cannot be made ours; it was left as it is.
+    #[error("{name} cannot be taken over: {why}")]
+    NotManageable {
+        /// The name that was asked for.
+        name: String,
+        /// What is against it, and what to do.
+        why: String,
     },
     /// The pool has not enough room.
     #[error("pool {pool} has no room for {object}")]

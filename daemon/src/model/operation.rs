@@ -72,6 +72,18 @@ operations! {
     ForceDetach = "force_detach"
     /// Say whether hosts may write to a volume.
     UpdateReadonly = "update_readonly"
+    /// Take over what lies in a pool as a volume.
+    ManageVolume = "manage_volume"
+    /// Hand a volume's bytes back and forget it.
+    UnmanageVolume = "unmanage_volume"
+    /// Take over what lies in a pool as a snapshot.
+    ManageSnapshot = "manage_snapshot"
+    /// Hand a snapshot's bytes back and forget it.
+    UnmanageSnapshot = "unmanage_snapshot"
+    /// Look at what could be taken over.
+    ListManageable = "list_manageable"
+    /// Give a volume another type.
+    RetypeVolume = "retype_volume"
 }
 
 impl Verb {

@@ -98,6 +98,7 @@ pub const TABLE: &[Row] = &[
                 V::ErrorRestoring,
                 V::ErrorExtending,
                 V::ErrorManaging,
+                V::ErrorUnmanaging,
                 V::ErrorDeleting,
             ],
             during: Some(V::Deleting),
@@ -470,6 +471,75 @@ pub const TABLE: &[Row] = &[
         ..Row::of(
             Verb::ForceDetach,
             "needs the attachment's id when there are several; a volume in an error status or in maintenance keeps it",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[],
+            during: Some(V::Managing),
+            done: End::Is(V::Available),
+            failed: End::Is(V::ErrorManaging),
+        }),
+        ..Row::of(
+            Verb::ManageVolume,
+            "shown as creating and error; what could not be taken over is handed back, also by a later delete",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[
+                V::Available,
+                V::Error,
+                V::ErrorRestoring,
+                V::ErrorExtending,
+                V::ErrorManaging,
+                V::ErrorUnmanaging,
+            ],
+            during: Some(V::Unmanaging),
+            done: End::Gone,
+            failed: End::Is(V::ErrorUnmanaging),
+        }),
+        ..Row::of(
+            Verb::UnmanageVolume,
+            "not attached, no snapshots; unlike upstream a failed one may be repeated, or the volume deleted",
+        )
+    },
+    Row {
+        snapshot: Some(Move {
+            from: &[],
+            during: Some(S::Creating),
+            done: End::Is(S::Available),
+            failed: End::Is(S::Error),
+        }),
+        source_volume: &[V::Available, V::InUse],
+        ..Row::of(
+            Verb::ManageSnapshot,
+            "not larger than its volume; what could not be taken over is handed back, also by a later delete",
+        )
+    },
+    Row {
+        snapshot: Some(Move {
+            from: &[S::Available, S::Error],
+            during: Some(S::Unmanaging),
+            done: End::Gone,
+            failed: End::Is(S::Error),
+        }),
+        ..Row::of(Verb::UnmanageSnapshot, "")
+    },
+    Row::of(
+        Verb::ListManageable,
+        "moves nothing; asks a pool's volume service what lies there that is not ours",
+    ),
+    Row {
+        volume: Some(Move {
+            from: &[V::Available, V::InUse],
+            during: Some(V::Retyping),
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::RetypeVolume,
+            "to another type that its own pool can be; multiattach changes only when available",
         )
     },
 ];

@@ -1,5 +1,6 @@
 //! Delete a snapshot: overwrite what it alone holds (secure delete), remove it, return its quota.
 
+use super::adoption;
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, snapshot_ref};
 use super::steps::{Job, Outcome, Plan, Step};
@@ -87,6 +88,9 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let snapshot = job.snapshot().await?;
     let (driver, pool) = driver_of(&job.ctx, &snapshot.host)?;
     let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
+    if adoption::hand_back_foreign(&job.ctx, driver, &object).await? {
+        return Outcome::nothing();
+    }
     let wiped = driver.wipe(&object, &job.work).await;
     wiped.map_err(|error| driver_failed("overwriting", &snapshot.id, error))?;
     Outcome::nothing()
@@ -107,6 +111,7 @@ fn done(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
     let (project, of) = (asked.project_id.as_str(), Of::Snapshot(job.object_id()?));
     let mut batch = Batch::new();
+    adoption::forget(&mut batch, &job.operation.object_id);
     quotas::give_back(&mut batch, project, of, Resource::Snapshots, 1);
     quotas::give_back(
         &mut batch,

@@ -2,7 +2,9 @@
 //!
 //! `begin` refuses an attached volume and, without cascade, one with snapshots. The steps take the export away,
 //! overwrite what was written (secure delete, resumable) and remove the rest; then the rows go and the quota returns.
+//! What could not be taken over (`manage_volume.rs`) is not ours to overwrite: it is handed back.
 
+use super::adoption;
 use super::begin::Beginning;
 use super::connect;
 use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
@@ -179,6 +181,9 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     for snapshot in job.snapshots().await? {
         let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));
         let failed = |error| driver_failed("deleting the snapshot", &snapshot.id, error);
+        if adoption::hand_back_foreign(&job.ctx, driver, &object).await? {
+            continue;
+        }
         driver
             .wipe(&object, &Work::default())
             .await
@@ -186,6 +191,9 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
         driver.remove(&object).await.map_err(failed)?;
     }
     let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
+    if adoption::hand_back_foreign(&job.ctx, driver, &object).await? {
+        return Outcome::nothing();
+    }
     let wiped = driver.wipe(&object, &job.work).await;
     wiped.map_err(|error| driver_failed("overwriting", &volume.id, error))?;
     Outcome::nothing()
@@ -212,6 +220,10 @@ fn done(job: &Job) -> Result<Batch, Error> {
     batch.add(exports::DISCONNECT_ALL, vec![volume.into()]);
     batch.add(exports::DELETE_UNUSED, vec![volume.into()]);
     batch.add(attachments::DELETE_OF_VOLUME, vec![volume.into()]);
+    adoption::forget(&mut batch, volume);
+    for snapshot in &job.input.snapshots {
+        adoption::forget(&mut batch, &snapshot.id);
+    }
     let of = Of::Volume(job.object_id()?);
     let mut returns = |project: &str, resource, amount| {
         quotas::give_back(&mut batch, project, of, resource, amount);

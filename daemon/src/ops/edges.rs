@@ -12,10 +12,10 @@ use crate::target::{Target, TargetError};
 use std::sync::Arc;
 
 /// The driver of `host@backend#pool`, and the pool's name in it.
-pub(super) fn driver_of<'a>(
-    ctx: &'a Ctx,
-    address: &'a str,
-) -> Result<(&'a dyn Driver, &'a str), Error> {
+pub(super) fn driver_of<'ctx, 'address>(
+    ctx: &'ctx Ctx,
+    address: &'address str,
+) -> Result<(&'ctx dyn Driver, &'address str), Error> {
     let parts = address
         .split_once('#')
         .and_then(|(service, pool)| Some((service.split_once('@')?.1, pool)))
@@ -86,6 +86,7 @@ pub(super) fn driver_failed(
     match error {
         DriverError::Cancelled => Error::Cancelled,
         error @ (DriverError::Absent { .. }
+        | DriverError::NotManageable { .. }
         | DriverError::NoSpace { .. }
         | DriverError::Io { .. }
         | DriverError::NotConsistent { .. }

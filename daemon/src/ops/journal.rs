@@ -6,7 +6,7 @@ use super::{Ctx, messages, unreadable, unwritable};
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
-use crate::model::operation::{Operation, Phase};
+use crate::model::operation::{Operation, Phase, Verb};
 use crate::model::status::{self, AttachmentStatus, End, Move, SnapshotStatus, VolumeStatus, Word};
 use crate::store::statuses::{self, Noun};
 use crate::store::{Batch, StoreError, attachments, operations, snapshots, volumes};
@@ -46,7 +46,8 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
         );
     }
     operations::finish(&mut batch, job.operation.id, phase, error);
-    if phase == Phase::Failed {
+    // Whoever asks for a list waits for it, and is told of its failure in the answer.
+    if phase == Phase::Failed && job.operation.verb != Verb::ListManageable {
         messages::why_failed(&mut batch, &job.operation, &job.input, error);
     }
     batch

@@ -14,6 +14,7 @@
 //! A crash at any instant leaves a row from which the same code goes on: steps repeat or undo, and what is already
 //! so is success. `ops` sees the edges' traits and never a concrete driver or target; it knows no HTTP.
 
+mod adoption;
 mod begin;
 mod connect;
 mod doorbell;
@@ -44,6 +45,9 @@ pub mod force_detach;
 pub mod heartbeat;
 pub mod history;
 pub mod initialize_connection;
+pub mod list_manageable;
+pub mod manage_snapshot;
+pub mod manage_volume;
 pub mod measure;
 pub mod messages;
 pub mod prune;
@@ -55,6 +59,7 @@ pub mod reserve_volume;
 pub mod reset_snapshot_status;
 pub mod reset_volume_status;
 pub mod retry;
+pub mod retype_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
 pub mod services;
@@ -65,6 +70,8 @@ pub mod terminate_connection;
 pub mod tokens;
 pub mod type_access;
 pub mod type_encryption;
+pub mod unmanage_snapshot;
+pub mod unmanage_volume;
 pub mod unreserve_volume;
 pub mod update_attachment;
 pub mod update_readonly;
@@ -203,6 +210,12 @@ pub const PLANS: &[&Plan] = &[
     &detach_volume::PLAN,
     &reset_volume_status::PLAN,
     &force_detach::PLAN,
+    &manage_volume::PLAN,
+    &unmanage_volume::PLAN,
+    &manage_snapshot::PLAN,
+    &unmanage_snapshot::PLAN,
+    &list_manageable::PLAN,
+    &retype_volume::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.

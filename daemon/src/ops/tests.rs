@@ -4,7 +4,9 @@
 mod cancel;
 mod connections;
 mod fixture;
+mod manage;
 mod messages;
 mod quota;
 mod resets;
+mod retype;
 mod transfers;

@@ -9,8 +9,8 @@
 //! Both are rounded to two decimals, as upstream rounds them. Cinder's values "infinite" and "unknown" do not exist
 //! here: a pool that cannot say what it holds does not report.
 
-use super::Request;
 use super::explanation::Verdict;
+use super::{Need, Request};
 use crate::model::pool::{Pool, PoolReport};
 use crate::model::size::gib_from_bytes;
 
@@ -89,6 +89,9 @@ pub(super) fn filter(pool: &Pool, request: &Request) -> Verdict {
             false,
             "cannot take a volume's space at once (thick)".to_owned(),
         )
+    } else if request.need == Need::InPlace {
+        // As in Cinder: what adds nothing fits, however full the pool is.
+        (true, "has it already".to_owned())
     } else if is_thin && ratio < 1.0 {
         let why = format!("has the over-subscription ratio {ratio}, but it must be 1 or more");
         (false, why)

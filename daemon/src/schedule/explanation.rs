@@ -97,6 +97,7 @@ impl Explanation {
         let what = match self.request.need {
             Need::New { size_gib } => format!("a volume of {size_gib} GiB"),
             Need::Extend { added_gib, .. } => format!("a volume's growth by {added_gib} GiB"),
+            Need::InPlace => "what lies there already as a volume of this type".to_owned(),
         };
         if let Some(winner) = &self.winner {
             let fit = self.pools.iter().filter(|pool| pool.passed()).count();
@@ -143,6 +144,7 @@ impl Explanation {
             } => {
                 json!({ "added_gib": added_gib.get(), "attached": is_attached })
             }
+            Need::InPlace => json!({ "in_place": true }),
         };
         let pools: Vec<Value> = self.pools.iter().map(pool_json).collect();
         json!({

@@ -129,7 +129,8 @@ fn physical_space(pool: &Pool, request: &Request) -> Verdict {
         (true, true) => 0.0,
         (true, false) => gib_from_bytes(request.copied_bytes),
     };
-    let passed = usable_gib > 0.0 && usable_gib >= written_gib;
+    let is_in_place = request.need == Need::InPlace;
+    let passed = is_in_place || (usable_gib > 0.0 && usable_gib >= written_gib);
     let why = if passed {
         format!("has {free_gib:.2} GiB physically free, {guard_gib:.2} of them kept back")
     } else if usable_gib <= 0.0 {
@@ -153,7 +154,7 @@ fn physical_space(pool: &Pool, request: &Request) -> Verdict {
 /// A part of Cinder's CapabilitiesFilter: a volume that a host uses grows only where the driver can do that.
 fn online_extend(pool: &Pool, request: &Request) -> Verdict {
     let is_online = match request.need {
-        Need::New { .. } => false,
+        Need::New { .. } | Need::InPlace => false,
         Need::Extend { is_attached, .. } => is_attached,
     };
     let passed = !is_online || pool.report.online_extend_support;

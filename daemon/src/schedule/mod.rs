@@ -53,6 +53,8 @@ pub enum Need {
         /// While a host uses it.
         is_attached: bool,
     },
+    /// What lies in the pool already is to be one of its volumes, or of another type: nothing is added.
+    InPlace,
 }
 
 impl Request {
@@ -89,6 +91,18 @@ impl Request {
         }
     }
 
+    /// What lies in `pool` already, as a volume whose type has these specs.
+    pub fn in_place(extra_specs: BTreeMap<String, String>, pool: String) -> Self {
+        Self {
+            need: Need::InPlace,
+            availability_zone: None,
+            extra_specs,
+            only_pool: Some(pool),
+            copied_bytes: 0,
+            asked_at: Time::now(),
+        }
+    }
+
     /// The same, with this many bytes to be copied from its source at once.
     pub fn copying(self, copied_bytes: u64) -> Self {
         Self {
@@ -99,27 +113,27 @@ impl Request {
 
     /// The same growth, while a host uses the volume.
     pub fn while_attached(self) -> Self {
-        let added_gib = self.added();
-        let is_attached = true;
-        Self {
-            need: Need::Extend {
-                added_gib,
-                is_attached,
+        let need = match self.need {
+            Need::New { size_gib } => Need::Extend {
+                added_gib: size_gib,
+                is_attached: true,
             },
-            ..self
-        }
+            Need::Extend { added_gib, .. } => Need::Extend {
+                added_gib,
+                is_attached: true,
+            },
+            Need::InPlace => Need::InPlace,
+        };
+        Self { need, ..self }
     }
 
-    fn added(&self) -> Gib {
-        match self.need {
-            Need::New { size_gib } => size_gib,
-            Need::Extend { added_gib, .. } => added_gib,
-        }
-    }
-
-    /// What comes to what is there already. Never 0, so Cinder's exception for that has nothing to except.
+    /// What comes to what is there already.
     pub fn added_gib(&self) -> i64 {
-        self.added().get()
+        match self.need {
+            Need::New { size_gib } => size_gib.get(),
+            Need::Extend { added_gib, .. } => added_gib.get(),
+            Need::InPlace => 0,
+        }
     }
 
     /// Whether the type asks that all space is taken at once.

@@ -9,6 +9,7 @@
 //! A call that ends in [`StoreError::Unavailable`] did nothing and may be repeated; after [`StoreError::Uncertain`]
 //! only a look tells. [`StoreError::Full`] and [`StoreError::Broken`] concern the whole store: see [`Store::broken`].
 
+pub mod adoptions;
 pub mod attachments;
 pub mod batch;
 mod contract;
@@ -34,6 +35,7 @@ mod postgres;
 pub mod qos_specs;
 mod quota_tests;
 pub mod quotas;
+pub mod retypes;
 pub mod schema;
 pub mod services;
 pub mod snapshots;
@@ -55,7 +57,7 @@ pub use batch::{Batch, EngineError, Guard, Query, Row, Sql, Statement, StoreErro
 use health::Health;
 pub use postgres::PostgresOptions;
 use secrecy::SecretString;
-pub use sqlite::SqliteOptions;
+pub use sqlite::{SqliteOptions, backup, checkup};
 use tokio::sync::watch;
 
 /// Rows that one query may answer: lists are paged far below, and what is not must not fill the memory.
@@ -179,6 +181,7 @@ impl Store {
 /// Every fixed statement, for the test that prepares them on both engines.
 pub fn statements() -> Vec<Sql> {
     [
+        adoptions::ALL,
         attachments::ALL,
         counts::ALL,
         events::ALL,
@@ -190,6 +193,7 @@ pub fn statements() -> Vec<Sql> {
         pools::ALL,
         qos_specs::ALL,
         quotas::ALL,
+        retypes::ALL,
         services::ALL,
         snapshots::ALL,
         statuses::ALL,

@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[&str] = &[
     POOL_USAGES,
     PACE,
     TYPES_AND_QUOTAS,
+    TAKEN_OVER,
     JOURNAL,
 ];
 
@@ -170,6 +171,24 @@ INSERT INTO quota_usages (project_id, resource, in_use)
           UNION ALL
           SELECT s.project_id, v.volume_type_id, s.size_gib FROM snapshots s JOIN volumes v ON v.id = s.volume_id) a
     GROUP BY a.project_id, a.volume_type_id;
+";
+
+/// What is being taken over from a pool, answers on their way, and volumes between two types.
+const TAKEN_OVER: &str = "
+CREATE TABLE adoptions (
+    object_id TEXT PRIMARY KEY,
+    source_name TEXT NOT NULL
+);
+CREATE TABLE listings (
+    operation_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE TABLE retypes (
+    volume_id TEXT PRIMARY KEY,
+    volume_type_id TEXT NOT NULL
+);
+CREATE INDEX retypes_by_type ON retypes (volume_type_id);
 ";
 
 const SPINE: &str = "

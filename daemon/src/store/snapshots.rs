@@ -55,6 +55,12 @@ pub const SET_METADATA: Sql = Sql {
     text: "UPDATE snapshots SET metadata = $3, updated_at = $4 WHERE id = $1 AND metadata = $2",
 };
 
+/// Parameters: id, size_gib as looked at, size_gib as it is to be. A guard: nobody changed it meanwhile.
+pub const RESIZE: Sql = Sql {
+    name: "snapshots.resize",
+    text: "UPDATE snapshots SET size_gib = $3 WHERE id = $1 AND size_gib = $2",
+};
+
 /// Parameters: id.
 pub const DELETE: Sql = Sql {
     name: "snapshots.delete",
@@ -103,6 +109,7 @@ pub(super) const ALL: &[Sql] = &[
     SET_NAME,
     SET_DESCRIPTION,
     SET_METADATA,
+    RESIZE,
     DELETE,
     IS_NEWEST,
     ARE_ALL,

@@ -16,6 +16,8 @@
 //! # Failure paths
 //! Full disk: read-only until a probe finds room. I/O error, damage, a file that has been moved away: broken for good.
 
+pub mod backup;
+pub mod checkup;
 mod connection;
 mod reader;
 mod reserve;

@@ -86,7 +86,8 @@ pub const IS_PLAIN: Sql = Sql {
 pub const IS_UNUSED: Sql = Sql {
     name: "volume_types.is_unused",
     text: "UPDATE volume_types SET id = id WHERE id = $1 \
-           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id)",
+           AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.volume_type_id = volume_types.id) \
+           AND NOT EXISTS (SELECT 1 FROM retypes r WHERE r.volume_type_id = volume_types.id)",
 };
 
 /// Parameters: id. A guard, after [`LOCK`]: the type is no project's default.

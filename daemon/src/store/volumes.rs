@@ -136,6 +136,12 @@ pub const SET_SIZE: Sql = Sql {
     text: "UPDATE volumes SET size_gib = $2, updated_at = $3 WHERE id = $1",
 };
 
+/// Parameters: id, size_gib as looked at, size_gib as it is to be. A guard: nobody changed it meanwhile.
+pub const RESIZE: Sql = Sql {
+    name: "volumes.resize",
+    text: "UPDATE volumes SET size_gib = $3 WHERE id = $1 AND size_gib = $2",
+};
+
 /// Parameters: id.
 pub const DELETE: Sql = Sql {
     name: "volumes.delete",
@@ -170,6 +176,7 @@ pub(super) const ALL: &[Sql] = &[
     REPLACE_METADATA,
     SET_HOST,
     SET_SIZE,
+    RESIZE,
     DELETE,
     HAS_NO_SNAPSHOTS,
     IS_NOT_ATTACHED,

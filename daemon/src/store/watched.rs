@@ -139,6 +139,9 @@ pub const SILENT: &[(&str, &str)] = &[
     ("operation_steps", "its operation is told of"),
     ("claims", "its operation is told of"),
     ("journal_objects", "its operation is told of"),
+    ("adoptions", "its operation and its object are told of"),
+    ("listings", "an answer to one request, which waits for it"),
+    ("retypes", "its volume is told of"),
 ];
 
 /// How an engine spells what SQL leaves open.

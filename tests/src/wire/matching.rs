@@ -2,7 +2,7 @@
 //!
 //! `<uuid>`, `<time>`, `<time or null>`, `<text>`, `<number>`, `<any>`; `<uuid as v>` also remembers the value under
 //! the name `v`, and `{v}` in a text stands for what is remembered. In a list, `"<among others>"` as the first element
-//! says that the rest must be there in this order, whatever else is.
+//! says that the rest must be there in this order, whatever else is; in an object the key `"<others>"` says the like.
 
 use std::collections::BTreeMap;
 
@@ -40,19 +40,25 @@ pub fn fill(value: &Value, names: &Names) -> Value {
     }
 }
 
+/// The key that says that an object may have other fields too: such as a limit for every type there happens to be.
+const OTHERS: &str = "<others>";
+
 /// Demands that `found` is as `wanted` says. `place` is where in the body this is.
 pub fn compare(place: &str, wanted: &Value, found: &Value, names: &mut Names) -> Result<()> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
-            for (key, value) in found {
+            let names_all = !wanted.contains_key(OTHERS);
+            for (key, value) in found.iter().filter(|_| names_all) {
                 ensure!(
                     wanted.keys().any(|known| fill_text(known, names) == *key),
                     "{place}.{key} is not expected: {value}"
                 );
             }
             // What is remembered is remembered first: other fields may speak of it.
-            let (first, rest): (Vec<_>, Vec<_>) =
-                wanted.iter().partition(|(_, value)| binds(value));
+            let (first, rest): (Vec<_>, Vec<_>) = wanted
+                .iter()
+                .filter(|(key, _)| *key != OTHERS)
+                .partition(|(_, value)| binds(value));
             for (key, value) in first.into_iter().chain(rest) {
                 let key = fill_text(key, names);
                 let Some(found) = found.get(&key) else {

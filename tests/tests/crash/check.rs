@@ -178,6 +178,30 @@ fn exports_are_what_attachments_say(daemon: &Daemon, world: &World) -> Result<()
     })
 }
 
+/// What changes hands is in one of the two at any time: in the pool as ours, or handed back.
+pub(crate) fn nothing_is_lost(daemon: &Daemon, client: &Client, operation: &str) -> Result<()> {
+    let names: &[&str] = match operation {
+        "manage_volume" | "unmanage_volume" => &["d", "e"],
+        "manage_snapshot" | "unmanage_snapshot" => &["u", "m"],
+        _ => return Ok(()),
+    };
+    let foreign = pool::foreign(&daemon.pool_dir())?;
+    let in_pool = pool::ids(&daemon.pool_dir())?;
+    let world = World::of(client)?;
+    let mut is_ours = false;
+    for item in world.volumes.iter().chain(&world.snapshots) {
+        let is_named = item["name"]
+            .as_str()
+            .is_some_and(|name| names.contains(&name));
+        is_ours |= is_named && in_pool.contains(&id(item)?);
+    }
+    ensure!(
+        is_ours || !foreign.is_empty(),
+        "it is neither ours nor handed back: {in_pool:?}"
+    );
+    Ok(())
+}
+
 /// What could not be made has no bytes.
 pub(crate) fn what_was_not_made_has_no_bytes(daemon: &Daemon, client: &Client) -> Result<()> {
     let world = World::of(client)?;
@@ -284,6 +308,8 @@ pub(crate) fn end_is_in_the_table(client: &Client, operation: &str) -> Result<St
             // No statuses are listed of one that may begin in any.
             "(previous)" => row.from.is_empty() || row.from.iter().any(|from| from == status),
             "(from its attachments)" | "(as asked)" => true,
+            // As the wire shows it.
+            "error_managing" => status == "error",
             word => status == word,
         };
         ensure!(

@@ -4,6 +4,7 @@
 
 mod check;
 mod data;
+mod handing_over;
 mod points;
 mod tour;
 
@@ -81,6 +82,7 @@ fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(Config::default())?;
     let client = daemon.client()?;
     check::all(daemon, &client, &baseline)?;
+    check::nothing_is_lost(daemon, &client, &fault.operation)?;
     check::end_is_in_the_table(&client, &fault.operation)?;
     check::let_go(&client)?;
     if let (Some(qemu), Some(stamps)) = (&qemu, &stamps) {
@@ -144,6 +146,9 @@ fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
         "the point never fired: {end:?}"
     );
     check::all(daemon, &client, &baseline)?;
+    if matches!(end, End::Failed(_)) {
+        check::nothing_is_lost(daemon, &client, &fault.operation)?;
+    }
     if let End::Failed(why) = end {
         let phase = check::end_is_in_the_table(&client, &fault.operation)?;
         ensure!(phase == "failed", "{why}, and yet the operation is {phase}");
@@ -171,6 +176,10 @@ fn repeated(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     ensure!(
         pool::names(&daemon.pool_dir())? == baseline,
         "the tour left something in the pool"
+    );
+    ensure!(
+        pool::foreign(&daemon.pool_dir())?.is_empty(),
+        "the tour handed something back and did not take it over again"
     );
     daemon.stop()
 }

@@ -1,6 +1,7 @@
 //! One tour through every operation of THE TABLE, as data. A new operation enters the crash harness when the daemon
 //! lists it; this list must then reach it, or the harness says which point never fired.
 
+use crate::handing_over::handing_over;
 use ashlar_tests::Result;
 use ashlar_tests::client::Client;
 use ashlar_tests::initiator::{INITIATOR, connector};
@@ -23,7 +24,7 @@ pub(crate) struct Ask {
 }
 
 /// When the next request may follow.
-enum Until {
+pub(crate) enum Until {
     /// At once.
     Answered,
     /// The object of this name is in this status.
@@ -32,10 +33,10 @@ enum Until {
     Gone(&'static str, &'static str),
 }
 
-const VOLUMES: &str = "volumes";
-const SNAPSHOTS: &str = "snapshots";
+pub(crate) const VOLUMES: &str = "volumes";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 
-fn post(
+pub(crate) fn post(
     operation: &'static str,
     path: &'static str,
     body: &'static str,
@@ -52,7 +53,18 @@ fn post(
     }
 }
 
-fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
+pub(crate) fn get(operation: &'static str, path: &'static str) -> Ask {
+    Ask {
+        operation,
+        method: Method::GET,
+        path,
+        body: "",
+        binds: "",
+        until: Until::Answered,
+    }
+}
+
+pub(crate) fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
     Ask {
         operation,
         method: Method::DELETE,
@@ -63,7 +75,7 @@ fn delete(operation: &'static str, path: &'static str, until: Until) -> Ask {
     }
 }
 
-fn available(name: &'static str) -> Until {
+pub(crate) fn available(name: &'static str) -> Until {
     Until::Is(VOLUMES, name, "available")
 }
 
@@ -84,6 +96,7 @@ pub(crate) fn tour() -> Vec<Ask> {
         attaching(),
         attaching_the_old_way(),
         by_force(),
+        handing_over(),
         deleting(),
     ]
     .into_iter()
@@ -408,7 +421,7 @@ impl<'a> Traveller<'a> {
         let connector: Value = connector(INITIATOR);
         let mut text = text.replace("$connector", &connector.to_string());
         for (name, id) in &self.ids {
-            for end in ["\"", "/", "?"] {
+            for end in ["\"", "/", "?", "."] {
                 text = text.replace(&format!("${name}{end}"), &format!("{id}{end}"));
             }
             if let Some(start) = text.strip_suffix(&format!("${name}")) {

@@ -17,7 +17,7 @@ pub(super) fn routes() -> Vec<Described> {
     let documents: Vec<&str> = DOCUMENTS.iter().map(|(name, _)| *name).collect();
     let mut routes = vec![
         get("/ashlar/v1/routes", "Every route of both APIs.")
-            .answers(200, wrapped("routes", list(named("Route")))),
+            .answers(200, wrapped("routes", list(&named("Route")))),
         get("/ashlar/v1/openapi/{document}", "These documents.")
             .variable("document", one_of(&documents))
             .answers(200, anything()),
@@ -34,7 +34,7 @@ fn operations() -> Vec<Described> {
     vec![
         get("/ashlar/v1/operations", "What is being done and was done.")
             .lists(&LISTING, false)
-            .answers(200, wrapped("operations", list(named("Operation")))),
+            .answers(200, wrapped("operations", list(&named("Operation")))),
         get("/ashlar/v1/operations/{id}", "An operation with its steps.")
             .answers(200, wrapped("operation", named("OperationWithSteps"))),
         post(
@@ -68,7 +68,7 @@ fn journal() -> Described {
         text(),
         "The operation_id of the last one of the page before.",
     )
-    .answers(200, wrapped("journal", list(named("JournalEntry"))))
+    .answers(200, wrapped("journal", list(&named("JournalEntry"))))
     .refuses(&[404])
 }
 
@@ -78,7 +78,7 @@ fn sessions() -> Vec<Described> {
             "/ashlar/v1/sessions",
             "Who is logged in at the target; for administrators.",
         )
-        .answers(200, wrapped("sessions", list(named("Session"))))
+        .answers(200, wrapped("sessions", list(&named("Session"))))
         .refuses(&[403]),
         post(
             "/ashlar/v1/sessions/{id}/kick",
@@ -95,7 +95,7 @@ fn tokens() -> Vec<Described> {
             "/ashlar/v1/tokens",
             "Lists access tokens, without their secrets.",
         )
-        .answers(200, wrapped("tokens", list(named("Token"))))
+        .answers(200, wrapped("tokens", list(&named("Token"))))
         .refuses(&[403]),
         post(
             "/ashlar/v1/tokens",
@@ -103,11 +103,20 @@ fn tokens() -> Vec<Described> {
         )
         .body(wrapped("token", new_token()))
         .answers(200, wrapped("token", named("TokenWithSecret"))),
+        get(
+            "/ashlar/v1/tokens/{id}",
+            "Shows an access token, without its secret.",
+        )
+        .answers(200, wrapped("token", named("Token"))),
         delete("/ashlar/v1/tokens/{id}", "Revokes an access token.").answers_nothing(204),
     ]
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    [of_operations_and_callers(), of_the_past_and_the_target()].concat()
+}
+
+fn of_operations_and_callers() -> Vec<(&'static str, Value)> {
     let step = object([
         field("position", integer()),
         field("name", text()),
@@ -117,7 +126,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]);
     let with_steps = operation()
         .into_iter()
-        .chain([field("steps", list(named("Step")))]);
+        .chain([field("steps", list(&named("Step")))]);
     vec![
         (
             "Route",
@@ -144,6 +153,16 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("next", text()),
             ]),
         ),
+        ("Token", object(token())),
+        (
+            "TokenWithSecret",
+            object(token().into_iter().chain([field("secret", text())])),
+        ),
+    ]
+}
+
+fn of_the_past_and_the_target() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "JournalEntry",
             object([
@@ -173,11 +192,6 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("last_io_at", or_null(time())),
                 field("quiet_s", integer()),
             ]),
-        ),
-        ("Token", object(token())),
-        (
-            "TokenWithSecret",
-            object(token().into_iter().chain([field("secret", text())])),
         ),
     ]
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(super) fn routes() -> Vec<Described> {
     let asked = object([
         field("verb", text()),
-        field("objects", list(uuid())).optional(),
+        field("objects", list(&uuid())).optional(),
         field("input", anything()).optional(),
     ]);
     vec![
@@ -26,11 +26,18 @@ pub(super) fn routes() -> Vec<Described> {
         )
         .answers(200, wrapped("placement", anything()))
         .refuses(&[403]),
+        post(
+            "/ashlar/v1/placement",
+            "Where a volume would be placed now, and why; nothing is made. For administrators.",
+        )
+        .body(named("CreateVolume"))
+        .answers(200, wrapped("placement", anything()))
+        .refuses(&[403, 404]),
     ]
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    let texts = || list(text());
+    let texts = || list(&text());
     let one = object([
         field("id", text()),
         field("name", or_null(text())),
@@ -46,7 +53,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("verb", text()),
         field("hash", text()),
         field("is_blocked", boolean()),
-        field("objects", list(named("PlannedObject"))),
+        field("objects", list(&named("PlannedObject"))),
         field(
             "after",
             object([

@@ -41,6 +41,7 @@ pub(super) fn routes() -> Vec<Described> {
         .body(any_of([
             wrapped("os-force_delete", anything()),
             wrapped("os-reset_status", wrapped("status", said_text())),
+            wrapped("os-unmanage", anything()),
             wrapped("os-update_snapshot_status", assisted()),
         ]))
         .answers_nothing(202)
@@ -54,11 +55,11 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("SnapshotInShort", object(short())),
         (
             "Snapshots",
-            page("snapshots", "snapshots_links", named("Snapshot")),
+            page("snapshots", "snapshots_links", &named("Snapshot")),
         ),
         (
             "SnapshotsInShort",
-            page("snapshots", "snapshots_links", named("SnapshotInShort")),
+            page("snapshots", "snapshots_links", &named("SnapshotInShort")),
         ),
     ]
 }

@@ -64,11 +64,19 @@ pub(super) fn actions() -> Vec<(&'static str, Value)> {
         ("os-initialize_connection", with_connector()),
         ("os-reserve", nothing()),
         ("os-reset_status", reset()),
+        (
+            "os-retype",
+            object([
+                field("new_type", said_text()),
+                field("migration_policy", or_null(one_of(&["never", "on-demand"]))).optional(),
+            ]),
+        ),
         ("os-roll_detaching", nothing()),
         ("os-set_bootable", wrapped("bootable", said_boolean())),
         ("os-set_image_metadata", wrapped("metadata", said_pairs())),
         ("os-show_image_metadata", nothing()),
         ("os-terminate_connection", with_connector()),
+        ("os-unmanage", nothing()),
         ("os-unreserve", nothing()),
         (
             "os-unset_image_metadata",

@@ -104,6 +104,7 @@ async fn act(
     api.send(request.unwrap()).await
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases, told in order")]
 #[tokio::test]
 async fn a_plan_names_everything_and_changes_nothing() {
     let api = fixture(AuthMode::Token).await;
@@ -255,6 +256,7 @@ async fn an_act_does_what_its_plan_said_or_nothing() {
 
 /// Every verb in every status, free or attached, with or without a snapshot: the plan is blocked exactly when the act
 /// is then refused.
+#[expect(clippy::too_many_lines, reason = "a table of cases, told in order")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_blocked_exactly_when_the_act_is_refused() {
     use VolumeStatus::{Available, Deleting, Error, ErrorExtending, InUse, Reserved};

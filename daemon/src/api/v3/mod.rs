@@ -12,6 +12,7 @@ pub(super) mod extra_specs;
 pub(super) mod hosts;
 mod image_metadata;
 pub(super) mod limits;
+pub(super) mod manageable;
 pub(super) mod messages;
 pub(super) mod metadata;
 pub(super) mod pools;

@@ -4,14 +4,15 @@ use super::admin_actions;
 use crate::api::Api;
 use crate::api::body::{self, Object};
 use crate::api::call::{Call, shown};
-use crate::api::error::{Answer, Fault};
-use crate::ops::visible_snapshot;
+use crate::api::error::{Answer, Fault, accepted_empty};
+use crate::ops::{unmanage_snapshot, visible_snapshot};
 use axum::extract::State;
 
 /// The actions there are, with the minor version from which each is one.
 pub(in crate::api) const ACTIONS: &[(&str, u16)] = &[
     ("os-force_delete", 0),
     ("os-reset_status", 0),
+    ("os-unmanage", 0),
     ("os-update_snapshot_status", 0),
 ];
 
@@ -21,6 +22,10 @@ pub(in crate::api) async fn act(State(api): State<Api>, call: Call) -> Answer {
     let known = ACTIONS.iter().find(|(name, _)| *name == asked);
     let (name, _) = known.ok_or_else(|| Fault::no_such_action(&shown(asked)))?;
     let id = call.id("Snapshot")?;
+    if *name == "os-unmanage" {
+        unmanage_snapshot::begin(&api.ctx, &call.caller, id).await?;
+        return Ok(accepted_empty());
+    }
     if *name == "os-update_snapshot_status" {
         return assisted(&api, &call, &Object::within(&body, name)?).await;
     }

@@ -202,7 +202,7 @@ fn summary(_call: &Call, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn detail(call: &Call, snapshot: &Snapshot) -> Value {
+pub(super) fn detail(call: &Call, snapshot: &Snapshot) -> Value {
     let mut view = summary(call, snapshot);
     let progress = if snapshot.status == SnapshotStatus::Available {
         "100%"

@@ -11,8 +11,8 @@ use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::size::Gib;
 use crate::ops::{
     attach_volume, begin_detaching, detach_volume, extend_volume, initialize_connection,
-    reserve_volume, revert_volume, roll_detaching, terminate_connection, unreserve_volume,
-    update_readonly, update_volume,
+    reserve_volume, retype_volume, revert_volume, roll_detaching, terminate_connection,
+    unmanage_volume, unreserve_volume, update_readonly, update_volume,
 };
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -29,11 +29,13 @@ pub(in crate::api) const ACTIONS: &[(&str, u16)] = &[
     ("os-initialize_connection", 0),
     ("os-reserve", 0),
     ("os-reset_status", 0),
+    ("os-retype", 0),
     ("os-roll_detaching", 0),
     ("os-set_bootable", 0),
     ("os-set_image_metadata", 0),
     ("os-show_image_metadata", 0),
     ("os-terminate_connection", 0),
+    ("os-unmanage", 0),
     ("os-unreserve", 0),
     ("os-unset_image_metadata", 0),
     ("os-update_readonly_flag", 0),
@@ -69,11 +71,26 @@ fn new_size(said: &Object<'_>) -> Result<Gib, Fault> {
     Gib::new(size_gib).ok_or_else(|| Fault::bad_request("new_size is out of range"))
 }
 
+/// `os-retype`.
+fn retype_request(said: &Object<'_>) -> Result<(String, retype_volume::Policy), Fault> {
+    said.only(&["new_type", "migration_policy"])?;
+    let policy = said.word("migration_policy", &["never", "on-demand"])?;
+    let policy = match policy {
+        Some("on-demand") => retype_volume::Policy::OnDemand,
+        Some(_) | None => retype_volume::Policy::Never,
+    };
+    Ok((said.required_text("new_type")?, policy))
+}
+
 pub(in crate::api) async fn act(State(api): State<Api>, call: Call) -> Answer {
     let body = call.json()?;
     let name = chosen(&call, &body)?;
     let id = call.id("Volume")?;
     match name {
+        "os-unmanage" => {
+            unmanage_volume::begin(&api.ctx, &call.caller, id).await?;
+            Ok(accepted_empty())
+        }
         "os-attach" | "os-detach" | "os-reserve" | "os-unreserve" | "os-begin_detaching"
         | "os-roll_detaching" => hold(&api, &call, id, name, &body).await,
         "os-set_bootable" | "os-update_readonly_flag" => say(&api, &call, id, name, &body).await,
@@ -169,6 +186,10 @@ async fn change(
         "os-extend" => {
             let may_be_attached = call.version.at_least(42);
             extend_volume::begin(ctx, caller, id, new_size(&said)?, may_be_attached).await?;
+        }
+        "os-retype" => {
+            let (new_type, policy) = retype_request(&said)?;
+            retype_volume::begin(ctx, caller, id, &new_type, policy).await?;
         }
         "revert" => {
             let snapshot: SnapshotId = said.required_id("snapshot_id")?;

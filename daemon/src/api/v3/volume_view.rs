@@ -126,7 +126,7 @@ pub(super) fn detail<'a>(
     Detail {
         id: volume.id.uuid(),
         status: shown_status(volume.status),
-        size: volume.size_gib.get(),
+        size: shown_size_gib(volume),
         availability_zone: &volume.availability_zone,
         created_at: &volume.created_at,
         updated_at: &volume.updated_at,
@@ -191,6 +191,15 @@ fn attached(volume: VolumeId, attachments: &[Attachment], is_admin: bool) -> Vec
             attached_at: &one.attached_at,
         })
         .collect()
+}
+
+/// While it is being taken over its size is not known yet; Cinder says 0.
+fn shown_size_gib(volume: &Volume) -> i64 {
+    if volume.status == VolumeStatus::Managing {
+        0
+    } else {
+        volume.size_gib.get()
+    }
 }
 
 /// Three statuses are shown as older clients know them.

@@ -30,11 +30,19 @@ pub enum Method {
     Device,
     /// `objects`.
     Objects,
+    /// `manageable`.
+    Manageable,
+    /// `measure`.
+    Measure,
+    /// `adopt`.
+    Adopt,
+    /// `release`.
+    Release,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Stats,
         Self::Create,
         Self::Extend,
@@ -44,6 +52,10 @@ impl Method {
         Self::Remove,
         Self::Device,
         Self::Objects,
+        Self::Manageable,
+        Self::Measure,
+        Self::Adopt,
+        Self::Release,
     ];
 
     /// Its name in the trait and in the configuration.
@@ -58,6 +70,10 @@ impl Method {
             Self::Remove => "remove",
             Self::Device => "device",
             Self::Objects => "objects",
+            Self::Manageable => "manageable",
+            Self::Measure => "measure",
+            Self::Adopt => "adopt",
+            Self::Release => "release",
         }
     }
 }

@@ -5,6 +5,7 @@
 //!            /volumes/volume-<uuid>        whole, to be served
 //!            /snapshots/snapshot-<uuid>    whole
 //!            /partial/<name>               being made; renamed into the two above when whole and on the disk
+//!            /import/<any name>            not ours: what may be taken over, and what was handed back (`import.rs`)
 //!            /trash/<name>                 out of sight, being wiped
 //!            /trash/<name>.replaced        what a revert took out of a volume, being wiped
 //! ```
@@ -26,6 +27,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// comes near.
 const OBJECTS_MAX: usize = 1_000_000;
 const REPLACED: &str = ".replaced";
+/// No [`Place`]: nothing in it is ours.
+const IMPORT: &str = "import";
 
 /// The directories of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +107,9 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes what is missing of the directories below `root`, which exists.
     pub(super) fn prepare(root: &Path, pool: &Arc<str>) -> io::Result<Self> {
-        for place in Place::ALL {
-            let path = root.join(place.directory());
+        let places = Place::ALL.map(Place::directory);
+        for directory in places.into_iter().chain([IMPORT]) {
+            let path = root.join(directory);
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -121,6 +125,15 @@ impl Layout {
 
     pub(super) fn pool(&self) -> &Arc<str> {
         &self.pool
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where what is not ours lies.
+    pub(super) fn imports(&self) -> PathBuf {
+        self.root.join(IMPORT)
     }
 
     fn path(&self, place: Place, file_name: &str) -> PathBuf {

@@ -4,7 +4,7 @@
 
 use crate::driver::DriverError;
 use crate::sys::fiemap;
-use rustix::fs::{Advice, FallocateFlags, OFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -110,6 +110,20 @@ impl PoolFile {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) => Err(self.failed("asking the length", error)),
         }
+    }
+
+    /// What makes it the same file, whatever it is called: its file system and its number there.
+    pub(super) fn identity(&self) -> Result<(u64, u64), DriverError> {
+        match rustix::fs::fstat(&self.file) {
+            Ok(stat) => Ok((stat.st_dev, stat.st_ino)),
+            Err(error) => Err(self.failed("looking", error)),
+        }
+    }
+
+    /// Only we may read it from now on.
+    pub(super) fn set_private(&self) -> Result<(), DriverError> {
+        rustix::fs::fchmod(&self.file, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| self.failed("taking others' rights away", error))
     }
 
     pub(super) fn set_len_bytes(&self, len_bytes: u64) -> Result<(), DriverError> {

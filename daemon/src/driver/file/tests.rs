@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
+mod importing;
 mod wiping;
 
 fn config(directory: &std::path::Path) -> FileConfig {

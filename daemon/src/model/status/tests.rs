@@ -48,11 +48,19 @@ fn an_object_that_is_made_never_returns_to_a_previous_status() {
 fn statuses_that_only_a_live_operation_explains() {
     assert_eq!(
         volume_only_during(),
-        [V::Creating, V::Deleting, V::Extending, V::Reverting]
+        [
+            V::Creating,
+            V::Deleting,
+            V::Extending,
+            V::Reverting,
+            V::Managing,
+            V::Unmanaging,
+            V::Retyping
+        ]
     );
     assert_eq!(
         snapshot_only_during(),
-        [S::Deleting, S::Restoring, S::Creating]
+        [S::Deleting, S::Restoring, S::Creating, S::Unmanaging]
     );
 }
 

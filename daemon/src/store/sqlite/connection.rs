@@ -18,7 +18,7 @@ use crate::store::watched::{self, Dialect, WATCHED};
 use crate::store::{MAX_ROWS, migrations};
 
 /// Says that a database is Ashlar's ("Ashl"), so that no other program's file is taken for one.
-const APPLICATION_ID: i64 = 0x4173_686c;
+pub(super) const APPLICATION_ID: i64 = 0x4173_686c;
 /// Statements kept prepared by a connection: all fixed ones and the usual lists.
 const STATEMENT_CACHE: usize = 256;
 /// The WAL is cut back to this after a burst.
@@ -26,7 +26,10 @@ const WAL_KEPT_BYTES: i64 = 16 * 1024 * 1024;
 
 /// No URI: a directory's name must not be read as one. No mutex: each connection stays with one thread. No creation:
 /// that is [`Place::make`]'s.
-const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+pub(super) const FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+/// The database's name in a state directory.
+pub(super) const FILE_NAME: &str = "ashlar.db";
 /// How the name of a database begins that is still being made.
 const NEW: &str = "ashlar.db.new-";
 
@@ -49,7 +52,7 @@ impl Place {
     /// The database of a state directory.
     pub(super) fn of(dir: &Path) -> Self {
         Self {
-            path: dir.join("ashlar.db"),
+            path: dir.join(FILE_NAME),
         }
     }
 
@@ -305,7 +308,7 @@ fn beside(error: std::io::Error) -> StoreError {
     }
 }
 
-fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+pub(super) fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     connection
         .pragma_query_value(None, name, |row| row.get(0))
         .map_err(fault)
