@@ -116,8 +116,6 @@ async fn whole_creates(store: &Store) -> anyhow::Result<f64> {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
-        qos_specs_id: None,
-        encryption: None,
         created_at: Time::now(),
         updated_at: None,
         encryption: None,

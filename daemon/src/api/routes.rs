@@ -181,6 +181,7 @@ routes! {
     get    "/ashlar/v1/journal"                       0  => journal::list;
     post   "/ashlar/v1/plan"                          0  => plan::make;
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
+    post   "/ashlar/v1/placement"                     0  => placement::rehearse;
     get    "/ashlar/v1/sessions"                      0  => sessions::list;
     post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;

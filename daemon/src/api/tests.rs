@@ -9,6 +9,7 @@ mod journal;
 mod manageable;
 mod messages;
 mod operations;
+mod placement;
 mod plan;
 mod qos_specs;
 mod quotas;

@@ -441,18 +441,6 @@ impl<'a> Beginning<'a> {
         Ok(())
     }
 
-    /// The last statuses of an operation that is done at once.
-    fn ends(&self) -> Batch {
-        let mut batch = Batch::new();
-        if let (Some(subject), Some(one)) = (&self.input.attachment, self.row.attachment) {
-            at_once(&mut batch, Noun::Attachment, subject, one);
-        }
-        if let (Some(subject), Some(one)) = (&self.input.volume, self.row.volume) {
-            at_once(&mut batch, Noun::Volume, subject, one);
-        }
-        batch
-    }
-
     /// Writes the batch. While another operation holds an object, tries again at every ring until patience ends.
     async fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
         let mut listener = self.ctx.doorbell.listen();
@@ -497,14 +485,5 @@ fn made<S: Word>(id: &impl ToString, status: S) -> Subject {
         was: None,
         during: Some(status.word().to_owned()),
         asked: None,
-    }
-}
-
-fn at_once<S: Word>(batch: &mut Batch, noun: Noun, subject: &Subject, one: Move<S>) {
-    match one.done {
-        End::FromAttachments => statuses::from_attachments(batch, &subject.id),
-        End::Gone => super::journal::remove(batch, noun, &subject.id),
-        // Shown since the begin of the same transaction.
-        End::Is(_) | End::Previous | End::AsAsked => {}
     }
 }

@@ -6,6 +6,7 @@
 
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, live_writes, placed, snapshot_ref, volume_ref};
+use super::services::admins_only;
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{
     Ctx, Lane, SCHEDULER_QUEUE, type_access, type_encryption, unreadable, visible_snapshot,
@@ -22,7 +23,7 @@ use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::model::volume_type::VolumeType;
-use crate::schedule;
+use crate::schedule::{self, Placement};
 use crate::store::quotas::{Of, Resource};
 use crate::store::{Batch, operations, pools, volume_types, volumes};
 use std::collections::BTreeMap;
@@ -88,11 +89,7 @@ enum Origin {
 
 /// Accepts the request; the answer is the volume as recorded.
 pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volume, Error> {
-    let origin = match request.from {
-        From::Nothing => Origin::Nothing,
-        From::Snapshot(id) => Origin::Snapshot(visible_snapshot(ctx, caller, id).await?),
-        From::Volume(id) => Origin::Volume(visible_volume(ctx, caller, id).await?),
-    };
+    let origin = origin(ctx, caller, &request).await?;
     let size_gib = size(&request, &origin)?;
     let volume_type = choose_type(ctx, caller, &request, &origin).await?;
     let mut volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
@@ -117,6 +114,16 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
     beginning.makes_volume(&volume);
     beginning.commit(SCHEDULER_QUEUE.to_owned()).await?;
     Ok(volume)
+}
+
+async fn origin(ctx: &Ctx, caller: &Caller, request: &Request) -> Result<Origin, Error> {
+    match request.from {
+        From::Nothing => Ok(Origin::Nothing),
+        From::Snapshot(id) => visible_snapshot(ctx, caller, id)
+            .await
+            .map(Origin::Snapshot),
+        From::Volume(id) => visible_volume(ctx, caller, id).await.map(Origin::Volume),
+    }
 }
 
 /// The volume whose content the new one begins with: what that carries, this one does.
@@ -217,13 +224,33 @@ fn new_volume(
     }
 }
 
-/// Chooses the pool and records the whole explanation with the choice.
-async fn place(job: &Job) -> Result<Outcome, Error> {
-    let volume = job.volume().await?;
-    let only_pool = source_pool(job, &volume).await?;
-    let store = &job.ctx.store;
-    let pools = pools::list(store).await.map_err(unreadable)?;
-    let volume_type = volume_types::get(store, volume.volume_type_id)
+/// Where a volume would be placed if it were asked for now, and why; nothing is written. What it reads from need not be
+/// in a status to be read, and no quota is looked at: an act's plan says that.
+pub async fn rehearse_placement(
+    ctx: &Ctx,
+    caller: &Caller,
+    request: Request,
+) -> Result<Placement, Error> {
+    admins_only(caller, "volume:placement")?;
+    let origin = origin(ctx, caller, &request).await?;
+    let size_gib = size(&request, &origin)?;
+    let volume_type = choose_type(ctx, caller, &request, &origin).await?;
+    if volume_type.encryption.is_some() {
+        return Err(type_encryption::refusal(&volume_type));
+    }
+    let volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
+    let only_pool = match origin {
+        Origin::Nothing => None,
+        Origin::Snapshot(snapshot) => Some(snapshot.host),
+        Origin::Volume(source) => source.host,
+    };
+    reckon(ctx, &volume, only_pool).await
+}
+
+/// The choice among the pools as they are now.
+async fn reckon(ctx: &Ctx, volume: &Volume, only_pool: Option<String>) -> Result<Placement, Error> {
+    let pools = pools::list(&ctx.store).await.map_err(unreadable)?;
+    let volume_type = volume_types::get(&ctx.store, volume.volume_type_id)
         .await
         .map_err(unreadable)?;
     let request = schedule::Request::create(
@@ -232,7 +259,14 @@ async fn place(job: &Job) -> Result<Outcome, Error> {
         volume_type.map(|one| one.extra_specs).unwrap_or_default(),
         only_pool,
     );
-    let placement = schedule::place(&request, &pools);
+    Ok(schedule::place(&request, &pools))
+}
+
+/// Chooses the pool and records the whole explanation with the choice.
+async fn place(job: &Job) -> Result<Outcome, Error> {
+    let volume = job.volume().await?;
+    let only_pool = source_pool(job, &volume).await?;
+    let placement = reckon(&job.ctx, &volume, only_pool).await?;
     let mut also = Batch::new();
     also.add(
         operations::INSERT_PLACEMENT,

@@ -10,9 +10,12 @@ use crate::driver::Done;
 use crate::error::Error;
 use crate::model::caller::Caller;
 use crate::model::id::SessionId;
-use crate::target::{Session, Target, TargetError};
+use crate::target::{Target, TargetError};
 use std::future::Future;
 use std::time::Duration;
+
+/// What is told of a session; the API hears of no target.
+pub use crate::target::Session;
 
 /// A target that lives lists its sessions out of its memory; one that takes longer is stopped or hangs.
 const LIST_WAIT: Duration = Duration::from_secs(3);

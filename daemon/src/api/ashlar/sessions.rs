@@ -5,8 +5,7 @@ use crate::api::Api;
 use crate::api::call::Call;
 use crate::api::error::{Answer, no_content, ok};
 use crate::model::time::Time;
-use crate::ops::sessions;
-use crate::target::Session;
+use crate::ops::sessions::{self, Session};
 use axum::extract::State;
 use serde_json::{Value, json};
 

@@ -113,6 +113,10 @@ fn tokens() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    [of_operations_and_callers(), of_the_past_and_the_target()].concat()
+}
+
+fn of_operations_and_callers() -> Vec<(&'static str, Value)> {
     let step = object([
         field("position", integer()),
         field("name", text()),
@@ -149,6 +153,16 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("next", text()),
             ]),
         ),
+        ("Token", object(token())),
+        (
+            "TokenWithSecret",
+            object(token().into_iter().chain([field("secret", text())])),
+        ),
+    ]
+}
+
+fn of_the_past_and_the_target() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "JournalEntry",
             object([
@@ -178,11 +192,6 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("last_io_at", or_null(time())),
                 field("quiet_s", integer()),
             ]),
-        ),
-        ("Token", object(token())),
-        (
-            "TokenWithSecret",
-            object(token().into_iter().chain([field("secret", text())])),
         ),
     ]
 }

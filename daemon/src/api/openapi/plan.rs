@@ -26,6 +26,13 @@ pub(super) fn routes() -> Vec<Described> {
         )
         .answers(200, wrapped("placement", anything()))
         .refuses(&[403]),
+        post(
+            "/ashlar/v1/placement",
+            "Where a volume would be placed now, and why; nothing is made. For administrators.",
+        )
+        .body(named("CreateVolume"))
+        .answers(200, wrapped("placement", anything()))
+        .refuses(&[403, 404]),
     ]
 }
 

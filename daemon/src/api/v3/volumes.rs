@@ -119,7 +119,7 @@ const UPDATE_KEYS: &[&str] = &[
 ];
 
 /// `POST /volumes`.
-pub(super) fn create_request(
+pub(in crate::api) fn create_request(
     call: &Call,
     body: &Map<String, Value>,
 ) -> Result<create_volume::Request, Fault> {

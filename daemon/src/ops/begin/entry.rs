@@ -1,8 +1,11 @@
-//! What the record keeps of an operation from its beginning on: its row, and which objects' journals it stands in.
+//! What the record keeps of an operation from its beginning on: its row, which objects' journals it stands in, and where
+//! one that is done at once leaves its objects.
 
-use super::{Beginning, Mode};
+use super::{Beginning, Mode, Subject};
 use crate::model::operation::{Operation, Phase};
+use crate::model::status::{End, Move, Word};
 use crate::model::time::Time;
+use crate::store::statuses::{self, Noun};
 use crate::store::{Batch, journal};
 
 impl Beginning<'_> {
@@ -50,5 +53,26 @@ impl Beginning<'_> {
         for id in others {
             journal::enter(batch, self.id, id);
         }
+    }
+
+    /// The last statuses of an operation that is done at once.
+    pub(super) fn ends(&self) -> Batch {
+        let mut batch = Batch::new();
+        if let (Some(subject), Some(one)) = (&self.input.attachment, self.row.attachment) {
+            at_once(&mut batch, Noun::Attachment, subject, one);
+        }
+        if let (Some(subject), Some(one)) = (&self.input.volume, self.row.volume) {
+            at_once(&mut batch, Noun::Volume, subject, one);
+        }
+        batch
+    }
+}
+
+fn at_once<S: Word>(batch: &mut Batch, noun: Noun, subject: &Subject, one: Move<S>) {
+    match one.done {
+        End::FromAttachments => statuses::from_attachments(batch, &subject.id),
+        End::Gone => crate::ops::journal::remove(batch, noun, &subject.id),
+        // Shown since the begin of the same transaction.
+        End::Is(_) | End::Previous | End::AsAsked => {}
     }
 }
