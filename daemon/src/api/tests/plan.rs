@@ -222,6 +222,21 @@ async fn a_host_without_an_attachment_is_told_of() {
     }
 }
 
+#[tokio::test]
+async fn no_number_is_too_large_for_a_plan() {
+    let api = fixture(AuthMode::Token).await;
+    let ids = [
+        volume(&api, "available").await,
+        volume(&api, "available").await,
+    ];
+    for size in [i64::MIN, i64::MAX] {
+        let body = json!({"verb": "extend_volume", "objects": ids, "input": {"new_size": size}});
+        let got = api.ask("member", "POST", "/ashlar/v1/plan", body).await;
+        assert_eq!(got.code, 200, "{}", got.body);
+        assert_eq!(got.body["plan"]["is_blocked"], true);
+    }
+}
+
 /// Who names a plan, however, never acts without it.
 #[tokio::test]
 async fn a_condition_that_names_a_plan_always_counts() {

@@ -116,8 +116,8 @@ impl Facts {
     }
 
     fn frees(&mut self, gib: i64) {
-        self.frees_bytes += gib * GIB;
-        self.gigabytes -= gib;
+        self.frees_bytes = self.frees_bytes.saturating_add(gib.saturating_mul(GIB));
+        self.gigabytes = self.gigabytes.saturating_sub(gib);
     }
 
     fn loses_snapshots(&mut self, snapshots: &[Snapshot]) {
@@ -235,7 +235,7 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
                 .get("new_size")
                 .and_then(Value::as_i64)
                 .unwrap_or(size);
-            facts.gigabytes = new - size;
+            facts.gigabytes = new.saturating_sub(size); // The client's number, which the act itself refuses.
             facts
                 .keeps
                 .push("what is on it; it cannot be made smaller again".to_owned());
