@@ -60,6 +60,7 @@ pub fn restore(config: &Config, from: &Path) -> Result<String, RecordError> {
          - Volumes and snapshots deleted since are recorded again, without their data: delete them again.\n\
          - Sizes, types and names are those of then; an extended volume keeps its longer file.\n\
          - Who may log in is as it was then: hosts connected since are shut out at the start.\n\
+         - Tokens revoked since count again: revoke them again. Volumes that changed hands since are the giver's again.\n\
          - Operations that were under way then go on; an older schema is brought up to date at the start.",
         from.display(),
         restored.held

@@ -7,16 +7,16 @@
 
 mod entry;
 mod explain;
+mod needs;
 mod quota;
 
 use super::{Ctx, unwritable};
-use crate::error::{Conflict, Error, Refusal};
+use crate::error::Error;
 use crate::meter;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
 use crate::model::operation::{Phase, Verb};
-use crate::model::service::service_host;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, End, Move, Row, Word};
 use crate::model::time::Time;
@@ -24,8 +24,7 @@ use crate::model::volume::Volume;
 use crate::store::operations::Mode;
 use crate::store::statuses::{self, Noun};
 use crate::store::{
-    Batch, Guard, Sql, StoreError, Value, attachments, intent, operations, services, snapshots,
-    volumes,
+    Batch, Guard, Sql, StoreError, Value, attachments, intent, operations, snapshots, volumes,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -315,61 +314,6 @@ impl<'a> Beginning<'a> {
     pub(super) fn rule(&mut self, sql: Sql, values: Vec<Value>, refusal: Error) {
         self.batch.guard(sql.name, sql, values);
         self.rules.push((sql.name, Some(refusal)));
-    }
-
-    /// Demands that the volume still has the size that was read: what was reckoned from it (quota, the length of a
-    /// copy) is false if an extend ended in between.
-    pub(super) fn needs_size_as_read(&mut self, volume: &Volume) {
-        let values = vec![volume.id.to_string().into(), volume.size_gib.get().into()];
-        let changed = Conflict::Changed {
-            noun: "Volume",
-            id: volume.id.to_string(),
-        };
-        self.rule(volumes::HAS_SIZE, values, Error::Conflict(changed));
-    }
-
-    /// Demands that the volume still has the owner that was read: rights and quota were judged by it, and it may have
-    /// changed hands since.
-    fn needs_volumes_owner(&mut self, volume: &Volume) {
-        let changed = Conflict::Changed {
-            noun: "Volume",
-            id: volume.id.to_string(),
-        };
-        let values = vec![
-            volume.id.to_string().into(),
-            volume.project_id.as_str().into(),
-        ];
-        self.rule(volumes::HAS_OWNER, values, Error::Conflict(changed));
-    }
-
-    /// The same of a snapshot.
-    fn needs_snapshots_owner(&mut self, snapshot: &Snapshot) {
-        let changed = Conflict::Changed {
-            noun: "Snapshot",
-            id: snapshot.id.to_string(),
-        };
-        let values = vec![
-            snapshot.id.to_string().into(),
-            snapshot.project_id.as_str().into(),
-        ];
-        self.rule(snapshots::HAS_OWNER, values, Error::Conflict(changed));
-    }
-
-    /// Demands that hosts may (or may not) write to the volume as was read: a mode was chosen by it.
-    pub(super) fn needs_readonly_as_read(&mut self, volume: &Volume) {
-        let readonly = i64::from(volume.is_readonly());
-        let values = vec![volume.id.to_string().into(), readonly.into()];
-        let changed = Conflict::Changed {
-            noun: "Volume",
-            id: volume.id.to_string(),
-        };
-        self.rule(volumes::IS_READONLY, values, Error::Conflict(changed));
-    }
-
-    /// Demands that the backend with the volume is not frozen; `address` is where its bytes lie.
-    pub(super) fn needs_thawed(&mut self, volume: VolumeId, address: &str) {
-        let values = vec![volume.to_string().into(), service_host(address).into()];
-        self.rule(services::IS_THAWED, values, Error::Refused(Refusal::Frozen));
     }
 
     /// A further statement of the same transaction.

@@ -2,7 +2,8 @@
 //!
 //! A retry is a new operation: the old one stays in the journal as it ended. What the rules do not allow from where the
 //! object is now (a size that is not larger any more, a volume in an error that only a delete leaves) is refused by that
-//! operation's own `begin`, with its reason. What needs more than the record holds is refused here.
+//! operation's own `begin`, with its reason. What needs more than the record holds is refused here, and so is what was
+//! asked before something else was: a delete or a revert of long ago is not what anybody wants of the object of today.
 
 use super::begin::Input;
 use super::{
@@ -76,10 +77,24 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: OperationId) -> Result<Operat
     if let Some(why) = refusal(verb) {
         return Err(refused(why));
     }
+    if let Some(later) = later(ctx, &operation).await? {
+        let (later, verb) = (later.id, later.verb.as_str());
+        return Err(refused(&format!(
+            "operation {later} ({verb}) of the same object came after it; ask for it again if it is still wanted"
+        )));
+    }
     let input: Input = serde_json::from_str(&operation.input)
         .map_err(|_| refused("another version wrote it, and this one cannot read it"))?;
     again(ctx, caller, &operation, &input).await?;
-    newest(ctx, &operation).await
+    let again = [Filter::equal("verb", verb.as_str())];
+    let newest = newest(ctx, &operation.object_id, again.into()).await?;
+    newest.ok_or_else(|| unread(&operation))
+}
+
+/// The newest operation on the same object, if it is another one.
+async fn later(ctx: &Ctx, operation: &Operation) -> Result<Option<Operation>, Error> {
+    let newest = newest(ctx, &operation.object_id, Vec::new()).await?;
+    Ok(newest.filter(|newest| newest.id != operation.id))
 }
 
 async fn again(
@@ -130,18 +145,20 @@ fn id<T: FromStr>(text: &str) -> Result<T, Error> {
     })
 }
 
-/// The newest operation of the same verb on the same object.
-async fn newest(ctx: &Ctx, old: &Operation) -> Result<Operation, Error> {
+/// The newest operation on an object that the filters let through.
+async fn newest(
+    ctx: &Ctx,
+    object_id: &str,
+    mut filters: Vec<Filter>,
+) -> Result<Option<Operation>, Error> {
+    filters.push(Filter::equal("object_id", object_id));
     let request = ListRequest {
-        filters: vec![
-            Filter::equal("object_id", old.object_id.as_str()),
-            Filter::equal("verb", old.verb.as_str()),
-        ],
+        filters,
         limit: 1,
         ..ListRequest::default()
     };
     match operations::list(&ctx.store, &request).await {
-        Ok(found) => found.into_iter().next().ok_or_else(|| unread(old)),
+        Ok(found) => Ok(found.into_iter().next()),
         Err(ListError::Store(source)) => Err(unreadable(source)),
         Err(error @ ListError::NoSuchMarker { .. }) => Err(Error::Internal {
             what: error.to_string(),

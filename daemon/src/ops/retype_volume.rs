@@ -91,6 +91,7 @@ pub async fn begin(
     refuse_what_types_tell(ctx, &volume, &wanted).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::RetypeVolume, &id);
     beginning.moves_volume(&volume);
+    beginning.needs_size_as_read(&volume);
     let counted = takes_of_new_type(ctx, &mut beginning, &volume, &wanted).await?;
     let encrypted = type_encryption::refusal(&wanted);
     let of_type = vec![wanted.id.to_string().into()];
@@ -109,6 +110,13 @@ pub async fn begin(
     };
     let values = vec![id.to_string().into(), wanted.id.to_string().into()];
     beginning.rule(retypes::INSERT, values, gone);
+    let changed = Conflict::Changed {
+        noun: "Volume",
+        id: id.to_string(),
+    };
+    let from_type = volume.volume_type_id.to_string();
+    let values = vec![id.to_string().into(), from_type.into()];
+    beginning.rule(retypes::STILL_HAS, values, Error::Conflict(changed));
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
     let host = placed(&volume).unwrap_or_default();
     beginning.commit(volume_queue(host, Lane::Quick)).await?;

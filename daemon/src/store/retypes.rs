@@ -9,6 +9,13 @@ pub const INSERT: Sql = Sql {
     text: "INSERT INTO retypes (volume_id, volume_type_id) SELECT $1, t.id FROM volume_types t WHERE t.id = $2",
 };
 
+/// Parameters: volume id, volume_type_id. A guard: the volume still has the type that was read, to which its quota is to
+/// be given back.
+pub const STILL_HAS: Sql = Sql {
+    name: "retypes.still_has",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND volume_type_id = $2",
+};
+
 /// Parameters: volume_id.
 pub const DELETE: Sql = Sql {
     name: "retypes.delete",
@@ -21,4 +28,4 @@ pub const APPLY: Sql = Sql {
     text: "UPDATE volumes SET volume_type_id = $2, multiattach = $3, updated_at = $4 WHERE id = $1",
 };
 
-pub(super) const ALL: &[Sql] = &[INSERT, DELETE, APPLY];
+pub(super) const ALL: &[Sql] = &[INSERT, STILL_HAS, DELETE, APPLY];

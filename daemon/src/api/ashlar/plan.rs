@@ -61,8 +61,10 @@ pub(in crate::api) async fn make(State(api): State<Api>, call: Call) -> Answer {
         [one] => one.hash.clone(),
         all => hash(&all.iter().map(|one| json!(one.hash)).collect()),
     };
-    let frees: i64 = plans.iter().map(|one| one.facts.frees_bytes).sum();
-    let gigabytes: i64 = plans.iter().map(|one| one.facts.gigabytes).sum();
+    let frees = plans.iter().map(|one| one.facts.frees_bytes);
+    let frees = frees.fold(0, i64::saturating_add);
+    let gigabytes = plans.iter().map(|one| one.facts.gigabytes);
+    let gigabytes = gigabytes.fold(0, i64::saturating_add);
     Ok(ok(&json!({"plan": {
         "verb": verb,
         "hash": hash,

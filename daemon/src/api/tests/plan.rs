@@ -8,7 +8,7 @@ use crate::model::id::AttachmentId;
 use crate::model::operation::Phase;
 use crate::model::status::{AttachmentStatus, VolumeStatus};
 use crate::model::time::Time;
-use crate::store::{Batch, attachments, events, operations, snapshots, statuses};
+use crate::store::{Batch, attachments, events, exports, operations, snapshots, statuses};
 use axum::http::Request;
 use serde_json::{Value, json};
 
@@ -195,6 +195,45 @@ async fn a_plan_names_everything_and_changes_nothing() {
             api.ask("member", "POST", "/ashlar/v1/plan", bad).await.code,
             400
         );
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_an_attachment_is_told_of() {
+    let api = fixture(AuthMode::Token).await;
+    let id = volume(&api, "available").await;
+    let before = plan(&api, "member", "delete_volume", &id, json!({})).await;
+    assert_eq!(before["objects"][0]["breaks"], json!([]));
+    let mut batch = Batch::new();
+    let text = |text: &str| text.into();
+    batch.add(exports::INSERT, [id.as_str(), "u", "s"].map(text).into());
+    let mut values: Vec<_> = [id.as_str(), "iqn.legacy", ""].map(text).into();
+    values.extend([0.into(), text("o")]);
+    batch.add(exports::CONNECT, values);
+    api.store.write(batch).await.unwrap();
+    let path = format!("/v3/p/volumes/{id}");
+    let hash = before["hash"].as_str().unwrap();
+    let got = act(&api, "member", "DELETE", &path, &Value::Null, hash).await;
+    assert_eq!(got.code, 412, "{}", got.body);
+    for (verb, token) in [("delete_volume", "member"), ("unmanage_volume", "admin")] {
+        let now = plan(&api, token, verb, &id, json!({})).await;
+        let breaks = now["objects"][0]["breaks"].to_string();
+        assert!(breaks.contains("iqn.legacy"), "{verb}: {breaks}");
+    }
+}
+
+#[tokio::test]
+async fn no_number_is_too_large_for_a_plan() {
+    let api = fixture(AuthMode::Token).await;
+    let ids = [
+        volume(&api, "available").await,
+        volume(&api, "available").await,
+    ];
+    for size in [i64::MIN, i64::MAX] {
+        let body = json!({"verb": "extend_volume", "objects": ids, "input": {"new_size": size}});
+        let got = api.ask("member", "POST", "/ashlar/v1/plan", body).await;
+        assert_eq!(got.code, 200, "{}", got.body);
+        assert_eq!(got.body["plan"]["is_blocked"], true);
     }
 }
 

@@ -24,6 +24,9 @@ use std::time::Duration;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What SQLite keeps beside a database in use.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
+/// More events than any record had since a backup of it, and few enough for thousands of restores within the numbers
+/// that JSON's readers tell apart.
+const LOST_EVENTS_MAX: i64 = 1_000_000_000_000;
 
 /// Why a copy could not be made, checked or put in place; each says what is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -207,7 +210,14 @@ pub fn restore(dir: &Path, from: &Path) -> Result<Restored, BackupError> {
     let unchanged = "the record is as it was";
     refuse_what_is_in_use(&record, from)?;
     let copy = dir.join(format!("ashlar.db.restoring-{}", std::process::id()));
-    let copied = copy_and_check(from, &copy);
+    let copied = copy_and_check(from, &copy).and_then(|held| {
+        let spoilt = |source| BackupError::Unreadable {
+            path: copy.clone(),
+            source,
+        };
+        forget_events(&copy).map_err(spoilt)?;
+        Ok(held)
+    });
     let placed = copied.and_then(|held| {
         let kept = keep_old(&record)?;
         fs::rename(&copy, &record).map_err(io_failed("putting in place", &record, unchanged))?;
@@ -279,6 +289,23 @@ fn copy_and_check(from: &Path, copy: &Path) -> Result<Held, BackupError> {
         ));
     }
     Ok(held)
+}
+
+/// Events that were told since the backup must not get their ids a second time: a reader who saw the first ones would
+/// not hear of the second. So the newest gets an id beyond all of them, the older ones go, and every reader who comes
+/// back is told of a gap. A record from before there were events has none.
+fn forget_events(copy: &Path) -> Result<(), StoreError> {
+    let connection = open(copy, FLAGS)?;
+    if connection::has_table(&connection, "events")? {
+        connection
+            .execute_batch(&format!(
+                "BEGIN; DELETE FROM events WHERE id < (SELECT MAX(id) FROM events); \
+                 UPDATE events SET id = id + {LOST_EVENTS_MAX}; COMMIT"
+            ))
+            .map_err(fault)?;
+    }
+    // The last one to close it folds its log in.
+    connection.close().map_err(|(_, error)| fault(error))
 }
 
 /// Gives the old record a second name, with what SQLite keeps beside it; the first name goes with the rename to come.

@@ -281,7 +281,7 @@ fn watch(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit().map_err(fault)
 }
 
-fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+pub(super) fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     let text = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     let found: i64 = connection
         .query_row(text, [name], |row| row.get(0))

@@ -10,7 +10,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
 use crate::ops::{Ctx, unreadable, visible_attachment, visible_snapshot, visible_volume};
 use crate::store::list::{Filter, ListError, ListRequest};
-use crate::store::{attachments, snapshots, volumes};
+use crate::store::{attachments, exports, snapshots, volumes};
 use serde_json::{Value, json};
 use std::str::FromStr;
 
@@ -55,6 +55,8 @@ struct Family {
     volume: Volume,
     snapshots: Vec<Snapshot>,
     attachments: Vec<Attachment>,
+    /// Hosts that are let in without an attachment, by Cinder's legacy calls.
+    hosts: Vec<String>,
 }
 
 impl Facts {
@@ -89,6 +91,7 @@ impl Facts {
             volume,
             snapshots,
             attachments,
+            hosts,
         } = family;
         let mut facts = Self {
             id: volume.id.to_string(),
@@ -103,6 +106,7 @@ impl Facts {
         for one in attachments {
             facts.mind(&one.id, one.status.as_str());
         }
+        facts.state.extend(hosts.iter().cloned());
         facts
     }
 
@@ -112,8 +116,8 @@ impl Facts {
     }
 
     fn frees(&mut self, gib: i64) {
-        self.frees_bytes += gib * GIB;
-        self.gigabytes -= gib;
+        self.frees_bytes = self.frees_bytes.saturating_add(gib.saturating_mul(GIB));
+        self.gigabytes = self.gigabytes.saturating_sub(gib);
     }
 
     fn loses_snapshots(&mut self, snapshots: &[Snapshot]) {
@@ -137,6 +141,14 @@ impl Facts {
                 "attachment {} ({}): {host} loses the device",
                 one.id,
                 one.status.as_str()
+            ));
+        }
+    }
+
+    fn shuts_out(&mut self, hosts: &[String]) {
+        for host in hosts {
+            self.breaks.push(format!(
+                "host {host}, let in without an attachment, loses the device"
             ));
         }
     }
@@ -194,6 +206,7 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
                 .lost
                 .push(format!("volume {named}, {size} GiB, and what is on it"));
             facts.frees(size);
+            facts.shuts_out(&family.hosts);
             if act.flag("cascade") {
                 facts.loses_snapshots(&family.snapshots);
             }
@@ -205,6 +218,7 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
             facts.breaks.push(format!(
                 "Ashlar forgets volume {named}: it can be managed again"
             ));
+            facts.shuts_out(&family.hosts);
             facts.keeps.push("what is on it".to_owned());
             facts.frees(size);
         }
@@ -221,7 +235,7 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
                 .get("new_size")
                 .and_then(Value::as_i64)
                 .unwrap_or(size);
-            facts.gigabytes = new - size;
+            facts.gigabytes = new.saturating_sub(size); // The client's number, which the act itself refuses.
             facts
                 .keeps
                 .push("what is on it; it cannot be made smaller again".to_owned());
@@ -270,6 +284,7 @@ fn resets(facts: &mut Facts, act: &Act, family: &Family) {
     let detaches = act.input().get("attach_status").and_then(Value::as_str) == Some("detached");
     if detaches {
         facts.breaks_attachments(family.attachments.iter());
+        facts.shuts_out(&family.hosts);
     }
     facts.keeps.push("the volume and what is on it".to_owned());
 }
@@ -316,10 +331,19 @@ async fn family(ctx: &Ctx, volume: Volume) -> Result<Family, Fault> {
     let attachments = attachments::of_volume(store, volume.id)
         .await
         .map_err(unreadable)?;
+    let connected = exports::connections(store, volume.id)
+        .await
+        .map_err(unreadable)?;
+    let legacy = connected
+        .into_iter()
+        .filter(|one| one.attachment_id.is_empty() && !one.is_leaving);
+    let mut hosts: Vec<String> = legacy.map(|one| one.initiator).collect();
+    hosts.sort();
     Ok(Family {
         volume,
         snapshots,
         attachments,
+        hosts,
     })
 }
 

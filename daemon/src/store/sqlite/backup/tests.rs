@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::checkup::check;
-use crate::store::{SqliteOptions, Store, snapshots, volumes};
+use crate::store::{Batch, SqliteOptions, Store, events, snapshots, volumes};
 use std::os::unix::fs::PermissionsExt;
 
 /// A record as the first schema had it, with rows of every noun.
@@ -154,6 +154,40 @@ async fn a_restore_keeps_the_old_record_and_refuses_what_is_no_backup() {
     // A second one within the same second takes another name.
     let again = restore(dir.path(), &good).unwrap().kept.unwrap();
     assert!(again != kept && kept.exists() && again.exists());
+}
+
+#[tokio::test]
+async fn a_restored_record_gives_no_event_id_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = dir.path().join("good");
+    old_record(&dir.path().join("ashlar.db"));
+    let rename = |store: Store, times: i64| async move {
+        for time in 0..times {
+            let mut batch = Batch::new();
+            let name = format!("n{time}");
+            let now = Time::now();
+            let values = vec![VOLUME.into(), name.into(), now.as_str().into()];
+            batch.add(volumes::SET_NAME, values);
+            store.write(batch).await.unwrap();
+        }
+        let span = events::span(&store).await.unwrap();
+        store.close().await;
+        span
+    };
+    let opened = || Store::open_sqlite(dir.path(), options());
+    rename(opened().await.unwrap(), 2).await;
+    backup(dir.path(), &good).unwrap();
+    let seen = rename(opened().await.unwrap(), 3).await;
+    restore(dir.path(), &good).unwrap();
+    assert_eq!(
+        check(dir.path(), None).unwrap().findings,
+        Vec::<String>::new()
+    );
+    let now = rename(opened().await.unwrap(), 9).await;
+    for since in 0..=seen.newest {
+        assert!(!now.reaches(since), "{since} of {now:?}");
+    }
+    assert!(now.reaches(now.newest - 9));
 }
 
 #[test]
