@@ -118,6 +118,8 @@ async fn whole_creates(store: &Store) -> anyhow::Result<f64> {
         extra_specs: BTreeMap::new(),
         created_at: Time::now(),
         updated_at: None,
+        encryption: None,
+        qos_specs_id: None,
     };
     let mut batch = Batch::new();
     batch.add(

@@ -17,7 +17,7 @@ pub(super) fn routes() -> Vec<Described> {
     let documents: Vec<&str> = DOCUMENTS.iter().map(|(name, _)| *name).collect();
     let mut routes = vec![
         get("/ashlar/v1/routes", "Every route of both APIs.")
-            .answers(200, wrapped("routes", list(named("Route")))),
+            .answers(200, wrapped("routes", list(&named("Route")))),
         get("/ashlar/v1/openapi/{document}", "These documents.")
             .variable("document", one_of(&documents))
             .answers(200, anything()),
@@ -32,7 +32,7 @@ fn operations() -> Vec<Described> {
     vec![
         get("/ashlar/v1/operations", "What is being done and was done.")
             .lists(&LISTING, false)
-            .answers(200, wrapped("operations", list(named("Operation")))),
+            .answers(200, wrapped("operations", list(&named("Operation")))),
         get("/ashlar/v1/operations/{id}", "An operation with its steps.")
             .answers(200, wrapped("operation", named("OperationWithSteps"))),
         post(
@@ -56,7 +56,7 @@ fn tokens() -> Vec<Described> {
             "/ashlar/v1/tokens",
             "Lists access tokens, without their secrets.",
         )
-        .answers(200, wrapped("tokens", list(named("Token"))))
+        .answers(200, wrapped("tokens", list(&named("Token"))))
         .refuses(&[403]),
         post(
             "/ashlar/v1/tokens",
@@ -64,6 +64,11 @@ fn tokens() -> Vec<Described> {
         )
         .body(wrapped("token", new_token()))
         .answers(200, wrapped("token", named("TokenWithSecret"))),
+        get(
+            "/ashlar/v1/tokens/{id}",
+            "Shows an access token, without its secret.",
+        )
+        .answers(200, wrapped("token", named("Token"))),
         delete("/ashlar/v1/tokens/{id}", "Revokes an access token.").answers_nothing(204),
     ]
 }
@@ -78,7 +83,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]);
     let with_steps = operation()
         .into_iter()
-        .chain([field("steps", list(named("Step")))]);
+        .chain([field("steps", list(&named("Step")))]);
     vec![
         (
             "Route",

@@ -36,7 +36,7 @@ pub(super) fn routes() -> Vec<Described> {
         delete("/v3/attachments/{id}", "Shuts the host out.")
             .answers(
                 200,
-                wrapped("attachments", list(named("AttachmentInShort"))),
+                wrapped("attachments", list(&named("AttachmentInShort"))),
             )
             .refuses(REFUSALS),
         post(
@@ -71,7 +71,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]);
     let page = |one: &str| {
         object([
-            field("attachments", list(named(one))),
+            field("attachments", list(&named(one))),
             field("attachments_links", links()).optional(),
         ])
     };
@@ -90,9 +90,9 @@ pub(super) fn data() -> Vec<Field> {
         field("target_portal", text()),
         field("target_iqn", text()),
         field("target_lun", integer()),
-        field("target_portals", list(text())).optional(),
-        field("target_iqns", list(text())).optional(),
-        field("target_luns", list(integer())).optional(),
+        field("target_portals", list(&text())).optional(),
+        field("target_iqns", list(&text())).optional(),
+        field("target_luns", list(&integer())).optional(),
         field("volume_id", uuid()),
         field("auth_method", exactly("CHAP")),
         field("auth_username", text()),

@@ -28,7 +28,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("status", or_null(text())),
     ]);
     let page = object([
-        field("events", list(named("Event"))),
+        field("events", list(&named("Event"))),
         field("oldest", integer()),
         field("newest", integer()),
         field("next", integer()),

@@ -67,7 +67,7 @@ fn listing(route: Described) -> Described {
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let source = || vec![field("source_reference", or_null(reference()))];
-    let all = |name, fields: Vec<Field>| object([field(name, list(object(fields)))]);
+    let all = |name, fields: Vec<Field>| object([field(name, list(&object(fields)))]);
     let (volumes, snapshots) = ("manageable-volumes", "manageable-snapshots");
     let with = |mut fields: Vec<Field>, more: Vec<Field>| {
         fields.extend(more);

@@ -34,7 +34,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("Message", message),
         (
             "Messages",
-            page("messages", "messages_links", named("Message")),
+            page("messages", "messages_links", &named("Message")),
         ),
     ]
 }

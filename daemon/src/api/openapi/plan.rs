@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(super) fn routes() -> Vec<Described> {
     let asked = object([
         field("verb", text()),
-        field("objects", list(uuid())).optional(),
+        field("objects", list(&uuid())).optional(),
         field("input", anything()).optional(),
     ]);
     vec![
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Vec<Described> {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    let texts = || list(text());
+    let texts = || list(&text());
     let one = object([
         field("id", text()),
         field("name", or_null(text())),
@@ -46,7 +46,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("verb", text()),
         field("hash", text()),
         field("is_blocked", boolean()),
-        field("objects", list(named("PlannedObject"))),
+        field("objects", list(&named("PlannedObject"))),
         field(
             "after",
             object([

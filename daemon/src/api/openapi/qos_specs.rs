@@ -51,7 +51,7 @@ pub(super) fn routes() -> Vec<Described> {
         )
         .answers(
             200,
-            wrapped("qos_associations", list(named("QosAssociation"))),
+            wrapped("qos_associations", list(&named("QosAssociation"))),
         )
         .refuses(&[403]),
         get("/v3/qos-specs/{id}/associate", "Gives them to a type.")
@@ -83,7 +83,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("links", links()),
     ]);
     let page = object([
-        field("qos_specs", list(named("QosSpecs"))),
+        field("qos_specs", list(&named("QosSpecs"))),
         field("qos_specs_links", links()).optional(),
     ]);
     let association = object([

@@ -71,7 +71,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]
     .map(|name| field(name, integer()));
     let limits = object([
-        field("rate", list(object([]))),
+        field("rate", list(&object([]))),
         field("absolute", object(absolute)),
     ]);
     vec![

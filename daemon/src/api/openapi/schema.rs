@@ -158,7 +158,7 @@ pub(super) fn exactly(value: impl Into<Value>) -> Value {
     json!({"const": value.into()})
 }
 
-pub(super) fn list(items: Value) -> Value {
+pub(super) fn list(items: &Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
@@ -198,7 +198,7 @@ pub(super) fn said_boolean() -> Value {
 
 /// The links of an object.
 pub(super) fn links() -> Value {
-    list(object([field("rel", text()), field("href", text())]))
+    list(&object([field("rel", text()), field("href", text())]))
 }
 
 /// What holds at 3.`minor` for this role: fields that are not yet there, or not for it, are gone, the others must be.

@@ -27,7 +27,7 @@ pub(super) fn routes() -> Vec<Described> {
         get("/v3/os-services", "Lists the services.")
             .query("binary", text(), "Only of this program.")
             .query("host", text(), "Only on this host.")
-            .answers(200, wrapped("services", list(named("Service"))))
+            .answers(200, wrapped("services", list(&named("Service"))))
             .refuses(&[403]),
         set(
             "/v3/os-services/enable",
@@ -58,14 +58,14 @@ fn hosts_and_pools() -> Vec<Described> {
     vec![
         get("/v3/os-hosts", "Lists the hosts of services.")
             .query("zone", text(), "Only in this zone.")
-            .answers(200, wrapped("hosts", list(host())))
+            .answers(200, wrapped("hosts", list(&host())))
             .refuses(&[403]),
         get(
             "/v3/os-hosts/{id}",
             "What projects have on a volume service's host.",
         )
         .variable("id", text())
-        .answers(200, wrapped("host", list(wrapped("resource", resource()))))
+        .answers(200, wrapped("host", list(&wrapped("resource", resource()))))
         .refuses(&[403]),
         put(
             "/v3/os-hosts/{id}",
@@ -81,7 +81,7 @@ fn hosts_and_pools() -> Vec<Described> {
             ]),
         ),
         get("/v3/os-availability-zone", "Lists the availability zones.")
-            .answers(200, wrapped("availabilityZoneInfo", list(zone()))),
+            .answers(200, wrapped("availabilityZoneInfo", list(&zone()))),
         get("/v3/scheduler-stats/get_pools", "Lists the pools.")
             .query(
                 "detail",
@@ -90,7 +90,7 @@ fn hosts_and_pools() -> Vec<Described> {
             )
             .query("name", text(), "A filter, from 3.28.")
             .query("volume_type", text(), "A filter, from 3.35.")
-            .answers(200, wrapped("pools", list(pool())))
+            .answers(200, wrapped("pools", list(&pool())))
             .refuses(&[403]),
         get(
             "/v3/capabilities/{id}",
@@ -100,7 +100,7 @@ fn hosts_and_pools() -> Vec<Described> {
         .answers(200, capabilities())
         .refuses(&[403]),
         get("/v3/extensions", "Lists Cinder's extensions that are here.")
-            .answers(200, wrapped("extensions", list(named("Extension")))),
+            .answers(200, wrapped("extensions", list(&named("Extension")))),
         get("/v3/extensions/{id}", "Shows an extension by its alias.")
             .variable("id", text())
             .answers(200, wrapped("extension", named("Extension"))),
@@ -113,7 +113,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("alias", text()),
         field("description", text()),
         field("updated", text()),
-        field("links", list(anything())),
+        field("links", list(&anything())),
     ]);
     vec![("Service", service()), ("Extension", extension)]
 }
@@ -242,7 +242,7 @@ fn capabilities() -> Value {
         field("display_name", null()),
         field("description", null()),
         field("visibility", null()),
-        field("replication_targets", list(anything())),
+        field("replication_targets", list(&anything())),
         field("properties", json!({"type": "object"})),
     ])
 }

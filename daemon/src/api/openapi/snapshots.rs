@@ -55,11 +55,11 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("SnapshotInShort", object(short())),
         (
             "Snapshots",
-            page("snapshots", "snapshots_links", named("Snapshot")),
+            page("snapshots", "snapshots_links", &named("Snapshot")),
         ),
         (
             "SnapshotsInShort",
-            page("snapshots", "snapshots_links", named("SnapshotInShort")),
+            page("snapshots", "snapshots_links", &named("SnapshotInShort")),
         ),
     ]
 }

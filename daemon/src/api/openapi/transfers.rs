@@ -53,11 +53,11 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ),
         (
             "Transfers",
-            page("transfers", "transfers_links", named("Transfer")),
+            page("transfers", "transfers_links", &named("Transfer")),
         ),
         (
             "TransfersInShort",
-            page("transfers", "transfers_links", named("TransferInShort")),
+            page("transfers", "transfers_links", &named("TransferInShort")),
         ),
     ]
 }

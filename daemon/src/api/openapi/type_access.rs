@@ -56,7 +56,7 @@ fn encryption() -> Vec<Described> {
 fn access() -> Vec<Described> {
     let action = |name| wrapped(name, wrapped("project", project()));
     let default = || wrapped("default_type", named("DefaultType"));
-    let defaults = || wrapped("default_types", list(named("DefaultType")));
+    let defaults = || wrapped("default_types", list(&named("DefaultType")));
     vec![
         get(
             "/v3/types/{id}/os-volume-type-access",
@@ -64,7 +64,7 @@ fn access() -> Vec<Described> {
         )
         .answers(
             200,
-            wrapped("volume_type_access", list(named("DefaultType"))),
+            wrapped("volume_type_access", list(&named("DefaultType"))),
         )
         .refuses(&[403]),
         post(

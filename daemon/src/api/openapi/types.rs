@@ -52,7 +52,7 @@ pub(super) fn routes() -> Vec<Described> {
             .query("resource", text(), "Of this list only.")
             .answers(
                 200,
-                wrapped("resource_filters", list(named("ResourceFilters"))),
+                wrapped("resource_filters", list(&named("ResourceFilters"))),
             ),
     ]
 }
@@ -67,9 +67,9 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("os-volume-type-access:is_public", boolean()),
         field("qos_specs_id", or_null(uuid())).for_admins(),
     ]);
-    let filters = object([field("resource", text()), field("filters", list(text()))]);
+    let filters = object([field("resource", text()), field("filters", list(&text()))]);
     let page = object([
-        field("volume_types", list(named("VolumeType"))),
+        field("volume_types", list(&named("VolumeType"))),
         field("volume_type_links", links()).optional(),
     ]);
     vec![

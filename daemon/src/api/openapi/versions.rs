@@ -28,8 +28,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         field("version", text()),
         field("min_version", exactly("3.0")),
         field("updated", text()),
-        field("links", list(link)),
-        field("media-types", list(media)),
+        field("links", list(&link)),
+        field("media-types", list(&media)),
     ]);
-    vec![("Versions", wrapped("versions", list(version)))]
+    vec![("Versions", wrapped("versions", list(&version)))]
 }

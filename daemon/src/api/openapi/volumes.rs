@@ -63,10 +63,13 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("links", links()),
             ]),
         ),
-        ("Volumes", page("volumes", "volumes_links", named("Volume"))),
+        (
+            "Volumes",
+            page("volumes", "volumes_links", &named("Volume")),
+        ),
         (
             "VolumesInShort",
-            page("volumes", "volumes_links", named("VolumeInShort")),
+            page("volumes", "volumes_links", &named("VolumeInShort")),
         ),
         ("AttachmentOfVolume", attachment()),
         ("VolumeEncryption", wrapped("encryption_key_id", null())),
@@ -76,7 +79,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// A page of a list that counts.
-pub(super) fn page(collection: &'static str, links_name: &'static str, one: Value) -> Value {
+pub(super) fn page(collection: &'static str, links_name: &'static str, one: &Value) -> Value {
     object([
         field(collection, list(one)),
         field(links_name, links()).optional(),
@@ -106,7 +109,7 @@ fn volume() -> Value {
         field("replication_status", null()),
         field("consistencygroup_id", null()),
         field("multiattach", boolean()),
-        field("attachments", list(named("AttachmentOfVolume"))),
+        field("attachments", list(&named("AttachmentOfVolume"))),
         field("os-vol-tenant-attr:tenant_id", text()),
         field("volume_image_metadata", pairs())
             .says("When there is any.")
@@ -126,7 +129,7 @@ fn volume() -> Value {
 }
 
 fn volume_summary() -> Value {
-    let values = json!({"type": "object", "additionalProperties": list(text())});
+    let values = json!({"type": "object", "additionalProperties": list(&text())});
     object([
         field("total_count", integer()),
         field("total_size", integer()).says("GiB."),

@@ -104,6 +104,7 @@ async fn act(
     api.send(request.unwrap()).await
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases, told in order")]
 #[tokio::test]
 async fn a_plan_names_everything_and_changes_nothing() {
     let api = fixture(AuthMode::Token).await;
@@ -197,6 +198,31 @@ async fn a_plan_names_everything_and_changes_nothing() {
     }
 }
 
+/// Who names a plan, however, never acts without it.
+#[tokio::test]
+async fn a_condition_that_names_a_plan_always_counts() {
+    let api = fixture(AuthMode::Token).await;
+    let id = volume(&api, "available").await;
+    let path = format!("/v3/p/volumes/{id}");
+    for said in [
+        "W/\"plan-0\"",
+        "plan-0",
+        "\"x\", \"plan-0\"",
+        "\"plan-\u{e9}\"",
+        "\"Plan-0\"",
+    ] {
+        let request = Request::builder()
+            .method("DELETE")
+            .uri(&path)
+            .header("x-auth-token", "member")
+            .header("if-match", said)
+            .body(Body::empty());
+        let got = api.send(request.unwrap()).await;
+        assert_eq!(got.code, 412, "{said}: {}", got.body);
+    }
+    assert_eq!(api.get("member", &path).await.code, 200);
+}
+
 #[tokio::test]
 async fn an_act_does_what_its_plan_said_or_nothing() {
     let api = fixture(AuthMode::Token).await;
@@ -255,6 +281,7 @@ async fn an_act_does_what_its_plan_said_or_nothing() {
 
 /// Every verb in every status, free or attached, with or without a snapshot: the plan is blocked exactly when the act
 /// is then refused.
+#[expect(clippy::too_many_lines, reason = "a table of cases, told in order")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_blocked_exactly_when_the_act_is_refused() {
     use VolumeStatus::{Available, Deleting, Error, ErrorExtending, InUse, Reserved};
