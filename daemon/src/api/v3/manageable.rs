@@ -109,18 +109,16 @@ pub(in crate::api) async fn create_volume(State(api): State<Api>, call: Call) ->
 
 /// What the body names and is not there is a wrong body upstream, and no missing object.
 fn unknown_here(error: Error) -> Fault {
-    match error {
-        Error::NotFound { noun: "Host", id } => {
-            Fault::bad_request(format!("Host '{}' not found", shown(&id)))
-        }
-        Error::NotFound {
-            noun: "Volume type",
-            id,
-        } => Fault::bad_request(format!(
-            "Invalid volume type: Cannot find requested '{}' volume type",
-            shown(&id)
+    let Error::NotFound { noun, id } = &error else {
+        return error.into();
+    };
+    let id = shown(id);
+    match *noun {
+        "Host" => Fault::bad_request(format!("Host '{id}' not found")),
+        "Volume type" => Fault::bad_request(format!(
+            "Invalid volume type: Cannot find requested '{id}' volume type"
         )),
-        other => other.into(),
+        _ => error.into(),
     }
 }
 

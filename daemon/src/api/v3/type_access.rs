@@ -55,10 +55,10 @@ fn project_of(body: &Map<String, Value>, name: &str) -> Result<String, Fault> {
 
 /// Upstream says here no policy's name.
 fn unauthorized(error: Error) -> Fault {
-    match error {
-        Error::Forbidden { .. } => Fault::not_authorized(),
-        other => other.into(),
+    if let Error::Forbidden { .. } = error {
+        return Fault::not_authorized();
     }
+    error.into()
 }
 
 pub(in crate::api) async fn defaults(State(api): State<Api>, call: Call) -> Answer {
