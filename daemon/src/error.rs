@@ -6,16 +6,37 @@
 use crate::driver::DriverError;
 use crate::target::TargetError;
 
+/// That an object does not exist, in Cinder's words, which differ by noun.
+pub fn no_such(noun: &str, id: &str) -> String {
+    match noun {
+        "Volume attachment" => {
+            format!("Volume attachment could not be found with filter: attachment_id = {id}.")
+        }
+        "QoS specs" => format!("No such QoS spec {id}."),
+        "Default type for project" => format!("Default type for project {id} not found."),
+        "Volume type encryption for type" => {
+            format!("Volume type encryption for type {id} does not exist.")
+        }
+        _ => format!("{noun} {id} could not be found."),
+    }
+}
+
 /// Why a request or an operation did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object does not exist, or not for this caller.
-    #[error("{noun} {id} could not be found.")]
+    #[error("{}", no_such(noun, id))]
     NotFound {
         /// What kind of object, as Cinder says it (`Volume`, `Snapshot`).
         noun: &'static str,
         /// What the caller asked for.
         id: String,
+    },
+    /// The object exists, but not the part of it that was asked for (a key, an access).
+    #[error("{why}")]
+    NoSuchPart {
+        /// Which part of which object, in Cinder's words.
+        why: String,
     },
     /// The request itself cannot be right.
     #[error("Invalid input for {field}: {why}")]
@@ -268,7 +289,7 @@ pub enum Conflict {
         id: String,
     },
     /// The name is taken.
-    #[error("{noun} with name {name} already exists.")]
+    #[error("{noun} {name} already exists.")]
     NameTaken {
         /// `Volume Type`.
         noun: &'static str,

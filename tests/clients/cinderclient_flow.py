@@ -3,10 +3,12 @@
 Its shell is not used: with any way to authenticate but Keystone it ends in an error about its own `--os-endpoint`.
 """
 
+import os
+
 from cinderclient import api_versions, client, exceptions
 from keystoneauth1 import session, token_endpoint
 
-from flow import ADMIN, CONNECTOR, ENDPOINT, MAXIMUM, MEMBER, PROJECT, holds, refused, same, until
+from flow import ADMIN, CONNECTOR, ENDPOINT, IMPORT, MAXIMUM, MEMBER, PROJECT, holds, refused, same, until
 
 
 def connect(token, version):
@@ -146,6 +148,71 @@ def acts(cinder, admin, volume):
     same(cinder.volumes.summary(all_tenants=False)["volume-summary"]["total_count"], 1, "the summary")
 
 
+def qos_and_access(admin, member, kind):
+    specs = admin.qos_specs.create("limits", {"consumer": "back-end", "total_iops_sec": "500"})
+    admin.qos_specs.set_keys(specs.id, {"read_iops_sec": "100"})
+    admin.qos_specs.unset_keys(specs.id, ["total_iops_sec"])
+    same(admin.qos_specs.get(specs.id).specs, {"read_iops_sec": "100"}, "limits")
+    admin.qos_specs.associate(specs.id, kind.id)
+    same([one.id for one in admin.qos_specs.get_associations(specs.id)], [kind.id], "who has them")
+    refused(exceptions.BadRequest, lambda: admin.qos_specs.delete(specs.id), "limits that a type has")
+    admin.qos_specs.disassociate(specs.id, kind.id)
+    admin.qos_specs.delete(specs.id)
+    same([one.id for one in admin.qos_specs.list() if one.id == specs.id], [], "limits that are deleted")
+
+    private = admin.volume_types.create("private", is_public=False)
+    refused(exceptions.NotFound, lambda: member.volume_types.get(private.id), "a private type")
+    admin.volume_type_access.add_project_access(private.id, PROJECT)
+    same([one.project_id for one in admin.volume_type_access.list(private.id)], [PROJECT], "who may")
+    same(member.volume_types.get(private.id).name, "private", "a type that was given")
+    admin.volume_type_access.remove_project_access(private.id, PROJECT)
+    said = {"provider": "luks", "control_location": "front-end", "cipher": "aes-xts-plain64", "key_size": 256}
+    admin.volume_encryption_types.create(private, said)
+    same(admin.volume_encryption_types.get(private.id).provider, "luks", "what a type says of encryption")
+    admin.volume_encryption_types.update(private, {"key_size": 128})
+    same(admin.volume_encryption_types.get(private.id).key_size, 128, "a new size")
+    admin.volume_encryption_types.delete(private)
+    admin.default_types.create(private.id, PROJECT)
+    same(admin.default_types.list(PROJECT).volume_type_id, private.id, "a default type")
+    admin.default_types.delete(PROJECT)
+    admin.volume_types.delete(private)
+
+
+def retype(cinder, admin, volume, kind):
+    other = admin.volume_types.create("slower")
+    cinder.volumes.retype(volume, other.id, "never")
+    until(lambda: cinder.volumes.get(volume.id).volume_type == "slower", "the retype")
+    settled(cinder.volumes, volume, "available")
+    cinder.volumes.retype(volume, kind.id, "never")
+    until(lambda: cinder.volumes.get(volume.id).volume_type == kind.name, "the way back")
+    settled(cinder.volumes, volume, "available")
+    admin.volume_types.delete(other)
+
+
+def manage(admin):
+    """An administrator's own image in the pool's directory becomes a volume, its snapshot too, and goes back."""
+    host = admin.pools.list()[0].name
+    with open(f"{IMPORT}/disk.raw", "wb") as disk:
+        disk.truncate(1 << 30)
+    found = admin.volumes.list_manageable(host, detailed=True)
+    same([(one.reference, one.size, one.safe_to_manage) for one in found], [({"source-name": "disk.raw"}, 1, True)], "what could be taken over")
+    volume = admin.volumes.manage(host, {"source-name": "disk.raw"}, name="adopted")
+    same(settled(admin.volumes, volume, "available").size, 1, "the size of what was taken over")
+    same(admin.volumes.list_manageable(host), [], "what is left")
+    snapshot = settled(admin.volume_snapshots, admin.volume_snapshots.create(volume.id, name="s"), "available")
+    admin.volume_snapshots.unmanage(snapshot.id)
+    gone(admin.volume_snapshots, snapshot)
+    [left] = admin.volume_snapshots.list_manageable(host)
+    again = admin.volume_snapshots.manage(volume.id, left.reference, name="again")
+    settled(admin.volume_snapshots, again, "available")
+    admin.volume_snapshots.delete(again)
+    gone(admin.volume_snapshots, again)
+    admin.volumes.unmanage(volume.id)
+    gone(admin.volumes, volume)
+    [left] = admin.volumes.list_manageable(host)
+    os.remove(f"{IMPORT}/{left.reference['source-name']}")
+
+
 def transfers(cinder, admin, volume):
     offered = cinder.transfers.create(volume.id, "gift")
     same(cinder.volumes.get(volume.id).status, "awaiting-transfer", "an offered volume")
@@ -159,7 +226,16 @@ def transfers(cinder, admin, volume):
 
 def quotas_and_services(cinder, admin):
     same(cinder.quotas.get(PROJECT, usage=True).volumes["in_use"], 1, "volumes in use")
-    holds(admin.services.list(), "no services")
+    same(cinder.limits.get().to_dict()["absolute"]["totalVolumesUsed"], 1, "volumes in the limits")
+    same(admin.quotas.update(PROJECT, volumes=7).volumes, 7, "a quota that was set")
+    same(cinder.quotas.get(PROJECT).volumes, 7, "the quota of a project")
+    admin.quotas.delete(PROJECT)
+    same(cinder.quotas.get(PROJECT).volumes, cinder.quotas.defaults(PROJECT).volumes, "the default again")
+    holds(admin.quota_classes.get("default").volumes, "no default class")
+    [volume_service] = [one for one in admin.services.list() if one.binary == "cinder-volume"]
+    admin.services.disable_log_reason(volume_service.host, "cinder-volume", "a test")
+    same([one.status for one in admin.services.list(binary="cinder-volume")], ["disabled"], "a disabled service")
+    admin.services.enable(volume_service.host, "cinder-volume")
     holds(any(one.binary == "cinder-volume" for one in admin.services.list()), "no cinder-volume")
     holds(admin.pools.list(detailed=True), "no pools")
     same([one.zoneName for one in cinder.availability_zones.list()], ["nova"], "zones")
@@ -176,6 +252,9 @@ def main():
     attachments(member, volume)
     legacy(member, volume)
     acts(member, admin, volume)
+    qos_and_access(admin, member, kind)
+    retype(member, admin, volume, kind)
+    manage(admin)
     transfers(member, admin, volume)
     quotas_and_services(member, admin)
     member.volumes.delete(volume)

@@ -12,6 +12,7 @@ PROJECT = os.environ["ASHLAR_PROJECT"]
 MEMBER = os.environ["ASHLAR_MEMBER_TOKEN"]
 ADMIN = os.environ["ASHLAR_ADMIN_TOKEN"]
 ENDPOINT = f"{URL}/v3/{PROJECT}"
+IMPORT = os.environ["ASHLAR_IMPORT"]
 MAXIMUM = os.environ["ASHLAR_MAXIMUM"]
 
 CONNECTOR = {

@@ -25,6 +25,7 @@ fn flow(name: &str) -> Result<()> {
             .env("ASHLAR_PROJECT", callers::PROJECT)
             .env("ASHLAR_MEMBER_TOKEN", callers::token(daemon, "member")?)
             .env("ASHLAR_ADMIN_TOKEN", callers::token(daemon, "admin")?)
+            .env("ASHLAR_IMPORT", daemon.dir().join("pool/import"))
             .env("ASHLAR_MAXIMUM", callers::maximum(daemon)?);
         let ended = cmd::run(&mut command, DEADLINE)?;
         ensure!(

@@ -133,7 +133,7 @@ impl Call {
         self.parameter(name).map_or(Ok(false), |word| {
             body::boolean_of(word).ok_or_else(|| {
                 Fault::bad_request(format!(
-                    "Value '{}' for '{name}' is not a boolean",
+                    "Value '{}' for '{name}' is not a boolean.",
                     shown(word)
                 ))
             })

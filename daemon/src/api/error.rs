@@ -3,7 +3,7 @@
 //! Two texts: the client gets the error's own sentence in Cinder's body, the log gets the whole chain of causes. A
 //! mistake in Ashlar itself tells the client nothing but that it happened and under which request id it is in the log.
 
-use crate::error::Error;
+use crate::error::{Error, no_such};
 use crate::store::StoreError;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode, header};
@@ -72,6 +72,19 @@ impl Fault {
         )
     }
 
+    /// 403, where Cinder does not say which policy.
+    pub fn not_authorized() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "You are not authorized to perform this operation.",
+        )
+    }
+
+    /// 404, in words of the route's own.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
     /// 404: no such route, or not at this microversion.
     pub fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "The resource could not be found.")
@@ -79,10 +92,7 @@ impl Fault {
 
     /// 404: no such object for this caller.
     pub fn not_found(noun: &str, id: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            format!("{noun} {id} could not be found."),
-        )
+        Self::new(StatusCode::NOT_FOUND, no_such(noun, id))
     }
 
     /// 405: the route exists, the verb does not.
@@ -150,6 +160,7 @@ impl Fault {
             Error::Internal { .. } => ERRED.to_owned(),
             Error::Store { source, .. } => store_message(source),
             Error::NotFound { .. }
+            | Error::NoSuchPart { .. }
             | Error::Invalid { .. }
             | Error::Refused(_)
             | Error::OverQuota(_)
@@ -223,7 +234,7 @@ fn store_message(source: &StoreError) -> String {
 
 fn code_of(error: &Error) -> StatusCode {
     match error {
-        Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        Error::NotFound { .. } | Error::NoSuchPart { .. } => StatusCode::NOT_FOUND,
         Error::Invalid { .. } | Error::Refused(_) => StatusCode::BAD_REQUEST,
         // Quotas answer 413 in Cinder; nova and the SDK tell them by it.
         Error::OverQuota(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -68,12 +68,10 @@ pub async fn begin(
 
 /// Upstream's code for an attachment that the volume does not have is 400.
 fn not_of_volume(error: Error) -> Error {
-    let Error::NotFound { id, .. } = error else {
+    let Error::NotFound { .. } = error else {
         return error;
     };
     Error::Refused(Refusal::Rule {
-        why: format!(
-            "Error force detaching volume - VolumeAttachmentNotFound: Volume attachment {id} could not be found."
-        ),
+        why: format!("Error force detaching volume - VolumeAttachmentNotFound: {error}"),
     })
 }

@@ -20,7 +20,16 @@ pub const SPECS_MAX: usize = 64;
 
 /// The specs, for an administrator.
 pub async fn get(ctx: &Ctx, caller: &Caller, id: QosSpecsId) -> Result<QosSpecs, Error> {
-    admins_only(caller)?;
+    get_for(ctx, caller, id, "volume_extension:qos_specs_manage:get").await
+}
+
+async fn get_for(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: QosSpecsId,
+    action: &'static str,
+) -> Result<QosSpecs, Error> {
+    admins_only(caller, action)?;
     let found = qos_specs::get(&ctx.store, id).await.map_err(unreadable)?;
     found.ok_or_else(|| not_found(id))
 }
@@ -38,7 +47,7 @@ pub async fn create(
     consumer: Consumer,
     specs: BTreeMap<String, String>,
 ) -> Result<QosSpecs, Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:qos_specs_manage:create")?;
     check(&specs)?;
     let made = QosSpecs {
         id: QosSpecsId::random(),
@@ -68,7 +77,7 @@ pub async fn update(
     consumer: Option<Consumer>,
     specs: BTreeMap<String, String>,
 ) -> Result<(), Error> {
-    let was = get(ctx, caller, id).await?;
+    let was = get_for(ctx, caller, id, "volume_extension:qos_specs_manage:update").await?;
     let mut all = was.specs.clone();
     all.extend(specs);
     check(&all)?;
@@ -82,12 +91,11 @@ pub async fn delete_keys(
     id: QosSpecsId,
     keys: &[String],
 ) -> Result<(), Error> {
-    let was = get(ctx, caller, id).await?;
+    let was = get_for(ctx, caller, id, "volume_extension:qos_specs_manage:delete").await?;
     let mut left = was.specs.clone();
     for key in keys {
-        left.remove(key).ok_or_else(|| Error::NotFound {
-            noun: "QoS spec",
-            id: format!("{id} key {key}"),
+        left.remove(key).ok_or_else(|| Error::NoSuchPart {
+            why: format!("QoS spec {id} has no spec with key {key}."),
         })?;
     }
     replace(ctx, &was, was.consumer, &left).await
@@ -120,7 +128,7 @@ async fn replace(
 
 /// Deletes them; with `force` also when types have them, which then have none.
 pub async fn delete(ctx: &Ctx, caller: &Caller, id: QosSpecsId, force: bool) -> Result<(), Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:qos_specs_manage:delete")?;
     let key = || vec![id.to_string().into()];
     let mut batch = Batch::new();
     batch.guard("specs", qos_specs::LOCK, key());
@@ -148,7 +156,7 @@ pub async fn associations(
     caller: &Caller,
     id: QosSpecsId,
 ) -> Result<Vec<VolumeType>, Error> {
-    get(ctx, caller, id).await?;
+    get_for(ctx, caller, id, "volume_extension:qos_specs_manage:get_all").await?;
     volume_types::with_qos_specs(&ctx.store, id)
         .await
         .map_err(unreadable)
@@ -161,7 +169,7 @@ pub async fn associate(
     id: QosSpecsId,
     type_id: VolumeTypeId,
 ) -> Result<(), Error> {
-    get(ctx, caller, id).await?;
+    get_for(ctx, caller, id, "volume_extension:qos_specs_manage:update").await?;
     let volume_type = types::visible(ctx, caller, type_id).await?;
     let mut batch = Batch::new();
     batch.guard("specs", qos_specs::LOCK, vec![id.to_string().into()]);
@@ -189,7 +197,7 @@ pub async fn disassociate(
     id: QosSpecsId,
     type_id: VolumeTypeId,
 ) -> Result<(), Error> {
-    get(ctx, caller, id).await?;
+    get_for(ctx, caller, id, "volume_extension:qos_specs_manage:update").await?;
     types::visible(ctx, caller, type_id).await?;
     let values = vec![type_id.to_string().into(), id.to_string().into(), now()];
     let mut batch = Batch::new();
@@ -199,7 +207,7 @@ pub async fn disassociate(
 
 /// Takes them from every type.
 pub async fn disassociate_all(ctx: &Ctx, caller: &Caller, id: QosSpecsId) -> Result<(), Error> {
-    get(ctx, caller, id).await?;
+    get_for(ctx, caller, id, "volume_extension:qos_specs_manage:update").await?;
     let mut batch = Batch::new();
     batch.add(
         volume_types::DISASSOCIATE_ALL,

@@ -11,11 +11,16 @@ use crate::store::{Batch, StoreError, volume_types};
 
 /// The projects with access to a private type; a public one has no such list.
 pub async fn projects(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<Vec<String>, Error> {
-    let volume_type = for_admin(ctx, caller, id).await?;
+    let volume_type = for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_access:get_all_for_type",
+    )
+    .await?;
     if volume_type.is_public {
-        return Err(Error::NotFound {
-            noun: "Access list of the public volume type",
-            id: id.to_string(),
+        return Err(Error::NoSuchPart {
+            why: "Access list not available for public volume types.".to_owned(),
         });
     }
     type_access::projects(&ctx.store, id)
@@ -30,7 +35,13 @@ pub async fn add(
     id: VolumeTypeId,
     project_id: &str,
 ) -> Result<(), Error> {
-    for_admin(ctx, caller, id).await?;
+    for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_access:addProjectAccess",
+    )
+    .await?;
     let mut batch = Batch::new();
     batch.guard(
         "private",
@@ -54,7 +65,13 @@ pub async fn remove(
     id: VolumeTypeId,
     project_id: &str,
 ) -> Result<(), Error> {
-    for_admin(ctx, caller, id).await?;
+    for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_access:removeProjectAccess",
+    )
+    .await?;
     let mut batch = Batch::new();
     batch.guard(
         "private",
@@ -64,9 +81,8 @@ pub async fn remove(
     let values = vec![id.to_string().into(), project_id.into()];
     batch.guard("access", type_access::REMOVE, values);
     match ctx.store.write(batch).await {
-        Err(StoreError::Conflict { guard: "access" }) => Err(Error::NotFound {
-            noun: "Volume type access",
-            id: format!("{id} / {project_id}"),
+        Err(StoreError::Conflict { guard: "access" }) => Err(Error::NoSuchPart {
+            why: format!("Volume type access not found for {id} / {project_id} combination."),
         }),
         written => settled(written),
     }
@@ -75,7 +91,7 @@ pub async fn remove(
 fn settled(written: Result<(), StoreError>) -> Result<(), Error> {
     match written {
         Err(StoreError::Conflict { .. }) => Err(Error::Refused(Refusal::Rule {
-            why: "Type access modification is not applicable to public volume type.".to_owned(),
+            why: "Invalid volume type: Type access modification is not applicable to public volume type.".to_owned(),
         })),
         written => written.map_err(unwritable),
     }
@@ -97,7 +113,7 @@ pub async fn default_type(ctx: &Ctx, caller: &Caller) -> Result<VolumeType, Erro
 
 /// Every project's default type.
 pub async fn defaults(ctx: &Ctx, caller: &Caller) -> Result<Vec<DefaultType>, Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:default_get_all")?;
     type_access::defaults(&ctx.store).await.map_err(unreadable)
 }
 
@@ -107,7 +123,7 @@ pub async fn default_of(
     caller: &Caller,
     project_id: &str,
 ) -> Result<DefaultType, Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:default_get")?;
     let found = type_access::default_of(&ctx.store, project_id)
         .await
         .map_err(unreadable)?;
@@ -124,10 +140,11 @@ pub async fn set_default(
     project_id: &str,
     word: &str,
 ) -> Result<DefaultType, Error> {
-    admins_only(caller)?;
-    let gone = || Error::Invalid {
-        field: "volume_type".to_owned(),
-        why: format!("Volume type {word} could not be found."),
+    admins_only(caller, "volume_extension:default_set_or_update")?;
+    let gone = || {
+        Error::Refused(Refusal::Rule {
+            why: format!("Volume type with name {word} could not be found."),
+        })
     };
     let found = volume_types::find(&ctx.store, word)
         .await
@@ -149,7 +166,7 @@ pub async fn set_default(
 
 /// Leaves a project without a default type of its own; already so is fine.
 pub async fn unset_default(ctx: &Ctx, caller: &Caller, project_id: &str) -> Result<(), Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:default_unset")?;
     let mut batch = Batch::new();
     batch.add(type_access::UNSET_DEFAULT, vec![project_id.into()]);
     ctx.store.write(batch).await.map_err(unwritable)

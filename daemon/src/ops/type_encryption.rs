@@ -35,7 +35,13 @@ pub async fn create(
     control_location: ControlLocation,
     change: Change,
 ) -> Result<Encryption, Error> {
-    for_admin(ctx, caller, id).await?;
+    for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_encryption:create",
+    )
+    .await?;
     let encryption = Encryption {
         id: EncryptionId::random(),
         provider,
@@ -64,7 +70,13 @@ pub async fn update(
     id: VolumeTypeId,
     change: Change,
 ) -> Result<(), Error> {
-    let volume_type = for_admin(ctx, caller, id).await?;
+    let volume_type = for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_encryption:update",
+    )
+    .await?;
     let was = volume_type.encryption.ok_or_else(|| not_found(id))?;
     let mut is = was.clone();
     is.provider = change.provider.unwrap_or(is.provider);
@@ -91,7 +103,13 @@ pub async fn update(
 
 /// Says nothing of encryption any more; refused while volumes have the type.
 pub async fn delete(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<(), Error> {
-    for_admin(ctx, caller, id).await?;
+    for_admin(
+        ctx,
+        caller,
+        id,
+        "volume_extension:volume_type_encryption:delete",
+    )
+    .await?;
     let mut batch = unused(id);
     let values = vec![id.to_string().into(), now()];
     batch.guard("some", volume_types::REMOVE_ENCRYPTION, values);

@@ -73,7 +73,7 @@ async fn for_caller(
 
 /// Makes a type.
 pub async fn create(ctx: &Ctx, caller: &Caller, new: NewType) -> Result<VolumeType, Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:type_create")?;
     check_specs(&new.extra_specs)?;
     let volume_type = VolumeType {
         id: VolumeTypeId::random(),
@@ -102,7 +102,7 @@ pub async fn update(
     id: VolumeTypeId,
     change: Change,
 ) -> Result<VolumeType, Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:type_update")?;
     let mut volume_type = visible(ctx, caller, id).await?;
     if volume_type.name == DEFAULT_TYPE_NAME && change.name.is_some() {
         return Err(rule(format!(
@@ -137,7 +137,7 @@ pub async fn update(
 
 /// Deletes a type that no volume has.
 pub async fn delete(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<(), Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:type_delete")?;
     let volume_type = visible(ctx, caller, id).await?;
     if volume_type.name == DEFAULT_TYPE_NAME {
         return Err(rule(format!(
@@ -173,7 +173,7 @@ pub async fn set_extra_specs(
     volume_type: &VolumeType,
     extra_specs: &BTreeMap<String, String>,
 ) -> Result<(), Error> {
-    admins_only(caller)?;
+    admins_only(caller, "volume_extension:types_manage")?;
     check_specs(extra_specs)?;
     let id = volume_type.id.to_string();
     let mut batch = Batch::new();
@@ -199,8 +199,13 @@ pub async fn set_extra_specs(
 }
 
 /// The type, for what only administrators do with it.
-pub async fn for_admin(ctx: &Ctx, caller: &Caller, id: VolumeTypeId) -> Result<VolumeType, Error> {
-    admins_only(caller)?;
+pub async fn for_admin(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: VolumeTypeId,
+    action: &'static str,
+) -> Result<VolumeType, Error> {
+    admins_only(caller, action)?;
     visible(ctx, caller, id).await
 }
 
@@ -227,13 +232,11 @@ fn check_specs(specs: &BTreeMap<String, String>) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn admins_only(caller: &Caller) -> Result<(), Error> {
+pub(super) fn admins_only(caller: &Caller, action: &'static str) -> Result<(), Error> {
     if caller.role == Role::Admin {
         Ok(())
     } else {
-        Err(Error::Forbidden {
-            action: "volume_extension:types_manage",
-        })
+        Err(Error::Forbidden { action })
     }
 }
 

@@ -81,7 +81,7 @@ async fn who_may_and_what_is_refused() {
         assert_eq!(api.get("member", path).await.code, 403, "{path}");
     }
     for (body, code) in [
-        (volume("h@b#x", "disk"), 404),
+        (volume("h@b#x", "disk"), 400),
         (volume("h@b#p", "../disk"), 400),
         (json!({"volume": {"host": "h@b#p"}}), 400),
         (json!({"volume": {"ref": {"source-name": "x"}}}), 400),
@@ -91,7 +91,7 @@ async fn who_may_and_what_is_refused() {
         ),
         (
             json!({"volume": {"host": "h@b#p", "ref": {"source-name": "x"}, "volume_type": "no"}}),
-            404,
+            400,
         ),
         (json!({}), 400),
     ] {

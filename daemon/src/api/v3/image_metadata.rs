@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::api::body::Object;
-use crate::api::call::{Call, shown};
+use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, ok, ok_empty};
 use crate::error::Error;
 use crate::model::id::VolumeId;
@@ -44,9 +44,8 @@ pub(super) async fn act(
             let key = unset_request(&Object::within(body, name)?)?;
             let change = |mut pairs: Pairs| match pairs.remove(&key) {
                 Some(_) => Ok(pairs),
-                None => Err(Error::NotFound {
-                    noun: "Metadata item",
-                    id: shown(&key),
+                None => Err(Error::NoSuchPart {
+                    why: format!("Glance metadata for volume/snapshot {id} cannot be found."),
                 }),
             };
             set_metadata::begin(ctx, caller, owner, change).await?;

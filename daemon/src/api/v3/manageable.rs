@@ -7,6 +7,7 @@ use crate::api::body::{Object, only};
 use crate::api::call::{Call, shown};
 use crate::api::error::{Answer, Fault, accepted, ok};
 use crate::api::page::{self, LIMIT_MAX};
+use crate::error::Error;
 use crate::model::size::GIB;
 use crate::ops::list_manageable::{Manageable, is_plain, snapshot_of};
 use crate::ops::{list_manageable, manage_snapshot, manage_volume};
@@ -35,7 +36,7 @@ fn volume_request(call: &Call, body: &Map<String, Value>) -> Result<manage_volum
     }
     volume.only(&keys)?;
     let some = |key: &str| Ok::<_, Fault>(volume.text(key)?.filter(|text| !text.is_empty()));
-    let host = host_or_cluster(some("host")?, some("cluster")?)?;
+    let host = host_or_cluster(some("host")?, some("cluster")?, call.version.at_least(16))?;
     Ok(manage_volume::Request {
         host,
         source: source(&volume)?,
@@ -79,25 +80,46 @@ fn source(object: &Object<'_>) -> Result<String, Fault> {
 }
 
 /// The host; there are no clusters.
-fn host_or_cluster(host: Option<String>, cluster: Option<String>) -> Result<String, Fault> {
+fn host_or_cluster(
+    host: Option<String>,
+    cluster: Option<String>,
+    with_clusters: bool,
+) -> Result<String, Fault> {
     match (host, cluster) {
         (Some(host), None) => Ok(host),
-        (Some(_), Some(_)) => Err(Fault::bad_request(
-            "Invalid input received: Only one of host or cluster may be set.",
-        )),
         (None, Some(cluster)) => Err(Fault::not_found("Cluster", &shown(&cluster))),
-        (None, None) => Err(Fault::bad_request(
-            "Invalid input received: host is required, as host@backend#pool.",
+        _ if with_clusters => Err(Fault::bad_request(
+            "Invalid input received: One and only one of cluster and host must be set.",
+        )),
+        _ => Err(Fault::bad_request(
+            "Invalid input received: Host field is missing.",
         )),
     }
 }
 
 pub(in crate::api) async fn create_volume(State(api): State<Api>, call: Call) -> Answer {
     let request = volume_request(&call, &call.json()?)?;
-    let volume = manage_volume::begin(&api.ctx, &call.caller, request).await?;
+    let volume = manage_volume::begin(&api.ctx, &call.caller, request)
+        .await
+        .map_err(unknown_here)?;
     Ok(accepted(
         &json!({"volume": volume_view::detail(&call, &volume, &[], None)}),
     ))
+}
+
+/// What the body names and is not there is a wrong body upstream, and no missing object.
+fn unknown_here(error: Error) -> Fault {
+    let Error::NotFound { noun, id } = &error else {
+        return error.into();
+    };
+    let id = shown(id);
+    match *noun {
+        "Host" => Fault::bad_request(format!("Host '{id}' not found")),
+        "Volume type" => Fault::bad_request(format!(
+            "Invalid volume type: Cannot find requested '{id}' volume type"
+        )),
+        _ => error.into(),
+    }
 }
 
 pub(in crate::api) async fn create_snapshot(State(api): State<Api>, call: Call) -> Answer {
@@ -138,8 +160,10 @@ async fn list(api: &Api, call: &Call, noun: Noun, is_detail: bool) -> Answer {
     };
     list_manageable::may(&call.caller, action)?;
     let some = |key: &str| call.parameter(key).filter(|text| !text.is_empty());
-    let cluster = some("cluster").filter(|_| call.version.at_least(17));
-    let host = host_or_cluster(some("host").map(str::to_owned), cluster.map(str::to_owned))?;
+    let with_clusters = call.version.at_least(17);
+    let cluster = some("cluster").filter(|_| with_clusters);
+    let (host, cluster) = (some("host").map(str::to_owned), cluster.map(str::to_owned));
+    let host = host_or_cluster(host, cluster, with_clusters)?;
     let order = Order::read(call)?;
     let mut found = list_manageable::begin(&api.ctx, &call.caller, &host, action).await?;
     found.retain(|one| (noun == Noun::Snapshots) == snapshot_of(&one.name).is_some());

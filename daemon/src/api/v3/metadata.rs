@@ -34,10 +34,15 @@ fn one_request(body: &Map<String, Value>, key: &str) -> Result<Pairs, Fault> {
     Ok(pairs)
 }
 
-fn no_key(call: &Call) -> Error {
-    Error::NotFound {
-        noun: "Metadata item",
-        id: shown(call.path("key")),
+fn no_key(call: &Call, owner: Owner) -> Error {
+    let key = shown(call.path("key"));
+    Error::NoSuchPart {
+        why: match owner {
+            Owner::Volume(id) | Owner::Image(id) => {
+                format!("Volume {id} has no metadata with key {key}.")
+            }
+            Owner::Snapshot(id) => format!("Snapshot {id} has no metadata with key {key}."),
+        },
     }
 }
 
@@ -102,7 +107,7 @@ async fn replace(api: &Api, call: &Call, owner: Owner) -> Answer {
 async fn show(api: &Api, call: &Call, owner: Owner) -> Answer {
     let pairs = set_metadata::get(&api.ctx, &call.caller, owner).await?;
     let key = call.path("key");
-    let value = pairs.get(key).ok_or_else(|| no_key(call))?;
+    let value = pairs.get(key).ok_or_else(|| no_key(call, owner))?;
     Ok(ok(&json!({"meta": { key: value }})))
 }
 
@@ -120,7 +125,9 @@ async fn update(api: &Api, call: &Call, owner: Owner) -> Answer {
 async fn delete(api: &Api, call: &Call, owner: Owner) -> Answer {
     let change = |mut pairs: Pairs| {
         meant_for(call, owner, &pairs)?;
-        pairs.remove(call.path("key")).ok_or_else(|| no_key(call))?;
+        pairs
+            .remove(call.path("key"))
+            .ok_or_else(|| no_key(call, owner))?;
         Ok(pairs)
     };
     set_metadata::begin(&api.ctx, &call.caller, owner, change).await?;

@@ -1,7 +1,7 @@
 //! Quality of service specs: list, show, create, update, delete, keys, and which volume types have them.
 
 use crate::api::Api;
-use crate::api::body::{Object, boolean_of, invalid, is_key, only, pairs_of};
+use crate::api::body::{Object, invalid, is_key, only, pairs_of};
 use crate::api::call::{Call, shown};
 use crate::api::error::{Answer, Fault, accepted_empty, ok};
 use crate::api::filter::{Kind, Rule};
@@ -89,19 +89,17 @@ fn keys_request(body: &Map<String, Value>) -> Result<Vec<String>, Fault> {
 }
 
 /// Asked before anything that these requests say in their path or query.
-fn admins_only(call: &Call) -> Result<(), Fault> {
+fn admins_only(call: &Call, action: &str) -> Result<(), Fault> {
     if call.caller.role == Role::Admin {
         Ok(())
     } else {
-        Err(Fault::forbidden(
-            "volume_extension:qos_specs_manage:get_all",
-        ))
+        Err(Fault::forbidden(action))
     }
 }
 
 /// The volume type that the query names.
 fn type_of(call: &Call) -> Result<VolumeTypeId, Fault> {
-    admins_only(call)?;
+    admins_only(call, "volume_extension:qos_specs_manage:update")?;
     let word = call
         .parameter("vol_type_id")
         .filter(|word| !word.is_empty())
@@ -111,7 +109,7 @@ fn type_of(call: &Call) -> Result<VolumeTypeId, Fault> {
 }
 
 pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
-    admins_only(&call)?;
+    admins_only(&call, "volume_extension:qos_specs_manage:get_all")?;
     let wanted = LISTING.read(&call)?;
     let listed = qos_specs::list(&api.ctx, &wanted.request).await;
     let found = listed.map_err(|error| page::fault(NOUN, error))?;
@@ -140,12 +138,7 @@ pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer
 }
 
 pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer {
-    let force = match call.parameter("force") {
-        None => false,
-        Some(word) => boolean_of(word).ok_or_else(|| {
-            Fault::bad_request(format!("Invalid value '{}' for force.", shown(word)))
-        })?,
-    };
+    let force = call.flag("force")?;
     qos_specs::delete(&api.ctx, &call.caller, call.id(NOUN)?, force).await?;
     Ok(accepted_empty())
 }

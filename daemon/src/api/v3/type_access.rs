@@ -6,6 +6,7 @@ use crate::api::body::{Object, action, invalid, only};
 use crate::api::call::{Call, shown};
 use crate::api::error::{Answer, Fault, accepted_empty, no_content, ok};
 use crate::api::place::is_project_id;
+use crate::error::Error;
 use crate::model::id::VolumeTypeId;
 use crate::ops::type_access;
 use crate::store::type_access::DefaultType;
@@ -52,15 +53,27 @@ fn project_of(body: &Map<String, Value>, name: &str) -> Result<String, Fault> {
     }
 }
 
+/// Upstream says here no policy's name.
+fn unauthorized(error: Error) -> Fault {
+    if let Error::Forbidden { .. } = error {
+        return Fault::not_authorized();
+    }
+    error.into()
+}
+
 pub(in crate::api) async fn defaults(State(api): State<Api>, call: Call) -> Answer {
-    let all = type_access::defaults(&api.ctx, &call.caller).await?;
+    let all = type_access::defaults(&api.ctx, &call.caller)
+        .await
+        .map_err(unauthorized)?;
     let shown: Vec<Value> = all.iter().map(view).collect();
     Ok(ok(&json!({"default_types": shown})))
 }
 
 pub(in crate::api) async fn show_default(State(api): State<Api>, call: Call) -> Answer {
     let project = project_in_path(&call)?;
-    let found = type_access::default_of(&api.ctx, &call.caller, project).await?;
+    let found = type_access::default_of(&api.ctx, &call.caller, project)
+        .await
+        .map_err(unauthorized)?;
     Ok(ok(&json!({"default_type": view(&found)})))
 }
 
@@ -71,12 +84,16 @@ pub(in crate::api) async fn set_default(State(api): State<Api>, call: Call) -> A
     said.only(&["volume_type"])?;
     let word = said.required_text("volume_type")?;
     let project = project_in_path(&call)?;
-    let set = type_access::set_default(&api.ctx, &call.caller, project, &word).await?;
+    let set = type_access::set_default(&api.ctx, &call.caller, project, &word)
+        .await
+        .map_err(unauthorized)?;
     Ok(ok(&json!({"default_type": view(&set)})))
 }
 
 pub(in crate::api) async fn unset_default(State(api): State<Api>, call: Call) -> Answer {
-    type_access::unset_default(&api.ctx, &call.caller, project_in_path(&call)?).await?;
+    type_access::unset_default(&api.ctx, &call.caller, project_in_path(&call)?)
+        .await
+        .map_err(unauthorized)?;
     Ok(no_content())
 }
 
@@ -85,7 +102,10 @@ fn project_in_path(call: &Call) -> Result<&str, Fault> {
     if is_project_id(project) {
         Ok(project)
     } else {
-        Err(Fault::not_found("Project", &shown(project)))
+        Err(Fault::missing(format!(
+            "Project with id {} not found.",
+            shown(project)
+        )))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::types::NOUN;
 use crate::api::Api;
 use crate::api::body::{NUMBER_MAX, Object, invalid, only};
-use crate::api::call::{Call, shown};
+use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted_empty, ok};
 use crate::model::id::VolumeTypeId;
 use crate::model::volume_type::{ControlLocation, Encryption};
@@ -12,6 +12,9 @@ use crate::ops::type_encryption::{self, Change};
 use crate::ops::volume_types::for_admin;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
+
+/// The right to look.
+const GET: &str = "volume_extension:volume_type_encryption:get";
 
 /// What the body says; nothing of it must be there.
 fn request(body: &Map<String, Value>) -> Result<Change, Fault> {
@@ -63,9 +66,7 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
     let found = found.ok_or_else(|| type_encryption::not_found(id))?;
     let key = call.path("key");
     let all = view(id, &found);
-    let value = all
-        .get(key)
-        .ok_or_else(|| Fault::not_found("Volume type encryption spec", &shown(key)))?;
+    let value = all.get(key).ok_or_else(|| type_encryption::not_found(id))?;
     Ok(ok(&json!({ key: value })))
 }
 
@@ -100,7 +101,7 @@ pub(in crate::api) async fn delete(State(api): State<Api>, call: Call) -> Answer
 
 async fn look(api: &Api, call: &Call) -> Result<(VolumeTypeId, Option<Encryption>), Fault> {
     let id = call.id(NOUN)?;
-    let found = for_admin(&api.ctx, &call.caller, id).await?;
+    let found = for_admin(&api.ctx, &call.caller, id, GET).await?;
     Ok((id, found.encryption))
 }
 
