@@ -157,6 +157,15 @@ pub(crate) fn find(key: Key, screen: Screen) -> Option<Act> {
     TABLE.iter().find(has).map(|binding| binding.act)
 }
 
+/// The row of a key, wherever it applies.
+pub(crate) fn elsewhere(key: Key) -> Option<&'static Binding> {
+    let has = |binding: &&Binding| {
+        let mut keys = binding.keys.iter();
+        keys.any(|text| Key::parse(text) == Some(key))
+    };
+    TABLE.iter().find(has)
+}
+
 /// The row of an act.
 pub(crate) fn binding(act: Act) -> Option<&'static Binding> {
     TABLE.iter().find(|binding| binding.act == act)

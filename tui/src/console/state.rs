@@ -108,6 +108,8 @@ pub(crate) struct Fetches {
     pub(crate) one: BTreeSet<(Kind, String)>,
     /// Objects that changed since they were last asked for.
     pub(crate) dirty: BTreeSet<(Kind, String)>,
+    /// Whether something changed that counts against the quota since that was asked for.
+    pub(crate) is_quota_old: bool,
     /// When to ask for them.
     pub(crate) dirty_at: Option<Ms>,
 }
@@ -283,6 +285,15 @@ impl State {
     /// Whether what is shown may be old.
     pub(crate) fn is_stale(&self) -> bool {
         matches!(self.link.phase, Phase::Down { .. } | Phase::Denied(_))
+    }
+
+    /// Whether the quota is on the screen.
+    pub(crate) fn shows_quota(&self) -> bool {
+        let has_form = self
+            .overlays
+            .iter()
+            .any(|overlay| matches!(overlay, Overlay::Form(_)));
+        self.screen == Screen::Quotas || has_form
     }
 
     /// Why nothing can be changed at present, if so.

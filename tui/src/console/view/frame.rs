@@ -2,6 +2,7 @@
 
 use super::super::clock::{self};
 use super::super::columns;
+use super::super::data::Loaded;
 use super::super::item::Kind;
 use super::super::keymap::{self, Screen};
 use super::super::layout::{Frame, Layout};
@@ -126,6 +127,10 @@ fn identity(canvas: &mut Canvas, state: &State) {
 /// The state of the link in words.
 fn link(state: &State) -> (String, Tone) {
     match &state.link.phase {
+        // Nothing is drawn until the focus is back: what stands here may be old.
+        Phase::Live | Phase::Polling if !state.is_focused => {
+            ("PAUSED, no focus".to_owned(), Tone::Warn)
+        }
         Phase::Connecting => ("connecting".to_owned(), Tone::Busy),
         Phase::Live => ("LIVE".to_owned(), Tone::Plain),
         Phase::Polling => ("POLLING, no event stream".to_owned(), Tone::Plain),
@@ -168,6 +173,9 @@ fn counted(state: &State) -> String {
         return String::new();
     };
     let table = state.data.of(list.kind);
+    if table.loaded == Loaded::Never {
+        return "?".to_owned();
+    }
     let (shown, all) = (list.order().len(), table.count());
     let group = |count: usize| units::grouped(u64::try_from(count).unwrap_or(u64::MAX));
     if list.filter.is_empty() && !list.only_problems || shown > all {
