@@ -28,8 +28,10 @@ fn routes(client: &Client) -> Result<Vec<Route>> {
             path,
         })
     };
-    let routes: Vec<Route> = list.iter().map(route).collect::<Result<_>>()?;
+    let mut routes: Vec<Route> = list.iter().map(route).collect::<Result<_>>()?;
     ensure!(routes.len() > 20, "only {} routes are listed", routes.len());
+    // Its answer never ends, whatever is asked; it has tests of its own.
+    routes.retain(|route| route.path != "/ashlar/v1/events");
     Ok(routes)
 }
 

@@ -182,6 +182,7 @@ routes! {
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
+    get    "/ashlar/v1/tokens/{id}"                   0  => tokens::show;
     delete "/ashlar/v1/tokens/{id}"                   0  => tokens::delete;
 }
 

@@ -425,7 +425,7 @@ pub const TABLE: &[Row] = &[
             from: VolumeStatus::ALL,
             during: Some(V::Detaching),
             done: End::AsAsked,
-            failed: End::Previous,
+            failed: End::FromAttachments,
         }),
         ..Row::of(
             Verb::ResetVolumeStatus,

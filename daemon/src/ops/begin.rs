@@ -152,6 +152,7 @@ impl<'a> Beginning<'a> {
         during: Option<status::VolumeStatus>,
     ) {
         self.input.volume = Some(self.moves(Noun::Volume, &volume.id, volume.status, from, during));
+        self.needs_volumes_owner(volume);
     }
 
     /// Moves a volume to the status that the request names.
@@ -165,6 +166,7 @@ impl<'a> Beginning<'a> {
         let mut moved = self.moves(Noun::Volume, &volume.id, volume.status, from, during);
         moved.asked = Some(asked.as_str().to_owned());
         self.input.volume = Some(moved);
+        self.needs_volumes_owner(volume);
     }
 
     /// Moves a snapshot to the status that the request names, at once.
@@ -177,6 +179,7 @@ impl<'a> Beginning<'a> {
         let (id, was) = (&snapshot.id, snapshot.status);
         let moved = self.moves(Noun::Snapshot, id, was, from, Some(asked));
         self.input.snapshots.push(moved);
+        self.needs_snapshots_owner(snapshot);
     }
 
     /// Moves a snapshot from other statuses than the table's; the table's note says when.
@@ -190,6 +193,7 @@ impl<'a> Beginning<'a> {
             let (id, was) = (&snapshot.id, snapshot.status);
             let moved = self.moves(Noun::Snapshot, id, was, from, shown);
             self.input.snapshots.push(moved);
+            self.needs_snapshots_owner(snapshot);
         }
     }
 
@@ -263,6 +267,7 @@ impl<'a> Beginning<'a> {
         statuses::hold(&mut self.batch, Noun::Volume, &volume.id.to_string(), from);
         self.want(Noun::Volume, &volume.id.to_string(), from);
         self.claim(Noun::Volume, &volume.id, Mode::Shared);
+        self.needs_volumes_owner(volume);
     }
 
     /// Reads a snapshot.
@@ -276,6 +281,7 @@ impl<'a> Beginning<'a> {
         );
         self.want(Noun::Snapshot, &snapshot.id.to_string(), from);
         self.claim(Noun::Snapshot, &snapshot.id, Mode::Shared);
+        self.needs_snapshots_owner(snapshot);
     }
 
     /// Keeps an object that is neither moved nor read from changing, without a look at its status.
@@ -308,6 +314,33 @@ impl<'a> Beginning<'a> {
             id: volume.id.to_string(),
         };
         self.rule(volumes::HAS_SIZE, values, Error::Conflict(changed));
+    }
+
+    /// Demands that the volume still has the owner that was read: rights and quota were judged by it, and it may have
+    /// changed hands since.
+    fn needs_volumes_owner(&mut self, volume: &Volume) {
+        let changed = Conflict::Changed {
+            noun: "Volume",
+            id: volume.id.to_string(),
+        };
+        let values = vec![
+            volume.id.to_string().into(),
+            volume.project_id.as_str().into(),
+        ];
+        self.rule(volumes::HAS_OWNER, values, Error::Conflict(changed));
+    }
+
+    /// The same of a snapshot.
+    fn needs_snapshots_owner(&mut self, snapshot: &Snapshot) {
+        let changed = Conflict::Changed {
+            noun: "Snapshot",
+            id: snapshot.id.to_string(),
+        };
+        let values = vec![
+            snapshot.id.to_string().into(),
+            snapshot.project_id.as_str().into(),
+        ];
+        self.rule(snapshots::HAS_OWNER, values, Error::Conflict(changed));
     }
 
     /// Demands that hosts may (or may not) write to the volume as was read: a mode was chosen by it.

@@ -112,6 +112,11 @@ pub async fn begin(
         has_bytes(ctx, &volume).await?;
     }
     let mut beginning = Beginning::new(ctx, caller, Verb::ResetVolumeStatus, &id);
+    if needs_bytes {
+        let foreign = "it was taken over in part, and its deletion hands back what is not wholly Ashlar's: delete it and manage it anew";
+        let of_volume = vec![id.to_string().into()];
+        beginning.rule(volumes::IS_OURS, of_volume, refused(&volume, foreign));
+    }
     let shows_detaching = detaches && SPEAKS_OF_HOSTS.contains(&volume.status);
     let during = shows_detaching.then_some(VolumeStatus::Detaching);
     beginning.moves_volume_to(&volume, VolumeStatus::ALL, during, status);

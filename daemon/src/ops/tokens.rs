@@ -26,6 +26,18 @@ pub async fn create(ctx: &Ctx, caller: &Caller, token: &Token, hash: &str) -> Re
     }
 }
 
+/// One token, without its secret.
+pub async fn get(ctx: &Ctx, caller: &Caller, id: TokenId) -> Result<Token, Error> {
+    let found = list(ctx, caller).await?;
+    found
+        .into_iter()
+        .find(|token| token.id == id)
+        .ok_or_else(|| Error::NotFound {
+            noun: "Token",
+            id: id.to_string(),
+        })
+}
+
 /// Revokes a token; whoever uses it is shut out from the next request on.
 pub async fn revoke(ctx: &Ctx, caller: &Caller, id: TokenId) -> Result<(), Error> {
     admins_only(caller)?;

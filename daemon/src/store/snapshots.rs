@@ -102,7 +102,22 @@ pub const SET_OWNER: Sql = Sql {
     text: "UPDATE snapshots SET project_id = $2, user_id = $3, updated_at = $4 WHERE volume_id = $1",
 };
 
+/// Parameters: id, project_id. A guard: it has the owner that was read.
+pub const HAS_OWNER: Sql = Sql {
+    name: "snapshots.has_owner",
+    text: "UPDATE snapshots SET id = id WHERE id = $1 AND project_id = $2",
+};
+
+/// Parameters: id. A guard: it is wholly Ashlar's, and nothing of it is to be handed back.
+pub const IS_OURS: Sql = Sql {
+    name: "snapshots.is_ours",
+    text: "UPDATE snapshots SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM adoptions a WHERE a.object_id = snapshots.id)",
+};
+
 pub(super) const ALL: &[Sql] = &[
+    HAS_OWNER,
+    IS_OURS,
     ALL_AVAILABLE,
     SET_OWNER,
     INSERT,

@@ -168,7 +168,22 @@ pub const HAS_SIZE: Sql = Sql {
     text: "UPDATE volumes SET id = id WHERE id = $1 AND size_gib = $2",
 };
 
+/// Parameters: id, project_id. A guard: it has the owner that was read.
+pub const HAS_OWNER: Sql = Sql {
+    name: "volumes.has_owner",
+    text: "UPDATE volumes SET id = id WHERE id = $1 AND project_id = $2",
+};
+
+/// Parameters: id. A guard: it is wholly Ashlar's, and nothing of it is to be handed back.
+pub const IS_OURS: Sql = Sql {
+    name: "volumes.is_ours",
+    text: "UPDATE volumes SET id = id WHERE id = $1 \
+           AND NOT EXISTS (SELECT 1 FROM adoptions a WHERE a.object_id = volumes.id)",
+};
+
 pub(super) const ALL: &[Sql] = &[
+    HAS_OWNER,
+    IS_OURS,
     INSERT,
     SET_NAME,
     SET_DESCRIPTION,

@@ -2,6 +2,7 @@
 //! directory, and the world must be whole. Each step is also failed once and repeated once. The points come from
 //! `ashlard operations`, so that a new operation is in here by being in the table.
 
+mod at_once;
 mod check;
 mod data;
 mod handing_over;

@@ -1,6 +1,7 @@
 //! One tour through every operation of THE TABLE, as data. A new operation enters the crash harness when the daemon
 //! lists it; this list must then reach it, or the harness says which point never fired.
 
+use crate::at_once::at_once;
 use crate::handing_over::handing_over;
 use ashlar_tests::Result;
 use ashlar_tests::client::Client;
@@ -96,6 +97,7 @@ pub(crate) fn tour() -> Vec<Ask> {
         attaching(),
         attaching_the_old_way(),
         by_force(),
+        at_once(),
         handing_over(),
         deleting(),
     ]
@@ -385,6 +387,9 @@ impl<'a> Traveller<'a> {
                 .and_then(|object| object["id"].as_str())
                 .unwrap_or_default();
             self.ids.insert(ask.binds, id.to_owned());
+            if let Some(key) = object.and_then(|object| object["auth_key"].as_str()) {
+                self.ids.insert("key", key.to_owned());
+            }
         }
         match ask.until {
             Until::Answered => Ok(End::Finished),

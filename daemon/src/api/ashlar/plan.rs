@@ -148,11 +148,16 @@ impl Asks<'_> {
     }
 }
 
-/// The plan that a request must still have, if it names one.
+/// The plan that a request must still have, if it names one. A condition that speaks of a plan in another way than
+/// expected names one that no act has: it must never count for none.
 pub(in crate::api) fn wanted(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::IF_MATCH)?.to_str().ok()?;
-    let hash = value.trim().trim_matches('"').strip_prefix("plan-")?;
-    Some(hash.to_owned())
+    let mut said = headers
+        .get_all(header::IF_MATCH)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let said = said.find(|said| said.to_ascii_lowercase().contains("plan-"))?;
+    let hash = said.trim().trim_matches('"').strip_prefix("plan-");
+    Some(hash.unwrap_or(&said).to_owned())
 }
 
 /// Does an act if its plan is still the one that was wanted. Between plan and write nothing that it concerns may

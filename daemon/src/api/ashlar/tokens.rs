@@ -66,6 +66,11 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
     Ok(ok(&json!({"tokens": shown})))
 }
 
+pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
+    let token = tokens::get(&api.ctx, &call.caller, call.id("Token")?).await?;
+    Ok(ok(&json!({"token": view(&token)})))
+}
+
 pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer {
     let token = create_request(&call.json()?)?;
     let secret = fresh_token()?;

@@ -64,6 +64,11 @@ fn tokens() -> Vec<Described> {
         )
         .body(wrapped("token", new_token()))
         .answers(200, wrapped("token", named("TokenWithSecret"))),
+        get(
+            "/ashlar/v1/tokens/{id}",
+            "Shows an access token, without its secret.",
+        )
+        .answers(200, wrapped("token", named("Token"))),
         delete("/ashlar/v1/tokens/{id}", "Revokes an access token.").answers_nothing(204),
     ]
 }

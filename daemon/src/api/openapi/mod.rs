@@ -3,7 +3,7 @@
 //!
 //! The descriptions are compiled for tests only: they tell of handlers and do nothing. Tests hold them to the code from
 //! both sides: a route without a description fails, and so does every answer of the API's own tests that its
-//! description does not allow (`check.rs`). A new noun is a file here and its line in [`nouns`](document::nouns).
+//! description does not allow (`check.rs`). A new noun is a file here and its line in `document::nouns`.
 
 pub(super) mod serve;
 

@@ -198,6 +198,31 @@ async fn a_plan_names_everything_and_changes_nothing() {
     }
 }
 
+/// Who names a plan, however, never acts without it.
+#[tokio::test]
+async fn a_condition_that_names_a_plan_always_counts() {
+    let api = fixture(AuthMode::Token).await;
+    let id = volume(&api, "available").await;
+    let path = format!("/v3/p/volumes/{id}");
+    for said in [
+        "W/\"plan-0\"",
+        "plan-0",
+        "\"x\", \"plan-0\"",
+        "\"plan-\u{e9}\"",
+        "\"Plan-0\"",
+    ] {
+        let request = Request::builder()
+            .method("DELETE")
+            .uri(&path)
+            .header("x-auth-token", "member")
+            .header("if-match", said)
+            .body(Body::empty());
+        let got = api.send(request.unwrap()).await;
+        assert_eq!(got.code, 412, "{said}: {}", got.body);
+    }
+    assert_eq!(api.get("member", &path).await.code, 200);
+}
+
 #[tokio::test]
 async fn an_act_does_what_its_plan_said_or_nothing() {
     let api = fixture(AuthMode::Token).await;

@@ -8,10 +8,11 @@ use crate::model::caller::{Caller, Role};
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::operation::Phase;
 use crate::model::size::Gib;
+use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::ops::{
     delete_snapshot, delete_volume, list_manageable, manage_snapshot, manage_volume, report_pools,
-    unmanage_snapshot, unmanage_volume,
+    reset_volume_status, unmanage_snapshot, unmanage_volume,
 };
 use crate::store::quotas::Resource;
 use crate::store::{snapshots, volumes};
@@ -183,6 +184,32 @@ async fn what_cannot_be_taken_over_is_in_error_and_its_deletion_destroys_nothing
     }
     assert_eq!(at.foreign().await, [name], "handed back under its name");
     assert_eq!(at.counts().await, [0, 0, 0]);
+}
+
+/// It would be handed back by its deletion, with all that was written since, and never overwritten.
+#[tokio::test]
+async fn what_was_taken_over_in_part_is_never_said_to_be_available() {
+    let at = at_work().await;
+    at.lay("disk", 2).await;
+    at.driver.faults().set(Method::Adopt, Fault::Io);
+    let failed = at.manage("disk").await.unwrap();
+    assert_eq!(at.over(&failed.id).await.phase, Phase::Failed);
+    at.driver.faults().clear(Method::Adopt);
+    // As if the undo had not reached the pool: the bytes lie under our name.
+    let object = ObjectRef::Volume(VolumeRef {
+        id: failed.id,
+        pool: "pool".to_owned(),
+        size_gib: Gib::new(2).unwrap(),
+        thick: false,
+    });
+    at.driver.adopt(&object, "disk").await.unwrap();
+    let request = reset_volume_status::Request {
+        status: Some(VolumeStatus::Available),
+        is_attached: None,
+    };
+    let answer = reset_volume_status::begin(&at.ctx, &admin(), failed.id, request).await;
+    refused(answer, "taken over");
+    assert_eq!(at.status(failed.id).await, Some("error_managing"));
 }
 
 #[tokio::test]

@@ -415,3 +415,18 @@ async fn a_snapshot_at_rest_is_what_is_said() {
     at.over(&snapshot).await;
     assert_eq!(at.snapshot_status(snapshot).await, None);
 }
+
+#[tokio::test]
+async fn a_snapshot_without_bytes_is_never_available() {
+    let at = fixture().await;
+    at.works();
+    let volume = at.volume(|_| {}).await.id;
+    at.driver.faults().set(Method::Snapshot, Fault::Io);
+    let snapshot = at.snapshot(&at.caller, volume).await;
+    at.driver.faults().clear(Method::Snapshot);
+    assert_eq!(at.snapshot_status(snapshot).await, Some("error"));
+    let available = SnapshotStatus::Available;
+    let answer = reset_snapshot_status::begin(&at.ctx, &admin(), snapshot, available).await;
+    refused(answer, "not there");
+    assert_eq!(at.snapshot_status(snapshot).await, Some("error"));
+}

@@ -4,8 +4,10 @@ use super::fixture::{Fixture, caller, connector, fixture, refused};
 use crate::error::Error;
 use crate::model::caller::{Caller, Role};
 use crate::model::id::VolumeId;
+use crate::model::operation::Verb;
 use crate::model::status::{SnapshotStatus, VolumeStatus};
 use crate::model::transfer::Transfer;
+use crate::ops::begin::Beginning;
 use crate::ops::{
     accept_transfer, create_snapshot, create_transfer, delete_transfer, delete_volume,
     initialize_connection, reset_snapshot_status, reset_volume_status, visible_transfer,
@@ -78,6 +80,36 @@ async fn everything_changes_hands_at_once() {
         .unwrap();
     at.over(&volume).await;
     assert_eq!(usage(&at, "q").await, [0, 0, 0]);
+}
+
+/// Who looked before it changed hands acts on what is another's by then.
+#[tokio::test]
+async fn what_was_read_before_is_the_givers_no_more() {
+    let at = fixture().await;
+    at.works();
+    let volume = at.volume(|_| {}).await;
+    let snapshot = at.snapshot(&at.caller, volume.id).await;
+    let found = snapshots::get(&at.ctx.store, snapshot).await.unwrap();
+    let snapshot = found.unwrap();
+    let (transfer, key) = offer(&at, volume.id, true).await;
+    accept_transfer::begin(&at.ctx, &receiver(), transfer.id, &key)
+        .await
+        .unwrap();
+
+    let changed = "changed";
+    let mut late = Beginning::new(&at.ctx, &at.caller, Verb::DeleteVolume, &volume.id);
+    late.moves_volume(&volume);
+    refused(late.commit("q".to_owned()).await, changed);
+    let mut late = Beginning::new(&at.ctx, &at.caller, Verb::CreateVolume, &volume.id);
+    late.reads_volume(&volume);
+    refused(late.commit("q".to_owned()).await, changed);
+    let mut late = Beginning::new(&at.ctx, &at.caller, Verb::DeleteSnapshot, &snapshot.id);
+    late.moves_snapshot(&snapshot);
+    refused(late.commit("q".to_owned()).await, changed);
+    let mut late = Beginning::new(&at.ctx, &at.caller, Verb::CreateVolume, &snapshot.id);
+    late.reads_snapshot(&snapshot);
+    refused(late.commit("q".to_owned()).await, changed);
+    assert_eq!(at.status(volume.id).await, Some("available"));
 }
 
 #[tokio::test]
