@@ -299,3 +299,15 @@ fn the_plan_of_a_detach_frees_nothing_and_says_nothing_of_it() {
         world.text(&ASCII)
     );
 }
+
+#[test]
+fn what_belongs_to_a_volume_is_told_by_what_it_is() {
+    let mut world = World::live((100, 30));
+    world.at(Screen::Volumes, "media-cold-11");
+    world.keys("J");
+    assert!(
+        world.text(&ASCII).contains("extend volume media-col"),
+        "{}",
+        world.text(&ASCII)
+    );
+}
