@@ -229,6 +229,33 @@ mod tests {
     }
 
     #[test]
+    fn no_verb_of_the_command_line_names_a_key_that_does_nothing_here() {
+        let has = |key: &str, does: &dyn Fn(&Binding) -> bool| {
+            TABLE
+                .iter()
+                .any(|binding| binding.keys.contains(&key) && does(binding))
+        };
+        for (noun, verb) in crate::verbs::all() {
+            let Some(key) = verb.key else { continue };
+            let is_there = match verb.level {
+                crate::table::Level::Read => has(key, &|binding| {
+                    let screen = Screen::ALL
+                        .iter()
+                        .any(|row| row.0.kind().is_some_and(|kind| kind.noun() == noun.name));
+                    matches!(binding.act, Act::Go(_)) || (screen && binding.act == Act::Open)
+                }),
+                _ => has(key, &|binding| {
+                    let kinds = Kind::ALL.iter().map(|kind| binding.command(Some(*kind)));
+                    kinds
+                        .flatten()
+                        .any(|command| command == (noun.name, verb.name))
+                }),
+            };
+            assert!(is_there, "{} {} says {key}", noun.name, verb.name);
+        }
+    }
+
+    #[test]
     fn every_command_is_in_the_table_of_the_command_line_with_the_same_key() {
         for binding in TABLE {
             let On::Kinds(kinds) = binding.on else {
