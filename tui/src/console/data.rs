@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use super::clock::Ms;
 use super::item::{Item, Kind};
 
+/// So many operations are listed, the newest; older ones are for the command line.
+pub(crate) const OPERATIONS_MAX: usize = 500;
+
 /// A place in a table; it keeps its number until `compact`.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {

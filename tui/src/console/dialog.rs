@@ -196,6 +196,7 @@ impl Dialog {
         if blocked > 0 {
             return Some(match (blocked, self.open().count()) {
                 (1, 1) => "something is in the way".to_owned(),
+                (1, all) => format!("1 of {all} is blocked"),
                 (blocked, all) => format!("{blocked} of {all} are blocked"),
             });
         }
@@ -340,7 +341,7 @@ mod tests {
     fn what_is_blocked_cannot_be_armed_and_many_are_named_by_their_count() {
         let mut two = dialog(&[plan("type_name", false), plan("type_name", true)]);
         two.typed = Input::of("delete 2");
-        assert_eq!(two.in_the_way().unwrap(), "1 of 2 are blocked");
+        assert_eq!(two.in_the_way().unwrap(), "1 of 2 is blocked");
         let mut two = dialog(&[plan("type_name", false), plan("confirm", false)]);
         assert_eq!(two.must_type().unwrap(), "delete 2");
         two.typed = Input::of("delete 2");

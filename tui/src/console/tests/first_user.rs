@@ -188,6 +188,12 @@ fn a_small_window_says_that_a_plan_goes_on_below() {
         world.keys("PgDn");
     }
     assert!(seen.contains("LOST") && seen.contains("KEPT"), "{seen}");
+    world.keys("'pg-test-02");
+    assert!(
+        world.text(&ASCII).contains("Type pg-test-02: pg-test-02"),
+        "{}",
+        world.text(&ASCII)
+    );
 }
 
 #[test]
@@ -247,7 +253,7 @@ fn a_range_goes_from_the_object_where_it_began() {
 fn a_window_without_the_focus_says_that_it_stands_still() {
     let mut world = World::live((100, 30));
     world.event(Event::Focus(false));
-    assert!(world.text(&ASCII).contains("PAUSED, no focus"));
+    assert!(world.text(&ASCII).contains("PAUSED"));
     world.keys("j");
     assert!(world.text(&ASCII).contains("LIVE"), "whoever types looks");
 }
@@ -307,6 +313,36 @@ fn what_belongs_to_a_volume_is_told_by_what_it_is() {
     world.keys("J");
     assert!(
         world.text(&ASCII).contains("extend volume media-col"),
+        "{}",
+        world.text(&ASCII)
+    );
+}
+
+#[test]
+fn only_what_is_full_looks_full() {
+    let mut world = World::live((100, 30));
+    let full = |free: f64| json!({"name": "h@b#p", "capabilities": {"total_capacity_gb": 100.0, "free_capacity_gb": free}});
+    for (free, gauge) in [(2.0, "[#########.]"), (0.0, "[##########]")] {
+        let item = Item::read(Kind::Pool, &full(free)).unwrap();
+        world.state.data.of_mut(Kind::Pool).put(item);
+        world.keys("1");
+        assert!(world.text(&ASCII).contains(gauge), "{}", world.text(&ASCII));
+    }
+}
+
+#[test]
+fn operations_that_are_only_the_newest_say_so() {
+    let mut world = World::live((100, 30));
+    world.keys("7");
+    assert!(world.text(&ASCII).contains("Tasks 3"));
+    for number in 0..500 {
+        let value = json!({"id": format!("o{number}"), "verb": "create_volume", "phase": "done"});
+        let item = Item::read(Kind::Operation, &value).unwrap();
+        world.state.data.of_mut(Kind::Operation).put(item);
+    }
+    world.wait(2000);
+    assert!(
+        world.text(&ASCII).contains("Tasks the newest 503"),
         "{}",
         world.text(&ASCII)
     );

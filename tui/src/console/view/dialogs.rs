@@ -56,7 +56,11 @@ pub(super) fn dialog(canvas: &mut Canvas, state: &State, dialog: &Dialog, parts:
         y += 1;
     }
     if let Some(word) = must_type {
-        let ask = format!("Type  {word}  to arm the button: ");
+        // Where it is narrow, the room is for what is typed.
+        let ask = match inner.width {
+            0..60 => format!("Type {word}: "),
+            _ => format!("Type  {word}  to arm the button: "),
+        };
         let x = canvas.put(inner.x, y, &ask, Tone::Plain, inner.width);
         let has_focus = dialog.focus == Focus::Typed;
         let left = (inner.x + inner.width).saturating_sub(x);
@@ -147,6 +151,9 @@ fn of_target(state: &State, target: &Target, is_light: bool) -> Vec<Line> {
         .and_then(|(kind, id)| state.data.get(kind, id));
     let mut head = target.title.clone();
     if let Some(item) = known {
+        if head == item.short_id() {
+            head = item.title();
+        }
         head.push_str(&format!("   {}", item.status));
         if let Some(size_gib) = item.size_gib {
             head.push_str(&format!("   {}", units::gib(size_gib)));

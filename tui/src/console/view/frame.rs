@@ -2,7 +2,7 @@
 
 use super::super::clock::{self};
 use super::super::columns;
-use super::super::data::Loaded;
+use super::super::data::{Loaded, OPERATIONS_MAX};
 use super::super::item::Kind;
 use super::super::keymap::{self, Screen};
 use super::super::layout::{Frame, Layout};
@@ -128,9 +128,7 @@ fn identity(canvas: &mut Canvas, state: &State) {
 fn link(state: &State) -> (String, Tone) {
     match &state.link.phase {
         // Nothing is drawn until the focus is back: what stands here may be old.
-        Phase::Live | Phase::Polling if !state.is_focused => {
-            ("PAUSED, no focus".to_owned(), Tone::Warn)
-        }
+        Phase::Live | Phase::Polling if !state.is_focused => ("PAUSED".to_owned(), Tone::Warn),
         Phase::Connecting => ("connecting".to_owned(), Tone::Busy),
         Phase::Live => ("LIVE".to_owned(), Tone::Plain),
         Phase::Polling => ("POLLING, no event stream".to_owned(), Tone::Plain),
@@ -179,7 +177,9 @@ fn counted(state: &State) -> String {
     let (shown, all) = (list.order().len(), table.count());
     let group = |count: usize| units::grouped(u64::try_from(count).unwrap_or(u64::MAX));
     if list.filter.is_empty() && !list.only_problems || shown > all {
-        group(all)
+        let is_cut = list.kind == Kind::Operation && all >= OPERATIONS_MAX;
+        let word = if is_cut { "the newest " } else { "" };
+        format!("{word}{}", group(all))
     } else {
         format!("{} of {}", group(shown), group(all))
     }
