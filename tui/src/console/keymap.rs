@@ -244,7 +244,9 @@ mod tests {
                         .any(|row| row.0.kind().is_some_and(|kind| kind.noun() == noun.name));
                     matches!(binding.act, Act::Go(_)) || (screen && binding.act == Act::Open)
                 }),
-                _ => has(key, &|binding| {
+                crate::table::Level::Form
+                | crate::table::Level::Confirm
+                | crate::table::Level::TypeName => has(key, &|binding| {
                     let kinds = Kind::ALL.iter().map(|kind| binding.command(Some(*kind)));
                     kinds
                         .flatten()

@@ -296,10 +296,22 @@ impl State {
         self.screen == Screen::Quotas || has_form
     }
 
+    /// Whether nothing may be changed: this console was told so, or the caller's role is to read.
+    pub(crate) fn only_reads(&self) -> bool {
+        self.is_read_only || self.is_reader()
+    }
+
+    fn is_reader(&self) -> bool {
+        self.whoami.as_ref().is_some_and(|who| who.role == "reader")
+    }
+
     /// Why nothing can be changed at present, if so.
     pub(crate) fn cannot_change(&self) -> Option<String> {
         if self.is_read_only {
             return Some("this console is read-only: ^R lifts it".to_owned());
+        }
+        if self.is_reader() {
+            return Some("your role is reader: it changes nothing".to_owned());
         }
         match &self.link.phase {
             Phase::Live | Phase::Polling => None,

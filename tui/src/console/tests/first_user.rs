@@ -4,7 +4,7 @@ use super::world::{ASCII, World};
 use crate::console::change::Change;
 use crate::console::data::Quota;
 use crate::console::dialog::{Outcome, Planned};
-use crate::console::event::{Answer, Ask, Effect, Event, Stream, Trouble};
+use crate::console::event::{Answer, Ask, Effect, Event, Stream, Trouble, Whoami};
 use crate::console::item::{Item, Kind};
 use crate::console::keymap::Screen;
 use crate::console::state::Overlay;
@@ -346,4 +346,34 @@ fn operations_that_are_only_the_newest_say_so() {
         "{}",
         world.text(&ASCII)
     );
+}
+
+#[test]
+fn a_reader_is_told_at_the_key_that_the_role_only_reads() {
+    let mut world = World::live((100, 30));
+    let who = Whoami {
+        role: "reader".to_owned(),
+        ..world.state.whoami.clone().unwrap()
+    };
+    world.event(Event::Answer(Answer::Whoami(Ok(who))));
+    let refused = refused(403);
+    world.state.data.of_mut(Kind::Service).begin();
+    world.state.data.of_mut(Kind::Service).finish();
+    world.state.screen = Screen::Nodes;
+    world.event(Event::Answer(Answer::NoPage(Kind::Service, refused)));
+    let text = world.text(&ASCII);
+    assert!(
+        text.contains("Nodes ?") && text.contains("Your role cannot list services"),
+        "{text}"
+    );
+    world.keys("3 n");
+    assert!(
+        flash(&world).contains("your role is reader"),
+        "{}",
+        flash(&world)
+    );
+    assert!(world.state.overlays.is_empty());
+    assert!(world.text(&ASCII).contains("ashlar  RO"));
+    world.event(Event::Resize(80, 24));
+    assert!(world.text(&ASCII).contains("ashlar RO"));
 }

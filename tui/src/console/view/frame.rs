@@ -43,7 +43,7 @@ pub(super) fn top(canvas: &mut Canvas, state: &State, parts: &Layout) {
             );
         }
         Frame::Line | Frame::Small | Frame::Medium => {
-            let mode = if state.is_read_only { "RO" } else { "RW" };
+            let mode = if state.only_reads() { "RO" } else { "RW" };
             let x = canvas.put(1, 0, &format!("ashlar {mode} "), Tone::Head, state.size.0);
             let x = canvas.put(
                 x,
@@ -75,7 +75,7 @@ pub(super) fn top(canvas: &mut Canvas, state: &State, parts: &Layout) {
 }
 
 fn identity(canvas: &mut Canvas, state: &State) {
-    let mode = if state.is_read_only { "RO" } else { "RW" };
+    let mode = if state.only_reads() { "RO" } else { "RW" };
     let (user, project) = match &state.whoami {
         Some(who) => (who.user.as_str(), who.project.as_str()),
         None => ("?", "?"),
@@ -86,7 +86,7 @@ fn identity(canvas: &mut Canvas, state: &State) {
         x + 2,
         0,
         mode,
-        if state.is_read_only {
+        if state.only_reads() {
             Tone::Warn
         } else {
             Tone::Plain
@@ -171,7 +171,9 @@ fn counted(state: &State) -> String {
         return String::new();
     };
     let table = state.data.of(list.kind);
-    if table.loaded == Loaded::Never {
+    if table.loaded == Loaded::Never
+        || (matches!(table.loaded, Loaded::Refused(_)) && table.count() == 0)
+    {
         return "?".to_owned();
     }
     let (shown, all) = (list.order().len(), table.count());
