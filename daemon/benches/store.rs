@@ -116,6 +116,8 @@ async fn whole_creates(store: &Store) -> anyhow::Result<f64> {
         description: None,
         is_public: true,
         extra_specs: BTreeMap::new(),
+        qos_specs_id: None,
+        encryption: None,
         created_at: Time::now(),
         updated_at: None,
         encryption: None,
@@ -152,6 +154,8 @@ fn whole_create(volume_type_id: VolumeTypeId) -> Batch {
         // Over at once: how many live is counted for each, and is not what is measured here.
         phase: Phase::Done,
         project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        owner_id: "p".to_owned(),
         request_id: "r".to_owned(),
         object_id: id.clone(),
         input: "{}".to_owned(),

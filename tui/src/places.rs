@@ -324,6 +324,7 @@ pub(crate) static JOURNAL: Place = Place {
     noun: "journal",
     list: "/journal",
     collection: "journal",
+    id: "operation_id",
     params: &[],
     ..ASHLAR
 };

@@ -3,7 +3,7 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{events, operations, placement, plan, tokens, whoami};
+use super::ashlar::{events, journal, operations, placement, plan, sessions, tokens, whoami};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
@@ -178,8 +178,11 @@ routes! {
     get    "/ashlar/v1/operations/{id}"               0  => operations::show;
     post   "/ashlar/v1/operations/{id}/cancel"        0  => operations::act_cancel;
     post   "/ashlar/v1/operations/{id}/retry"         0  => operations::act_retry;
+    get    "/ashlar/v1/journal"                       0  => journal::list;
     post   "/ashlar/v1/plan"                          0  => plan::make;
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
+    get    "/ashlar/v1/sessions"                      0  => sessions::list;
+    post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
     get    "/ashlar/v1/tokens/{id}"                   0  => tokens::show;

@@ -56,6 +56,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// An iSCSI session of the target, for as long as it lasts.
+    SessionId
     /// An offer of a volume to another project.
     TransferId
     /// A volume.

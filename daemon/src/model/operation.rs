@@ -157,6 +157,10 @@ pub struct Operation {
     pub phase: Phase,
     /// The project it is for.
     pub project_id: String,
+    /// Who began it; empty in rows of before the record kept it.
+    pub user_id: String,
+    /// The project that the object belonged to when it was begun; an administrator's own is another one.
+    pub owner_id: String,
     /// The request that began it.
     pub request_id: String,
     /// The main object's id (volume, snapshot or attachment).

@@ -54,6 +54,15 @@ impl Time {
         &self.0
     }
 
+    /// This time, and `span` more; itself when it is not readable.
+    pub fn plus(&self, span: Duration) -> Self {
+        let later = format!("{}Z", self.0)
+            .parse::<Timestamp>()
+            .ok()
+            .and_then(|time| time.checked_add(span).ok());
+        later.map_or_else(|| self.clone(), Self::from_timestamp)
+    }
+
     /// Seconds from `earlier` to this time; 0 when it is not earlier or one is not readable.
     pub fn seconds_since(&self, earlier: &Time) -> f64 {
         let read = |time: &Time| format!("{}Z", time.0).parse::<Timestamp>().ok();
@@ -86,5 +95,10 @@ mod tests {
         assert!(later > now);
         assert!((later.seconds_since(&now) - 90.0).abs() < 1.0);
         assert!(now.seconds_since(&later) == 0.0);
+        let eve = Time::from_stored("2026-12-31T23:59:59.500000".to_owned());
+        let new_year = eve.plus(Duration::from_millis(750));
+        assert_eq!(new_year.as_str(), "2027-01-01T00:00:00.250000");
+        let nonsense = Time::from_stored("soon".to_owned());
+        assert_eq!(nonsense.plus(Duration::from_secs(1)), nonsense);
     }
 }

@@ -5,6 +5,7 @@
 //! decision is made by the statements' guards, never by what was read before. When a guard stops the batch, the
 //! objects are looked at once more, only to say why.
 
+mod entry;
 mod explain;
 mod quota;
 
@@ -14,7 +15,7 @@ use crate::meter;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
-use crate::model::operation::{Operation, Phase, Verb};
+use crate::model::operation::{Phase, Verb};
 use crate::model::service::service_host;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{self, End, Move, Row, Word};
@@ -75,6 +76,8 @@ pub(super) struct Beginning<'a> {
     row: &'static Row,
     id: OperationId,
     object_id: String,
+    /// Whose the object is.
+    owner: Option<String>,
     batch: Batch,
     input: Input,
     claims: Vec<(String, Noun, Mode)>,
@@ -97,6 +100,7 @@ impl<'a> Beginning<'a> {
             row: status::row(verb),
             id: OperationId::random(),
             object_id: object_id.to_string(),
+            owner: None,
             batch: Batch::new(),
             input: Input::default(),
             claims: Vec::new(),
@@ -113,6 +117,7 @@ impl<'a> Beginning<'a> {
 
     /// Makes a volume; its row carries the table's *during*.
     pub(super) fn makes_volume(&mut self, volume: &Volume) {
+        self.belongs_to(&volume.project_id);
         self.batch
             .add(volumes::INSERT, volumes::insert_values(volume));
         self.input.volume = Some(made(&volume.id, volume.status));
@@ -121,6 +126,7 @@ impl<'a> Beginning<'a> {
 
     /// Makes a snapshot.
     pub(super) fn makes_snapshot(&mut self, snapshot: &Snapshot) {
+        self.belongs_to(&snapshot.project_id);
         self.batch
             .add(snapshots::INSERT, snapshots::insert_values(snapshot));
         self.input
@@ -131,6 +137,7 @@ impl<'a> Beginning<'a> {
 
     /// Makes an attachment.
     pub(super) fn makes_attachment(&mut self, attachment: &Attachment) {
+        self.belongs_to(&attachment.project_id);
         self.batch
             .add(attachments::INSERT, attachments::insert_values(attachment));
         self.input.attachment = Some(made(&attachment.id, attachment.status));
@@ -151,6 +158,7 @@ impl<'a> Beginning<'a> {
         from: &[status::VolumeStatus],
         during: Option<status::VolumeStatus>,
     ) {
+        self.belongs_to(&volume.project_id);
         self.input.volume = Some(self.moves(Noun::Volume, &volume.id, volume.status, from, during));
         self.needs_volumes_owner(volume);
     }
@@ -163,6 +171,7 @@ impl<'a> Beginning<'a> {
         during: Option<status::VolumeStatus>,
         asked: status::VolumeStatus,
     ) {
+        self.belongs_to(&volume.project_id);
         let mut moved = self.moves(Noun::Volume, &volume.id, volume.status, from, during);
         moved.asked = Some(asked.as_str().to_owned());
         self.input.volume = Some(moved);
@@ -176,6 +185,7 @@ impl<'a> Beginning<'a> {
         from: &[status::SnapshotStatus],
         asked: status::SnapshotStatus,
     ) {
+        self.belongs_to(&snapshot.project_id);
         let (id, was) = (&snapshot.id, snapshot.status);
         let moved = self.moves(Noun::Snapshot, id, was, from, Some(asked));
         self.input.snapshots.push(moved);
@@ -189,6 +199,7 @@ impl<'a> Beginning<'a> {
         from: &[status::SnapshotStatus],
     ) {
         if let Some(one) = self.row.snapshot {
+            self.belongs_to(&snapshot.project_id);
             let shown = self.shown(one);
             let (id, was) = (&snapshot.id, snapshot.status);
             let moved = self.moves(Noun::Snapshot, id, was, from, shown);
@@ -207,6 +218,7 @@ impl<'a> Beginning<'a> {
     /// Moves an attachment as the table says.
     pub(super) fn moves_attachment(&mut self, attachment: &Attachment) {
         if let Some(one) = self.row.attachment {
+            self.belongs_to(&attachment.project_id);
             let shown = self.shown(one);
             let moved = self.moves(
                 Noun::Attachment,
@@ -389,6 +401,7 @@ impl<'a> Beginning<'a> {
         let operation = self.operation(queue, Phase::Queued, Time::after(deadline));
         let mut batch = Batch::new();
         operations::insert(&mut batch, &operation);
+        self.enter(&mut batch);
         batch.extend(std::mem::take(&mut self.batch));
         self.take_quotas(&mut batch);
         // Sorted, so that two operations that want the same objects never wait for each other in a circle.
@@ -409,6 +422,7 @@ impl<'a> Beginning<'a> {
         let operation = self.operation(String::new(), Phase::Done, Time::now());
         let mut batch = Batch::new();
         operations::insert(&mut batch, &operation);
+        self.enter(&mut batch);
         if let Some(volume) = &self.input.volume {
             operations::is_free(&mut batch, Noun::Volume, &volume.id);
         }
@@ -437,28 +451,6 @@ impl<'a> Beginning<'a> {
             at_once(&mut batch, Noun::Volume, subject, one);
         }
         batch
-    }
-
-    fn operation(&self, queue: String, phase: Phase, deadline_at: Time) -> Operation {
-        let now = Time::now();
-        Operation {
-            id: self.id,
-            verb: self.row.verb,
-            queue,
-            phase,
-            project_id: self.caller.project_id.clone(),
-            request_id: self.caller.request_id.clone(),
-            object_id: self.object_id.clone(),
-            input: serde_json::to_string(&self.input).unwrap_or_default(),
-            steps_done: 0,
-            bytes_done: 0,
-            bytes_total: 0,
-            cancel_requested: false,
-            error: None,
-            finished_at: phase.is_over().then(|| now.clone()),
-            created_at: now,
-            deadline_at,
-        }
     }
 
     /// Writes the batch. While another operation holds an object, tries again at every ring until patience ends.

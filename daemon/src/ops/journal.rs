@@ -53,6 +53,20 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
     batch
 }
 
+/// Where an operation that ends in `phase` leaves an object, by THE TABLE.
+pub(super) fn end_of<S: Word>(subject: &Subject, one: Move<S>, phase: Phase) -> End<S> {
+    match phase {
+        Phase::Done => one.done,
+        // A cancelled operation ends where it began; what it made is what a failed one leaves.
+        Phase::Cancelled if subject.was.is_some() && one.failed != End::FromAttachments => {
+            End::Previous
+        }
+        Phase::Cancelled | Phase::Failed | Phase::Queued | Phase::Running | Phase::Undoing => {
+            one.failed
+        }
+    }
+}
+
 fn end<S: Word>(
     batch: &mut Batch,
     noun: Noun,
@@ -62,16 +76,7 @@ fn end<S: Word>(
     parse: fn(&str) -> Option<S>,
 ) {
     let Some(one) = one else { return };
-    let end = match phase {
-        Phase::Done => one.done,
-        // A cancelled operation ends where it began; what it made is what a failed one leaves.
-        Phase::Cancelled if subject.was.is_some() && one.failed != End::FromAttachments => {
-            End::Previous
-        }
-        Phase::Cancelled | Phase::Failed | Phase::Queued | Phase::Running | Phase::Undoing => {
-            one.failed
-        }
-    };
+    let end = end_of(subject, one, phase);
     let shown = subject.during.as_deref().and_then(parse);
     let was = subject.was.as_deref().and_then(parse);
     // What it shows now: what begin set, or what it had.

@@ -173,6 +173,8 @@ mod tests {
             queue: queue.to_owned(),
             phase,
             project_id: "p".to_owned(),
+            user_id: "u".to_owned(),
+            owner_id: "p".to_owned(),
             request_id: "r".to_owned(),
             object_id: "o".to_owned(),
             input: "{}".to_owned(),

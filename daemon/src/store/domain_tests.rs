@@ -179,6 +179,8 @@ fn operation() -> Operation {
         queue: "volume:h@b".to_owned(),
         phase: Phase::Queued,
         project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        owner_id: "p".to_owned(),
         request_id: "req-1".to_owned(),
         object_id: "o".to_owned(),
         input: "{}".to_owned(),

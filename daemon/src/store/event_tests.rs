@@ -38,6 +38,8 @@ fn operation(volume: &Volume) -> Operation {
         queue: "q".to_owned(),
         phase: Phase::Queued,
         project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        owner_id: "p".to_owned(),
         request_id: "req-1".to_owned(),
         object_id: volume.id.to_string(),
         input: "{}".to_owned(),

@@ -20,6 +20,8 @@ pub mod events;
 pub mod exports;
 mod health;
 pub mod intent;
+pub mod journal;
+mod journal_tests;
 pub mod json;
 pub mod like;
 pub mod list;
@@ -187,6 +189,7 @@ pub fn statements() -> Vec<Sql> {
         intent::ALL,
         messages::ALL,
         operations::ALL,
+        journal::ALL,
         pools::ALL,
         qos_specs::ALL,
         quotas::ALL,

@@ -14,8 +14,8 @@ pub const LIVE_MAX: i64 = 10_000;
 /// What of operations may be listed.
 pub const SHAPE: Shape = Shape {
     select: "SELECT t.id, t.verb, t.queue, t.phase, t.project_id, t.request_id, t.object_id, t.input, t.steps_done, \
-             t.bytes_done, t.bytes_total, t.cancel_requested, t.error, t.created_at, t.finished_at, t.deadline_at \
-             FROM operations t",
+             t.bytes_done, t.bytes_total, t.cancel_requested, t.error, t.created_at, t.finished_at, t.deadline_at, \
+             t.user_id, t.owner_id FROM operations t",
     count: "SELECT COUNT(*) FROM operations t",
     columns: &[
         "id",
@@ -39,8 +39,9 @@ const LIVE: &str = " WHERE t.queue = $1 AND t.phase IN ('queued', 'running', 'un
 const INSERT: Sql = Sql {
     name: "operations.insert",
     text: "INSERT INTO operations (id, verb, queue, phase, project_id, request_id, object_id, input, steps_done, \
-           bytes_done, bytes_total, cancel_requested, error, created_at, finished_at, deadline_at) \
-           SELECT $1, $2, $3, $4, $5, $6, $7, $8, CAST($9 AS BIGINT), 0, 0, 0, NULL, $10, CAST($11 AS TEXT), $12 \
+           bytes_done, bytes_total, cancel_requested, error, created_at, finished_at, deadline_at, \
+           user_id, owner_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, CAST($9 AS BIGINT), 0, 0, 0, NULL, $10, CAST($11 AS TEXT), $12, \
+           $14, $15 \
            WHERE (SELECT COUNT(*) FROM operations o WHERE o.phase IN ('queued', 'running', 'undoing')) \
            < CAST($13 AS BIGINT)",
 };
@@ -307,6 +308,8 @@ pub fn insert(batch: &mut Batch, operation: &Operation) {
         operation.finished_at.as_ref().map(Time::as_str).into(),
         operation.deadline_at.as_str().into(),
         LIVE_MAX.into(),
+        operation.user_id.as_str().into(),
+        operation.owner_id.as_str().into(),
     ];
     batch.guard("room", INSERT, values);
 }
@@ -477,5 +480,7 @@ fn read(row: &Row) -> Result<Operation, StoreError> {
             .optional_text(14)?
             .map(|text| Time::from_stored(text.to_owned())),
         deadline_at: Time::from_stored(row.text(15)?.to_owned()),
+        user_id: row.text(16)?.to_owned(),
+        owner_id: row.text(17)?.to_owned(),
     })
 }

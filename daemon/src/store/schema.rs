@@ -14,7 +14,23 @@ pub const MIGRATIONS: &[&str] = &[
     PACE,
     TYPES_AND_QUOTAS,
     TAKEN_OVER,
+    JOURNAL,
 ];
+
+/// Who began an operation and whose its object was, in which other objects' journals it stands, and the indexes by which
+/// what is over is found and removed. Claims are released by their operation.
+const JOURNAL: &str = "
+ALTER TABLE operations ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN owner_id TEXT NOT NULL DEFAULT '';
+CREATE TABLE journal_objects (
+    object_id TEXT NOT NULL,
+    operation_id TEXT NOT NULL REFERENCES operations (id),
+    PRIMARY KEY (object_id, operation_id)
+);
+CREATE INDEX journal_objects_by_operation ON journal_objects (operation_id);
+CREATE INDEX operations_by_end ON operations (finished_at, id);
+CREATE INDEX claims_by_operation ON claims (operation_id);
+";
 
 /// Which operation let an initiator in, and which shuts it out: the one takes back no other's, and the other's intent
 /// stays in the record until the target has followed it.

@@ -141,6 +141,7 @@ pub const SILENT: &[(&str, &str)] = &[
     ("adoptions", "its operation and its object are told of"),
     ("listings", "an answer to one request, which waits for it"),
     ("retypes", "its volume is told of"),
+    ("journal_objects", "its operation is told of"),
 ];
 
 /// How an engine spells what SQL leaves open.

@@ -10,10 +10,12 @@
 pub mod iscsi;
 
 use crate::driver::{Device, Done, LiveWrites};
-use crate::model::id::VolumeId;
+use crate::model::id::{SessionId, VolumeId};
+use crate::model::time::Time;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// CHAP credentials that an initiator must prove. Lengths as Cinder's: user 20 characters, secret 16.
 #[derive(Debug, Clone)]
@@ -58,16 +60,30 @@ pub struct Address {
 /// A host that is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    /// Names this session and never another one, also not after a restart of the target.
+    pub id: SessionId,
     /// The volume it uses.
     pub volume_id: VolumeId,
     /// Who it is.
     pub initiator: String,
     /// Where it comes from, `ip:port`.
     pub peer: String,
+    /// When it logged in.
+    pub since: Time,
+    /// Whether its writes are refused.
+    pub read_only: bool,
+    /// Reads that it was answered.
+    pub reads: u64,
+    /// Writes that it was answered; those that move no data (WRITE SAME, UNMAP) too.
+    pub writes: u64,
     /// Bytes it has read.
     pub read_bytes: u64,
     /// Bytes it has written.
     pub written_bytes: u64,
+    /// When it last read or wrote; `None` if never.
+    pub last_io_at: Option<Time>,
+    /// For how long it has neither read nor written.
+    pub quiet: Duration,
 }
 
 /// An export as it is.
@@ -109,6 +125,10 @@ pub trait Target: Send + Sync {
     /// Who is logged in now.
     async fn sessions(&self) -> Result<Vec<Session>, TargetError>;
 
+    /// Ends one session and nothing else: whoever is let in may log in again. Already so when there is none of this id.
+    /// On return it can write no more.
+    async fn kick(&self, session: SessionId) -> Result<Done, TargetError>;
+
     /// The handle by which a driver sees and holds hosts' writes; `None` when the target has none, or when the volume
     /// is not exported and so nobody can be writing.
     async fn live_writes(
@@ -133,6 +153,14 @@ pub enum TargetError {
     NotExported {
         /// The volume.
         volume_id: VolumeId,
+    },
+    /// The target answered that it could not end a session.
+    #[error("the target refused to end session {session}: {why}")]
+    NotKicked {
+        /// The session.
+        session: SessionId,
+        /// Its reason.
+        why: String,
     },
     /// The target answered that it could not.
     #[error("the target refused {doing} for volume {volume_id}: {why}")]

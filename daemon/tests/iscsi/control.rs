@@ -143,6 +143,64 @@ fn a_denied_host_is_out_and_stays_out() {
 }
 
 #[test]
+fn a_session_tells_what_it_moved() {
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    rig.allow(&volume, OTHER_HOST, SECRET, true);
+    let mut host = rig.host(&volume);
+    let _other = Initiator::logged_in(rig.portal, OTHER_HOST, &volume.iqn, SECRET).unwrap();
+    let of = |initiator: &str| {
+        let all = rig.wait(rig.sessions());
+        assert_eq!(all.len(), 2);
+        all.into_iter()
+            .find(|one| one.initiator == initiator)
+            .unwrap()
+    };
+    let fresh = of(HOST);
+    assert_eq!(
+        (fresh.reads, fresh.writes, &fresh.last_io_at),
+        (0, 0, &None)
+    );
+    assert!(of(OTHER_HOST).read_only && !fresh.read_only);
+    assert_eq!(host.write(0, &[1; 1024]).status, 0);
+    assert_eq!(host.read(0, 1).status, 0);
+    assert_eq!(host.read(4, 3).status, 0);
+    let mut same = rw16(0x93, 8, 8);
+    same[1] = 0x08;
+    assert_eq!(host.run(&same, 0, &[0; 512]).status, 0, "write same");
+    let moved = of(HOST);
+    assert_eq!((moved.reads, moved.writes), (2, 2));
+    assert_eq!((moved.read_bytes, moved.written_bytes), (4 * 512, 1024));
+    assert_eq!((moved.id, &moved.since), (fresh.id, &fresh.since));
+    assert!(moved.last_io_at.unwrap() >= moved.since);
+    assert!(moved.quiet < DEADLINE);
+    assert_eq!(of(OTHER_HOST).last_io_at, None, "each its own");
+    assert!(host.read(0, 9_000).status != 0, "too long a read");
+    assert_eq!(of(HOST).reads, 2, "what fails moves nothing");
+}
+
+#[test]
+fn a_kick_ends_one_session_and_shuts_nobody_out() {
+    let rig = Rig::start();
+    let volume = rig.volume(MIB);
+    let mut host = rig.host(&volume);
+    let kicked = rig.wait(rig.sessions())[0].id;
+    let mut beside = rig.host_at(&volume, 77);
+    assert_eq!(rig.wait(rig.client.kick(kicked)).unwrap(), Done::Changed);
+    assert!(host.is_closed());
+    assert_eq!(beside.write(0, &[1; 512]).status, 0, "the other goes on");
+    let begin = Instant::now();
+    // It is forgotten once its connection has ended.
+    while rig.wait(rig.client.kick(kicked)).unwrap() != Done::AlreadySo {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+    assert_eq!(rig.host(&volume).read(0, 1).data, [1; 512], "let in again");
+    let ids: Vec<_> = rig.wait(rig.sessions()).iter().map(|one| one.id).collect();
+    assert!(!ids.contains(&kicked));
+    assert_eq!(beside.read(0, 1).status, 0);
+}
+
+#[test]
 fn another_device_for_a_volume_is_served_to_new_sessions_only() {
     let rig = Rig::start();
     let volume = rig.volume(MIB);

@@ -1,8 +1,10 @@
-//! Our own API beside Cinder's: who one is, what changes, what is being done, who may call.
+//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call.
 
 pub(super) mod events;
+pub(super) mod journal;
 pub(super) mod operations;
 pub(super) mod placement;
 pub(super) mod plan;
+pub(super) mod sessions;
 pub(super) mod tokens;
 pub(super) mod whoami;

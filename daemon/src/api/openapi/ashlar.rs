@@ -1,4 +1,4 @@
-//! Our own API: routes, whoami, operations, tokens, these documents.
+//! Our own API: routes, whoami, operations, sessions, tokens, these documents.
 
 use super::describe::{Described, delete, get, post};
 use super::schema::{
@@ -24,6 +24,8 @@ pub(super) fn routes() -> Vec<Described> {
         get("/ashlar/v1/whoami", "As whom a request counts.").answers(200, named("Whoami")),
     ];
     routes.extend(operations());
+    routes.push(journal());
+    routes.extend(sessions());
     routes.extend(tokens());
     routes
 }
@@ -47,6 +49,43 @@ fn operations() -> Vec<Described> {
         )
         .answers(202, wrapped("operation", named("Operation")))
         .refuses(&[400, 409, 502]),
+    ]
+}
+
+fn journal() -> Described {
+    get(
+        "/ashlar/v1/journal",
+        "Who did what to an object and when, the newest first; also to one that is gone.",
+    )
+    .query("object_id", text(), "The id of the object; required.")
+    .query(
+        "limit",
+        json!({"type": "integer", "minimum": 0, "maximum": i32::MAX}),
+        "At most so many; a page has 1000 at most.",
+    )
+    .query(
+        "marker",
+        text(),
+        "The operation_id of the last one of the page before.",
+    )
+    .answers(200, wrapped("journal", list(&named("JournalEntry"))))
+    .refuses(&[404])
+}
+
+fn sessions() -> Vec<Described> {
+    vec![
+        get(
+            "/ashlar/v1/sessions",
+            "Who is logged in at the target; for administrators.",
+        )
+        .answers(200, wrapped("sessions", list(&named("Session"))))
+        .refuses(&[403]),
+        post(
+            "/ashlar/v1/sessions/{id}/kick",
+            "Ends one session; a host that is let in may log in again.",
+        )
+        .answers_nothing(204)
+        .refuses(&[400, 403]),
     ]
 }
 
@@ -108,6 +147,36 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 field("since", time()),
                 field("waiting_for", text()),
                 field("next", text()),
+            ]),
+        ),
+        (
+            "JournalEntry",
+            object([
+                field("at", time()),
+                field("what", text()),
+                field("who", or_null(text())),
+                field("request_id", text()),
+                field("operation_id", uuid()),
+                field("before", or_null(text())),
+                field("after", or_null(text())),
+                field("error", or_null(text())),
+            ]),
+        ),
+        (
+            "Session",
+            object([
+                field("id", uuid()),
+                field("volume_id", uuid()),
+                field("initiator", text()),
+                field("address", text()),
+                field("since", time()),
+                field("read_only", boolean()),
+                field("reads", integer()),
+                field("writes", integer()),
+                field("read_bytes", integer()),
+                field("written_bytes", integer()),
+                field("last_io_at", or_null(time())),
+                field("quiet_s", integer()),
             ]),
         ),
         ("Token", object(token())),

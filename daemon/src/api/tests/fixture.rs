@@ -12,6 +12,7 @@ use crate::model::volume_type::{DEFAULT_TYPE_NAME, VolumeType};
 use crate::ops::{self, Ctx, Doorbell, QuotaLimits};
 use crate::store::tokens::Token;
 use crate::store::{Batch, SqliteOptions, Store, operations, tokens, volume_types, volumes};
+use crate::target::Target;
 use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -138,6 +139,14 @@ fn what_is_there() -> Batch {
 }
 
 pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
+    fixture_with(auth, None).await
+}
+
+/// The same on a host that has this target.
+pub(in crate::api) async fn fixture_with(
+    auth: AuthMode,
+    target: Option<Arc<dyn Target>>,
+) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         reserve_bytes: 0,
@@ -148,7 +157,7 @@ pub(in crate::api) async fn fixture(auth: AuthMode) -> Fixture {
     let ctx = Ctx {
         store: store.clone(),
         drivers: BTreeMap::new(),
-        target: None,
+        target,
         host: "h".to_owned(),
         availability_zone: "nova".to_owned(),
         quota: QuotaLimits {

@@ -5,7 +5,7 @@ use crate::driver::{Done, Driver, LiveWrites, Source, VolumeRef, Work};
 use crate::error::Error;
 use crate::model::attachment::Connector;
 use crate::model::caller::{Caller, Role};
-use crate::model::id::{OperationId, SnapshotId, VolumeId, VolumeTypeId};
+use crate::model::id::{OperationId, SessionId, SnapshotId, VolumeId, VolumeTypeId};
 use crate::model::operation::Operation;
 use crate::model::size::Gib;
 use crate::model::status::VolumeStatus;
@@ -136,6 +136,10 @@ impl Target for MemoryTarget {
 
     async fn sessions(&self) -> Result<Vec<Session>, TargetError> {
         Ok(Vec::new())
+    }
+
+    async fn kick(&self, _: SessionId) -> Result<Done, TargetError> {
+        Ok(Done::AlreadySo)
     }
 
     async fn live_writes(&self, _: VolumeId) -> Result<Option<Arc<dyn LiveWrites>>, TargetError> {

@@ -5,9 +5,10 @@
 
 use super::serve::control_socket;
 use super::table::{AccessRecord, ChapRecord, Secret};
-use super::wire::{Answer, Op};
+use super::wire::{Answer, Op, SessionLine};
 use crate::driver::{Device, Done, LiveWrites, LiveWritesLost};
-use crate::model::id::VolumeId;
+use crate::model::id::{SessionId, VolumeId};
+use crate::model::time::Time;
 use crate::target::{Access, Address, Export, ExportState, Session, Target, TargetError};
 use async_trait::async_trait;
 use std::io;
@@ -79,24 +80,6 @@ impl IscsiTarget {
         })
     }
 
-    /// Ends sessions of a volume without shutting anybody out.
-    pub async fn kick(
-        &self,
-        volume: VolumeId,
-        initiator: Option<&str>,
-    ) -> Result<Done, TargetError> {
-        let initiator = initiator.map(str::to_owned);
-        self.change(
-            "ending sessions",
-            volume,
-            &Op::Kick {
-                volume_id: volume.uuid(),
-                initiator,
-            },
-        )
-        .await
-    }
-
     /// Asks the process to end; with `only_idle`, not while somebody is logged in, which is then
     /// [`Done::AlreadySo`].
     pub async fn stop(&self, only_idle: bool) -> Result<Done, TargetError> {
@@ -133,6 +116,24 @@ impl IscsiTarget {
             | Answer::Sessions { .. }
             | Answer::Dirty { .. } => Err(odd(doing)),
         }
+    }
+}
+
+fn session(line: SessionLine) -> Session {
+    let since = Time::from_stored(line.since);
+    Session {
+        id: SessionId::from(line.session),
+        volume_id: VolumeId::from(line.volume_id),
+        initiator: line.initiator,
+        peer: line.peer,
+        last_io_at: (line.last_ms).map(|ms| since.plus(Duration::from_millis(ms))),
+        since,
+        read_only: line.read_only,
+        reads: line.reads,
+        writes: line.writes,
+        read_bytes: line.read_bytes,
+        written_bytes: line.written_bytes,
+        quiet: Duration::from_millis(line.quiet_ms),
     }
 }
 
@@ -243,14 +244,23 @@ impl Target for IscsiTarget {
         let Answer::Sessions { sessions } = self.ask(doing, &Op::Sessions).await? else {
             return Err(odd(doing));
         };
-        let session = |line: super::wire::SessionLine| Session {
-            volume_id: VolumeId::from(line.volume_id),
-            initiator: line.initiator,
-            peer: line.peer,
-            read_bytes: line.read_bytes,
-            written_bytes: line.written_bytes,
-        };
         Ok(sessions.into_iter().map(session).collect())
+    }
+
+    async fn kick(&self, session: SessionId) -> Result<Done, TargetError> {
+        let doing = "ending a session";
+        let op = Op::Kick {
+            session: session.uuid(),
+        };
+        match self.ask(doing, &op).await? {
+            Answer::Done { changed } => Ok(as_done(changed)),
+            Answer::Refused { why } => Err(TargetError::NotKicked { session, why }),
+            Answer::NotExported
+            | Answer::Hello { .. }
+            | Answer::Exports { .. }
+            | Answer::Sessions { .. }
+            | Answer::Dirty { .. } => Err(odd(doing)),
+        }
     }
 
     async fn live_writes(

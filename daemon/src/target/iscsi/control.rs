@@ -7,13 +7,14 @@
 use super::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_LINE_LEN_MAX};
 use super::live::{Live, LiveError, Owner};
 use super::registry::{ChangeError, Registry};
+use super::session::Session;
 use super::table::ExportRecord;
 use super::wire::{Answer, ExportLine, Op, SessionLine};
 use crate::driver::Done;
+use crate::model::id::SessionId;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -184,10 +185,7 @@ impl Client {
                 volume_id,
                 len_bytes,
             } => registry.resize(volume_id, len_bytes).await,
-            Op::Kick {
-                volume_id,
-                initiator,
-            } => registry.kick(volume_id, initiator.as_deref()).await,
+            Op::Kick { session } => registry.kick(SessionId::from(session)).await,
             // Somebody is logged in.
             Op::Stop | Op::StopIfIdle => Ok(Done::AlreadySo),
         };
@@ -288,14 +286,27 @@ fn list(registry: &Registry) -> Answer {
 }
 
 fn sessions(registry: &Registry) -> Answer {
-    let sessions = registry.sessions().into_iter().map(|session| SessionLine {
+    let sessions = registry.sessions();
+    Answer::Sessions {
+        sessions: sessions.iter().map(|session| line(session)).collect(),
+    }
+}
+
+fn line(session: &Session) -> SessionLine {
+    let counted = session.nexus.traffic.counted();
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    SessionLine {
+        session: session.name.uuid(),
         volume_id: session.lun.volume_id.uuid(),
         initiator: session.initiator.clone(),
         peer: session.peer.to_string(),
-        read_bytes: session.nexus.read_bytes.load(Ordering::Relaxed),
-        written_bytes: session.nexus.written_bytes.load(Ordering::Relaxed),
-    });
-    Answer::Sessions {
-        sessions: sessions.collect(),
+        since: session.since.as_str().to_owned(),
+        read_only: session.nexus.read_only,
+        reads: counted.reads,
+        writes: counted.writes,
+        last_ms: counted.last.map(ms),
+        quiet_ms: ms(counted.quiet),
+        read_bytes: counted.read_bytes,
+        written_bytes: counted.written_bytes,
     }
 }

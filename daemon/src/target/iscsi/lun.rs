@@ -9,6 +9,7 @@ use crate::model::id::VolumeId;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 /// Bytes in a logical block.
 pub const BLOCK_LEN: u64 = 512;
@@ -31,6 +32,86 @@ pub struct Lun {
     nexuses: Mutex<Vec<Weak<Nexus>>>,
 }
 
+/// What one session has read and written. Counted on every command, so without order and without a lock: a reader sees
+/// numbers of about the same instant, and every one of them in the end.
+#[derive(Debug)]
+pub struct Traffic {
+    begun: Instant,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    read_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    /// Milliseconds from `begun`.
+    last_ms: AtomicU64,
+}
+
+/// What a [`Traffic`] has counted up to now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Reads answered.
+    pub reads: u64,
+    /// Writes answered.
+    pub writes: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// The last of them, from the session's beginning on; `None` before the first.
+    pub last: Option<Duration>,
+    /// How long ago that was, or the session's beginning.
+    pub quiet: Duration,
+}
+
+impl Traffic {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            last_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a read.
+    pub fn read(&self, len_bytes: u64) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.read_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// Counts a write; of one that moves no data, `len_bytes` is 0.
+    pub fn wrote(&self, len_bytes: u64) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.written_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+        self.moved();
+    }
+
+    fn moved(&self) {
+        let now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // A command that was overtaken sets it back by as long as it was overtaken; nobody needs to know better.
+        self.last_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// The numbers now.
+    pub fn counted(&self) -> Counted {
+        let (reads, writes) = (
+            self.reads.load(Ordering::Relaxed),
+            self.writes.load(Ordering::Relaxed),
+        );
+        let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
+        Counted {
+            reads,
+            writes,
+            read_bytes: self.read_bytes.load(Ordering::Relaxed),
+            written_bytes: self.written_bytes.load(Ordering::Relaxed),
+            last: (reads + writes > 0).then_some(last),
+            quiet: self.begun.elapsed().saturating_sub(last),
+        }
+    }
+}
+
 /// One session's view of the volume (SAM's I_T nexus).
 #[derive(Debug)]
 pub struct Nexus {
@@ -38,10 +119,8 @@ pub struct Nexus {
     pub port: String,
     /// Whether its writes are refused.
     pub read_only: bool,
-    /// Bytes it has read.
-    pub read_bytes: AtomicU64,
-    /// Bytes it has written.
-    pub written_bytes: AtomicU64,
+    /// What it has read and written.
+    pub traffic: Traffic,
     attentions: Mutex<VecDeque<Sense>>,
     attentive: AtomicBool,
 }
@@ -52,8 +131,7 @@ impl Nexus {
         Self {
             port,
             read_only,
-            read_bytes: AtomicU64::new(0),
-            written_bytes: AtomicU64::new(0),
+            traffic: Traffic::new(),
             attentions: Mutex::new(VecDeque::from([Sense::POWER_ON])),
             attentive: AtomicBool::new(true),
         }

@@ -15,7 +15,7 @@ use super::lun::Lun;
 use super::session::Session;
 use super::table::{AccessRecord, ExportRecord, Table, TableError};
 use crate::driver::Done;
-use crate::model::id::VolumeId;
+use crate::model::id::{SessionId, VolumeId};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::io;
@@ -344,18 +344,9 @@ impl Registry {
         }
     }
 
-    /// Ends sessions without shutting anybody out.
-    pub async fn kick(
-        &self,
-        volume_id: Uuid,
-        initiator: Option<&str>,
-    ) -> Result<Done, ChangeError> {
-        let iqn = self.iqn(volume_id);
-        let who = initiator.map(str::to_lowercase);
-        let of = |session: &Session| {
-            session.target == iqn && who.as_ref().is_none_or(|who| *who == session.initiator)
-        };
-        let ended = self.lock().end(of);
+    /// Ends one session without shutting anybody out; already so when there is none of this name.
+    pub async fn kick(&self, name: SessionId) -> Result<Done, ChangeError> {
+        let ended = self.lock().end(|session| session.name == name);
         let any = !ended.is_empty();
         self.drain(ended).await?;
         Ok(if any { Done::Changed } else { Done::AlreadySo })

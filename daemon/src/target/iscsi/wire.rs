@@ -52,12 +52,10 @@ pub enum Op {
     List,
     /// Every session.
     Sessions,
-    /// End sessions.
+    /// End one session.
     Kick {
-        /// The volume.
-        volume_id: Uuid,
-        /// Whose; all when absent.
-        initiator: Option<String>,
+        /// Its name, as `sessions` tells it.
+        session: Uuid,
     },
     /// Begin to note writes, for as long as this connection lives.
     Track {
@@ -119,15 +117,36 @@ impl ExportLine {
     }
 }
 
-/// A session as `sessions` tells of it.
+/// A session as `sessions` tells of it. What later programs added has a default: a target of an older one may still run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionLine {
+    /// Its name.
+    #[serde(default)]
+    pub session: Uuid,
     /// The volume it uses.
     pub volume_id: Uuid,
     /// Who it is.
     pub initiator: String,
     /// Where it comes from.
     pub peer: String,
+    /// When it logged in, in the spelling of [`Time`](crate::model::time::Time).
+    #[serde(default)]
+    pub since: String,
+    /// Whether its writes are refused.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Reads answered.
+    #[serde(default)]
+    pub reads: u64,
+    /// Writes answered.
+    #[serde(default)]
+    pub writes: u64,
+    /// Its last read or write, from `since` on.
+    #[serde(default)]
+    pub last_ms: Option<u64>,
+    /// For how long it has neither read nor written.
+    #[serde(default)]
+    pub quiet_ms: u64,
     /// Bytes it has read.
     pub read_bytes: u64,
     /// Bytes it has written.

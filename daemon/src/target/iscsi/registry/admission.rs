@@ -2,6 +2,8 @@
 //! session for, and when a session is forgotten.
 
 use super::{Export, Registry};
+use crate::model::id::SessionId;
+use crate::model::time::Time;
 use crate::target::iscsi::limits::SESSIONS_PER_TARGET_MAX;
 use crate::target::iscsi::login::{Admission, Directory, Grant, Kind, Status};
 use crate::target::iscsi::lun::{Lun, Nexus};
@@ -143,6 +145,8 @@ impl Registry {
         lun.join(&nexus);
         let session = Arc::new(Session {
             id,
+            name: SessionId::random(),
+            since: Time::now(),
             tsih: u16::try_from(id % 0xffff).unwrap_or(0) + 1,
             target: target.clone(),
             initiator: admission.initiator.clone(),

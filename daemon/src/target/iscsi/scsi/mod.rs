@@ -179,8 +179,12 @@ pub fn execute(
             rw::compare_and_write(unit, *span, *fua, data, pass).into()
         }
         Command::SyncCache(_) => rw::sync(lun).into(),
-        Command::Unmap { list_len } => thin::unmap(lun, *list_len, data, pass).into(),
-        Command::WriteSame(same) => thin::write_same(lun, same, data, pass).into(),
+        Command::Unmap { list_len } => thin::unmap(lun, *list_len, data, pass)
+            .inspect(|()| nexus.traffic.wrote(0))
+            .into(),
+        Command::WriteSame(same) => thin::write_same(lun, same, data, pass)
+            .inspect(|()| nexus.traffic.wrote(0))
+            .into(),
         Command::Reserve => reserve::reserve(unit),
         Command::Release => reserve::release(unit),
         Command::ReserveIn { action, alloc_len } => reserve::reserve_in(unit, *action, *alloc_len),

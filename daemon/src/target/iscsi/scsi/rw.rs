@@ -8,7 +8,6 @@ use super::sense::Sense;
 use crate::target::iscsi::live::WritePass;
 use crate::target::iscsi::lun::{BLOCK_LEN, Lun};
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 fn len(bytes: u64) -> Result<usize, Sense> {
     usize::try_from(bytes).map_err(|_| Sense::INVALID_FIELD)
@@ -23,9 +22,7 @@ fn read_span(lun: &Lun, span: Span) -> Result<Vec<u8>, Sense> {
 /// READ.
 pub fn read(unit: Unit<'_>, span: Span) -> Result<Vec<u8>, Sense> {
     let bytes = read_span(unit.lun, span)?;
-    unit.nexus
-        .read_bytes
-        .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    unit.nexus.traffic.read(bytes.len() as u64);
     Ok(bytes)
 }
 
@@ -33,9 +30,7 @@ pub fn read(unit: Unit<'_>, span: Span) -> Result<Vec<u8>, Sense> {
 pub fn read_cached(unit: Unit<'_>, span: Span) -> Option<Vec<u8>> {
     let bytes = len(span.blocks * BLOCK_LEN).ok()?;
     let bytes = unit.lun.backing.read_cached(span.lba * BLOCK_LEN, bytes)?;
-    unit.nexus
-        .read_bytes
-        .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    unit.nexus.traffic.read(bytes.len() as u64);
     Some(bytes)
 }
 
@@ -49,9 +44,7 @@ fn put(unit: Unit<'_>, span: Span, data: &[u8], pass: Option<&WritePass>) -> Res
     pass.mark(offset, whole as u64);
     let written = unit.lun.backing.write(offset, &data[..whole]);
     written.map_err(|error| Sense::of_io(&error, Sense::WRITE_ERROR))?;
-    unit.nexus
-        .written_bytes
-        .fetch_add(whole as u64, Ordering::Relaxed);
+    unit.nexus.traffic.wrote(whole as u64);
     Ok(())
 }
 

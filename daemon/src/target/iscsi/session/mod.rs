@@ -22,6 +22,8 @@ pub mod pump;
 use super::limits::DRAIN_TIMEOUT;
 use super::lun::{Lun, Nexus};
 use super::scsi::Unit;
+use crate::model::id::SessionId;
+use crate::model::time::Time;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,6 +37,10 @@ use tokio_util::task::TaskTracker;
 pub struct Session {
     /// Names it within the process.
     pub id: u64,
+    /// Names it for whoever asks from outside, for ever.
+    pub name: SessionId,
+    /// When it logged in.
+    pub since: Time,
     /// The target's part of its id on the wire.
     pub tsih: u16,
     /// The target's IQN.
