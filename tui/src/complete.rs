@@ -4,12 +4,14 @@
 //! names is known without a server. Names are asked for with 200 ms of patience and kept for 30 s. It never fails: a
 //! shell that waits or shows errors is worse than one that offers nothing.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Command;
+use serde_json::Value;
 
 use crate::Session;
 use crate::client::text;
@@ -313,19 +315,28 @@ fn names(place: &'static Place, typed: &Typed<'_>) -> Vec<(String, String)> {
 fn fetch(session: &Session, place: &Place) -> Option<Vec<String>> {
     let mut pages = session.client.pages(place, &[], Some(NAMES_MAX), None);
     let items = pages.next()?.ok()?;
-    let mut names: Vec<String> = items
-        .iter()
-        .map(|item| {
-            let name = text(item, place.name);
-            // A name that a shell would take apart, or that is none, is offered as an id.
-            let is_plain =
-                !name.is_empty() && shell_quoted(&name) == name && harmless(&name) == name;
-            if is_plain { name } else { text(item, place.id) }
-        })
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    Some(names)
+    Some(words_of(&items, place))
+}
+
+/// The word for each object: a name that a shell would take apart, that is none or that several have is an id.
+fn words_of(items: &[Value], place: &Place) -> Vec<String> {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for item in items {
+        *count.entry(text(item, place.name)).or_default() += 1;
+    }
+    let word = |item: &Value| {
+        let name = text(item, place.name);
+        let is_plain = !name.is_empty() && shell_quoted(&name) == name && harmless(&name) == name;
+        if is_plain && count.get(&name) == Some(&1) {
+            name
+        } else {
+            text(item, place.id)
+        }
+    };
+    let mut words: Vec<String> = items.iter().map(word).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 fn cache_file(key: &str) -> Option<PathBuf> {
@@ -391,6 +402,20 @@ mod tests {
         assert!(offered("volume create ").is_empty());
         assert!(offered("nosuch thing ").is_empty());
         assert!(offers(&[]).len() > 20);
+    }
+
+    #[test]
+    fn only_a_name_that_one_object_has_is_offered() {
+        let items = [
+            ("1", "data"),
+            ("2", "data"),
+            ("3", "logs"),
+            ("4", "a b"),
+            ("5", ""),
+        ];
+        let items = items.map(|(id, name)| serde_json::json!({"id": id, "name": name}));
+        let words = words_of(&items, &places::VOLUME);
+        assert_eq!(words, ["1", "2", "4", "5", "logs"]);
     }
 
     #[test]

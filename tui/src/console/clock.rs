@@ -39,10 +39,11 @@ pub(crate) fn age(now: Ms, then: Ms) -> String {
     }
 }
 
-/// A length of time: `0.4 s`, `12 s`, `3m 20s`, `2h 5m`, `9d 4h`.
+/// A length of time: `12 ms`, `0.4 s`, `12 s`, `3m 20s`, `2h 5m`, `9d 4h`.
 pub(crate) fn span(len: Ms) -> String {
     let s = len.max(0) / SECOND;
     match s {
+        0 if (1..100).contains(&len) => format!("{len} ms"),
         0..10 => format!("{}.{} s", s, (len.max(0) % SECOND) / 100),
         10..60 => format!("{s} s"),
         60..3600 => format!("{}m {}s", s / 60, s % 60),
@@ -94,6 +95,7 @@ mod tests {
             assert_eq!(age(len_s * SECOND, 0), word);
         }
         assert_eq!(span(400), "0.4 s");
+        assert_eq!(span(12), "12 ms");
         assert_eq!(span(200 * SECOND), "3m 20s");
         assert_eq!(span(-1), "0.0 s");
     }

@@ -292,7 +292,7 @@ fn count(count: usize) -> Cell {
     plain_number(u64::try_from(count).unwrap_or(u64::MAX), count.to_string())
 }
 
-fn title(item: &Item, _: &Data, _: Ms) -> Cell {
+fn title(item: &Item, data: &Data, _: Ms) -> Cell {
     if item.name.is_empty() {
         let shown = format!("{} no name", item.short_id());
         return Cell {
@@ -301,7 +301,12 @@ fn title(item: &Item, _: &Data, _: Ms) -> Cell {
             tone: Tone::Off,
         };
     }
-    text(&item.name)
+    let mut cell = text(&item.name);
+    if item.volume().is_some() && data.of(Kind::Volume).is_double(&item.name) {
+        // In front: a name that is cut keeps what tells it from the other.
+        cell.text = format!("{} {}", item.short_id(), item.name);
+    }
+    cell
 }
 
 fn status(item: &Item, _: &Data, _: Ms) -> Cell {

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use super::clock::Ms;
 use super::item::{Item, Kind};
 
+/// So many operations are listed, the newest; older ones are for the command line.
+pub(crate) const OPERATIONS_MAX: usize = 500;
+
 /// A place in a table; it keeps its number until `compact`.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
@@ -39,6 +42,8 @@ pub(crate) enum Loaded {
 pub(crate) struct Table {
     slots: Vec<Slot>,
     by_id: HashMap<String, usize>,
+    /// How many live rows have a name, by its hash: two names with one hash only show an id too many.
+    names: HashMap<u64, u32>,
     round: u32,
     /// Whether it is filled.
     pub(crate) loaded: Loaded,
@@ -60,8 +65,10 @@ impl Table {
     /// The listing is whole.
     pub(crate) fn finish(&mut self) {
         let round = self.round;
-        for slot in self.slots.iter_mut().filter(|slot| slot.round != round) {
-            slot.is_gone = true;
+        for at in 0..self.slots.len() {
+            if self.slots[at].round != round {
+                self.end(at);
+            }
         }
         self.loaded = Loaded::Whole;
         self.version += 1;
@@ -77,8 +84,12 @@ impl Table {
             is_gone: false,
             round: self.round,
         };
-        match self.by_id.get(&slot.item.id) {
-            Some(&at) => self.slots[at] = slot,
+        *self.names.entry(hash(&slot.item.name)).or_default() += 1;
+        match self.by_id.get(&slot.item.id).copied() {
+            Some(at) => {
+                self.end(at);
+                self.slots[at] = slot;
+            }
             None => {
                 self.by_id.insert(slot.item.id.clone(), self.slots.len());
                 self.slots.push(slot);
@@ -88,10 +99,30 @@ impl Table {
 
     /// Marks a row as gone.
     pub(crate) fn remove(&mut self, id: &str) {
-        if let Some(&at) = self.by_id.get(id) {
-            self.slots[at].is_gone = true;
+        if let Some(at) = self.by_id.get(id).copied() {
+            self.end(at);
             self.version += 1;
         }
+    }
+
+    /// A row lives no more; its name is one fewer.
+    fn end(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        if std::mem::replace(&mut slot.is_gone, true) {
+            return;
+        }
+        let name = hash(&slot.item.name);
+        if let Some(count) = self.names.get_mut(&name) {
+            *count -= 1;
+            if *count == 0 {
+                self.names.remove(&name);
+            }
+        }
+    }
+
+    /// Whether another live row has this name too: then it says nothing.
+    pub(crate) fn is_double(&self, name: &str) -> bool {
+        self.names.get(&hash(name)).is_some_and(|count| *count > 1)
     }
 
     /// Drops rows that are gone, except the one under the cursor.
@@ -153,6 +184,13 @@ impl Table {
     pub(crate) fn count(&self) -> usize {
         self.slots.iter().filter(|slot| !slot.is_gone).count()
     }
+}
+
+fn hash(name: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn words(item: &Item) -> String {
@@ -288,6 +326,30 @@ mod tests {
         table.compact(None);
         assert_eq!((table.slots().len(), table.count()), (2, 2));
         assert_eq!(table.get("c").unwrap().id, "c");
+    }
+
+    #[test]
+    fn names_that_two_live_rows_have_are_known() {
+        let named = |id: &str, name: &str| {
+            let value = json!({"id": id, "name": name, "status": "available"});
+            Item::read(Kind::Volume, &value).unwrap()
+        };
+        let mut table = Table::default();
+        table.put(named("1", "data"));
+        table.put(named("1", "data"));
+        assert!(!table.is_double("data"), "one row told twice is one");
+        table.put(named("2", "data"));
+        assert!(table.is_double("data"));
+        table.put(named("2", "logs"));
+        assert!(!table.is_double("data"));
+        table.put(named("3", "data"));
+        table.remove("3");
+        table.remove("3");
+        assert!(!table.is_double("data"));
+        table.begin();
+        table.finish();
+        table.put(named("1", "data"));
+        assert!(!table.is_double("data"));
     }
 
     #[test]

@@ -29,10 +29,25 @@ pub(crate) struct Target {
     pub(crate) change: Change,
     /// Its name for people.
     pub(crate) title: String,
+    /// What is typed to arm the button: its name, or the start of its id where the name says too little.
+    pub(crate) word: String,
     /// What that would do.
     pub(crate) planned: Planned,
     /// How it went, once it was sent: open, done, or why not.
     pub(crate) outcome: Outcome,
+}
+
+impl Target {
+    /// Whether it keeps the button from being armed, or failed.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        let is_failed = matches!(self.outcome, Outcome::Failed(_));
+        is_failed
+            || match &self.planned {
+                Planned::Known(plan) | Planned::Unplanned(plan) => plan.is_blocked,
+                Planned::Failed(_) => true,
+                Planned::Asked(_) => false,
+            }
+    }
 }
 
 /// How an act on one object went.
@@ -72,6 +87,8 @@ pub(crate) struct Dialog {
     pub(crate) typed: Input,
     /// The snapshots go too; `None` where there is no such choice.
     pub(crate) cascade: Option<bool>,
+    /// How many pages of what is told were turned.
+    pub(crate) top: usize,
     /// What changed since the plan that was shown first, if it did.
     pub(crate) notice: Option<String>,
     /// Acts that destroy nothing need no plan and no name.
@@ -89,6 +106,7 @@ impl Dialog {
             .into_iter()
             .map(|(title, change)| Target {
                 change,
+                word: title.clone(),
                 title,
                 planned: Planned::Asked(0),
                 outcome: Outcome::Unsent,
@@ -101,6 +119,7 @@ impl Dialog {
             focus: Focus::Cancel,
             typed: Input::default(),
             cascade: None,
+            top: 0,
             notice: None,
             is_light: false,
         }
@@ -120,30 +139,48 @@ impl Dialog {
         dialog
     }
 
+    /// The objects that are still to be sent: all of them, until some were.
+    fn open(&self) -> impl Iterator<Item = &Target> {
+        let mut targets = self.targets.iter();
+        std::iter::from_fn(move || {
+            targets
+                .by_ref()
+                .find(|target| target.outcome == Outcome::Unsent)
+        })
+    }
+
     /// What must be typed; `None` when a look is enough.
     pub(crate) fn must_type(&self) -> Option<String> {
         if self.is_light {
             return None;
         }
-        let must = self.targets.iter().any(|target| match &target.planned {
+        let must = self.open().any(|target| match &target.planned {
             Planned::Known(plan) => plan.level == "type_name",
             // Without a plan nobody knows how bad it is.
             Planned::Unplanned(_) | Planned::Asked(_) | Planned::Failed(_) => true,
         });
         match self.targets.as_slice() {
             _ if !must => None,
-            [one] => Some(one.title.clone()),
-            many => Some(format!("{} {}", self.verb.to_lowercase(), many.len())),
+            [one] => Some(one.word.clone()),
+            _ => Some(format!(
+                "{} {}",
+                self.verb.to_lowercase(),
+                self.open().count()
+            )),
         }
     }
 
     /// What keeps the button from being armed, if anything does.
     pub(crate) fn in_the_way(&self) -> Option<String> {
+        if self
+            .targets
+            .iter()
+            .any(|target| matches!(target.outcome, Outcome::Sent(_)))
+        {
+            return Some("it was sent".to_owned());
+        }
         let any = |wanted: fn(&Planned) -> bool| {
-            self.targets
-                .iter()
-                .filter(|target| wanted(&target.planned))
-                .count()
+            self.open().filter(|target| wanted(&target.planned)).count()
         };
         let asked = any(|planned| matches!(planned, Planned::Asked(_)));
         if asked > 0 {
@@ -157,16 +194,13 @@ impl Dialog {
             |planned| matches!(planned, Planned::Known(plan) | Planned::Unplanned(plan) if plan.is_blocked),
         );
         if blocked > 0 {
-            return Some(match (blocked, self.targets.len()) {
+            return Some(match (blocked, self.open().count()) {
                 (1, 1) => "something is in the way".to_owned(),
+                (1, all) => format!("1 of {all} is blocked"),
                 (blocked, all) => format!("{blocked} of {all} are blocked"),
             });
         }
-        if self
-            .targets
-            .iter()
-            .any(|target| target.outcome != Outcome::Unsent)
-        {
+        if self.open().next().is_none() {
             return Some("it was sent".to_owned());
         }
         match self.must_type() {
@@ -307,7 +341,7 @@ mod tests {
     fn what_is_blocked_cannot_be_armed_and_many_are_named_by_their_count() {
         let mut two = dialog(&[plan("type_name", false), plan("type_name", true)]);
         two.typed = Input::of("delete 2");
-        assert_eq!(two.in_the_way().unwrap(), "1 of 2 are blocked");
+        assert_eq!(two.in_the_way().unwrap(), "1 of 2 is blocked");
         let mut two = dialog(&[plan("type_name", false), plan("confirm", false)]);
         assert_eq!(two.must_type().unwrap(), "delete 2");
         two.typed = Input::of("delete 2");

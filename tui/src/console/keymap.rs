@@ -157,6 +157,15 @@ pub(crate) fn find(key: Key, screen: Screen) -> Option<Act> {
     TABLE.iter().find(has).map(|binding| binding.act)
 }
 
+/// The row of a key, wherever it applies.
+pub(crate) fn elsewhere(key: Key) -> Option<&'static Binding> {
+    let has = |binding: &&Binding| {
+        let mut keys = binding.keys.iter();
+        keys.any(|text| Key::parse(text) == Some(key))
+    };
+    TABLE.iter().find(has)
+}
+
 /// The row of an act.
 pub(crate) fn binding(act: Act) -> Option<&'static Binding> {
     TABLE.iter().find(|binding| binding.act == act)
@@ -216,6 +225,35 @@ mod tests {
             let hints = hints(*screen, 80);
             let len: usize = hints.iter().map(|(_, text)| text.len() + 2).sum();
             assert!(len < 80 && hints.len() >= 4, "{screen:?}: {len}");
+        }
+    }
+
+    #[test]
+    fn no_verb_of_the_command_line_names_a_key_that_does_nothing_here() {
+        let has = |key: &str, does: &dyn Fn(&Binding) -> bool| {
+            TABLE
+                .iter()
+                .any(|binding| binding.keys.contains(&key) && does(binding))
+        };
+        for (noun, verb) in crate::verbs::all() {
+            let Some(key) = verb.key else { continue };
+            let is_there = match verb.level {
+                crate::table::Level::Read => has(key, &|binding| {
+                    let screen = Screen::ALL
+                        .iter()
+                        .any(|row| row.0.kind().is_some_and(|kind| kind.noun() == noun.name));
+                    matches!(binding.act, Act::Go(_)) || (screen && binding.act == Act::Open)
+                }),
+                crate::table::Level::Form
+                | crate::table::Level::Confirm
+                | crate::table::Level::TypeName => has(key, &|binding| {
+                    let kinds = Kind::ALL.iter().map(|kind| binding.command(Some(*kind)));
+                    kinds
+                        .flatten()
+                        .any(|command| command == (noun.name, verb.name))
+                }),
+            };
+            assert!(is_there, "{} {} says {key}", noun.name, verb.name);
         }
     }
 

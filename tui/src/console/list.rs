@@ -35,8 +35,8 @@ pub(crate) struct List {
     pub(crate) only_problems: bool,
     /// Marked ids; they survive filters.
     pub(crate) marks: BTreeSet<String>,
-    /// Where a range began.
-    pub(crate) range_from: Option<usize>,
+    /// The object where a range began: rows may move before it ends.
+    pub(crate) range_from: Option<String>,
     /// What is wrong with the filter's text; what it asked for before still holds.
     pub(crate) fault: Option<String>,
     /// Whether nothing had the words as they stand, and their letters were looked for.

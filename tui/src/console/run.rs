@@ -114,6 +114,7 @@ fn turn(
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
         let mut is_urgent = false;
+        let mut is_looked_at = state.is_focused;
         let mut next = Some(event);
         for _ in 0..FRAME_EVENTS_MAX {
             let Some(event) = next.take() else { break };
@@ -123,8 +124,14 @@ fn turn(
                 Event::Key(_)
                     | Event::Paste(_)
                     | Event::Resize(..)
+                    | Event::Focus(_)
                     | Event::Wake
                     | Event::Changed(..)
+            );
+            // Losing the focus is drawn once, so that the window says that it stands still.
+            is_looked_at |= matches!(
+                event,
+                Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Focus(_)
             );
             let effects = update(state, clock::now(), event);
             if effects.contains(&Effect::Quit) {
@@ -142,9 +149,8 @@ fn turn(
             carry_out(effects, terminal, edge, &mut wake_at)?;
         }
         let now = clock::now();
-        is_due = !is_urgent && now - drawn_at < FRAME_MS;
-        // Nobody looks at a window without the focus but it may be seen: it is drawn at the same slow pace.
-        if !is_due {
+        is_due = is_looked_at && !is_urgent && now - drawn_at < FRAME_MS;
+        if is_looked_at && !is_due {
             terminal.draw(view(state, theme))?;
             drawn_at = now;
         }

@@ -108,6 +108,8 @@ pub(crate) struct Fetches {
     pub(crate) one: BTreeSet<(Kind, String)>,
     /// Objects that changed since they were last asked for.
     pub(crate) dirty: BTreeSet<(Kind, String)>,
+    /// Whether something changed that counts against the quota since that was asked for.
+    pub(crate) is_quota_old: bool,
     /// When to ask for them.
     pub(crate) dirty_at: Option<Ms>,
 }
@@ -285,10 +287,31 @@ impl State {
         matches!(self.link.phase, Phase::Down { .. } | Phase::Denied(_))
     }
 
+    /// Whether the quota is on the screen.
+    pub(crate) fn shows_quota(&self) -> bool {
+        let has_form = self
+            .overlays
+            .iter()
+            .any(|overlay| matches!(overlay, Overlay::Form(_)));
+        self.screen == Screen::Quotas || has_form
+    }
+
+    /// Whether nothing may be changed: this console was told so, or the caller's role is to read.
+    pub(crate) fn only_reads(&self) -> bool {
+        self.is_read_only || self.is_reader()
+    }
+
+    fn is_reader(&self) -> bool {
+        self.whoami.as_ref().is_some_and(|who| who.role == "reader")
+    }
+
     /// Why nothing can be changed at present, if so.
     pub(crate) fn cannot_change(&self) -> Option<String> {
         if self.is_read_only {
             return Some("this console is read-only: ^R lifts it".to_owned());
+        }
+        if self.is_reader() {
+            return Some("your role is reader: it changes nothing".to_owned());
         }
         match &self.link.phase {
             Phase::Live | Phase::Polling => None,

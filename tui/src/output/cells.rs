@@ -182,18 +182,41 @@ pub(super) fn cell(item: &Value, column: &Column, style: &super::Style) -> Strin
         (Kind::Seconds, Value::Number(_)) if !style.is_exact => {
             number(value).map_or_else(|| scalar(value), seconds_text)
         }
-        (_, Value::Object(map)) => {
-            let pairs = map.iter().map(|(key, value)| {
-                if HIDDEN.contains(&key.as_str()) {
-                    format!("{}=(-o json shows it)", harmless(key))
-                } else {
-                    format!("{}={}", harmless(key), scalar(value))
-                }
-            });
-            pairs.collect::<Vec<_>>().join(", ")
-        }
-        (_, Value::Array(items)) => items.iter().map(scalar).collect::<Vec<_>>().join(", "),
+        (_, Value::Object(map)) => pairs(map),
+        (_, Value::Array(items)) => items.iter().map(element).collect::<Vec<_>>().join(", "),
         (_, other) => scalar(other),
+    }
+}
+
+/// `a=1, b=2`, without secrets.
+fn pairs(map: &serde_json::Map<String, Value>) -> String {
+    let pairs = map.iter().map(|(key, value)| {
+        if HIDDEN.contains(&key.as_str()) {
+            format!("{}=(-o json shows it)", harmless(key))
+        } else {
+            format!("{}={}", harmless(key), scalar(value))
+        }
+    });
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// One of several: an attachment is told by its host, a verdict by its filter and why, others by what they hold.
+fn element(value: &Value) -> String {
+    let word = |key: &str| {
+        let text = value.get(key).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).map(harmless)
+    };
+    if let (Some(filter), Some(why)) = (word("filter"), word("why")) {
+        return format!("{filter}: {why}");
+    }
+    if let Some(told) = ["host_name", "attachment_id"].into_iter().find_map(word) {
+        return told;
+    }
+    match value {
+        Value::Object(map) => pairs(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            scalar(value)
+        }
     }
 }
 

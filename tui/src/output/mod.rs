@@ -134,7 +134,12 @@ impl Columns {
         for word in words {
             let name = word.trim().trim_start_matches('+');
             let column = Column::named(&this.known, name).ok_or_else(|| {
-                let heads: Vec<&str> = this.known.iter().map(|column| column.head).collect();
+                let mut heads: Vec<&str> = Vec::new();
+                for column in &this.known {
+                    if !heads.contains(&column.head) {
+                        heads.push(column.head);
+                    }
+                }
                 Failure::usage(
                     &format!("there is no column `{name}` here"),
                     &format!("there are: {}", heads.join(", ")),

@@ -211,6 +211,7 @@ fn columns_are_chosen_by_head_or_field_in_the_order_named_and_added_with_a_plus(
     assert_eq!(added.shown, [COLUMNS[0], COLUMNS[3]]);
     let failure = Columns::choose(COLUMNS, COLUMNS, &["colour"]).unwrap_err();
     assert!(failure.to_string().contains("name, size, iqn"), "{failure}");
+    assert_eq!(failure.to_string().matches("size").count(), 1, "{failure}");
 }
 
 #[test]
@@ -220,6 +221,24 @@ fn a_chap_secret_is_not_in_a_table() {
     assert!(
         !text.contains("s3cret") && text.contains("auth_username=u"),
         "{text}"
+    );
+}
+
+#[test]
+fn objects_in_a_cell_are_told_in_words_and_without_secrets() {
+    let told = |name: serde_json::Value| {
+        let item = json!({"name": name});
+        shown(Answer::One(item), &Style::PLAIN, &["name"])
+    };
+    let attachments = json!([{"attachment_id": "a1", "host_name": "db01"}, {"attachment_id": "a2", "host_name": null}]);
+    assert_eq!(told(attachments), "name  db01, a2\n");
+    let verdicts =
+        json!([{"filter": "ServiceUpFilter", "passed": true, "why": "reported 2 s ago"}]);
+    assert_eq!(told(verdicts), "name  ServiceUpFilter: reported 2 s ago\n");
+    let others = told(json!([{"auth_password": "s3cret", "k": 1}]));
+    assert!(
+        !others.contains("s3cret") && others.contains("k=1"),
+        "{others}"
     );
 }
 

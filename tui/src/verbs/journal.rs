@@ -40,8 +40,7 @@ pub(super) static NOUN: Noun = Noun {
         )],
         journal,
     )
-    .list()
-    .key("l")],
+    .list()],
 };
 
 fn journal<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {

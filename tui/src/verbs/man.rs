@@ -26,19 +26,24 @@ pub(super) static NOUN: Noun = Noun {
 
 fn write<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let directory = std::path::Path::new(given.word("directory"));
+    if !session.dry_run {
+        std::fs::create_dir_all(directory).map_err(|error| unwritten(directory, &error))?;
+    }
     let mut root = grammar::command();
     // Gives every verb the options that stand everywhere.
     root.build();
-    for (name, page) in pages(&root).map_err(|error| unwritten(&error))? {
+    for (name, page) in pages(&root).map_err(|error| unwritten(directory, &error))? {
         if !session.dry_run {
-            std::fs::write(directory.join(name), page).map_err(|error| unwritten(&error))?;
+            let path = directory.join(name);
+            std::fs::write(&path, page).map_err(|error| unwritten(&path, &error))?;
         }
     }
     Ok(Answer::Done)
 }
 
-fn unwritten(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, "writing the manual pages", &error.to_string())
+fn unwritten(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    let what = format!("writing the manual pages: {}", path.display());
+    Failure::new(Exit::Failed, &what, &error.to_string())
 }
 
 /// Each page with its file's name: the program, its nouns, their verbs.

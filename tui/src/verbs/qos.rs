@@ -22,7 +22,7 @@ pub(super) static NOUN: Noun = Noun {
     verbs: &[
         CREATE,
         rows::list("List the QoS specs (admin)"),
-        rows::show("Show QoS specs (admin)").key("Enter"),
+        rows::show("Show QoS specs (admin)"),
         SET,
         UNSET,
         DELETE,
@@ -51,8 +51,7 @@ const CREATE: Verb = Verb::form(
         Arg::Repeated("spec", "a limit, KEY=VALUE, as total_iops_sec=500"),
     ],
     create,
-)
-.key("n");
+);
 
 fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut qos = pairs(&given.all("spec"))?;
@@ -76,8 +75,7 @@ const SET: Verb = Verb::form(
         Arg::Repeated("spec", "a limit, KEY=VALUE"),
     ],
     set,
-)
-.key("e");
+);
 
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut qos = pairs(&given.all("spec"))?;
@@ -126,8 +124,7 @@ const DELETE: Verb = Verb::confirm(
             Ok(None)
         })
     },
-)
-.key("^D");
+);
 
 const TYPES: Verb = Verb::read(
     "types",

@@ -94,8 +94,7 @@ const SET: Verb = Verb::confirm(
         Arg::Repeated("limit-of", "any resource, NAME=N, as gigabytes_gold=500"),
     ],
     set,
-)
-.key("e");
+);
 
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut limits = Map::new();

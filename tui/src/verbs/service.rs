@@ -75,8 +75,7 @@ const DISABLE: Verb = Verb::confirm(
         };
         change(session, given, act)
     },
-)
-.key("e");
+);
 
 const FREEZE: Verb = Verb::confirm(
     "freeze",

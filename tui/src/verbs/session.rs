@@ -49,5 +49,4 @@ const KICK: Verb = Verb::confirm(
             Ok(None)
         })
     },
-)
-.key("K");
+);

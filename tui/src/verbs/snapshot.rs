@@ -94,8 +94,7 @@ const SET: Verb = Verb::form(
         Arg::Repeated("meta", "metadata to add or change, KEY=VALUE"),
     ],
     set,
-)
-.key("e");
+);
 
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut words = json!({});

@@ -27,8 +27,8 @@ pub(super) static NOUN: Noun = Noun {
         CREATE,
         ACCEPT,
         rows::list("List the transfers that are open"),
-        rows::show("Show transfers").key("Enter"),
-        rows::delete(Level::Confirm, "Take transfers back; the volume stays").key("^D"),
+        rows::show("Show transfers"),
+        rows::delete(Level::Confirm, "Take transfers back; the volume stays"),
     ],
 };
 
@@ -52,7 +52,6 @@ const CREATE: Verb = Verb::form(
     ],
     create,
 )
-.key("n")
 .shows(&[
     Column::text("id", "id"),
     Column::text("name", "name"),

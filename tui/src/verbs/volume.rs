@@ -203,8 +203,7 @@ const SET: Verb = Verb::form(
         Arg::Option("readonly", "true or false: whether hosts may only read"),
     ],
     set,
-)
-.key("e");
+);
 
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut words = json!({});

@@ -23,7 +23,6 @@ pub(super) const RETYPE: Verb = Verb::confirm(
     ],
     retype,
 )
-.key("m")
 .plan("retype_volume");
 
 fn retype<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
@@ -43,7 +42,6 @@ pub(super) const REVERT: Verb = Verb::confirm(
     ],
     revert,
 )
-.key("R")
 .plan("revert_volume");
 
 fn revert<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {

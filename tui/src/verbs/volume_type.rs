@@ -39,7 +39,7 @@ pub(super) static NOUN: Noun = Noun {
         rows::show("Show volume types").key("Enter"),
         SET,
         UNSET,
-        rows::delete(Level::Confirm, "Delete volume types that nothing uses").key("^D"),
+        rows::delete(Level::Confirm, "Delete volume types that nothing uses"),
         ACCESS,
         ALLOW,
         DENY,
@@ -58,8 +58,7 @@ const CREATE: Verb = Verb::form(
         Arg::Flag("exists-ok", "one of this name is no failure; it is shown"),
     ],
     create,
-)
-.key("n");
+);
 
 fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let name = given.word("name");
@@ -93,8 +92,7 @@ const SET: Verb = Verb::form(
         Arg::Repeated("spec", "extra spec to add or change, KEY=VALUE"),
     ],
     set,
-)
-.key("e");
+);
 
 fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
     let mut kind = json!({});

@@ -234,7 +234,16 @@ fn lost(error: &reqwest::Error) -> Trouble {
     };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        why = cause.to_string();
+        why = match cause
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind)
+        {
+            Some(std::io::ErrorKind::NotFound) => "no socket there: is ashlard running?".to_owned(),
+            Some(std::io::ErrorKind::ConnectionRefused) => {
+                "connection refused: is ashlard running?".to_owned()
+            }
+            _ => cause.to_string(),
+        };
         source = cause.source();
     }
     Trouble::lost(&why)

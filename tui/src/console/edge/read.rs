@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::change::Change;
+use super::super::data::OPERATIONS_MAX;
 use super::super::data::Quota;
 use super::super::event::{Answer, Ask, Event, Plan, Trouble};
 use super::super::item::{Item, Kind, word};
@@ -64,7 +65,7 @@ fn place(kind: Kind, is_admin: bool) -> (String, &'static str, bool) {
         Kind::Service => ("/os-services".to_owned(), "services", false),
         Kind::Type => ("/types?is_public=None".to_owned(), "volume_types", false),
         Kind::Operation => (
-            format!("/operations?limit={PAGE_ROWS}"),
+            format!("/operations?limit={OPERATIONS_MAX}"),
             "operations",
             false,
         ),

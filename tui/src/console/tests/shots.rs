@@ -56,6 +56,7 @@ fn page() -> String {
          \x20 and the dialog shows what is so now.\n\
          - Everything shown was measured by the daemon. There are no forecasts and no rates that it does not tell.\n\
          - Names and messages come from others: control characters are shown as `<1b>`.\n\
+         - Without the focus (where the terminal tells of it) nothing is drawn, and the link reads `PAUSED`, until it is back.\n\
          - `NO_COLOR` is honoured; glyphs and words say what colours say. ASCII where the locale is not UTF-8.\n",
     );
     for (name, about) in PICTURES {

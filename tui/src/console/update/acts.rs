@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use super::super::change::Change;
 use super::super::clock::SECOND;
+use super::super::data::Data;
 use super::super::dialog::{Dialog, Outcome};
-use super::super::event::{Ticket, Trouble};
+use super::super::event::{Ask, Effect, Ticket, Trouble};
 use super::super::form::{Form, Purpose};
 use super::super::item::{Item, Kind};
 use super::super::keymap::{self, Act};
 use super::super::rules;
 use super::super::state::{Effects, Overlay, State, refusal};
+use super::super::text::width;
 use super::super::theme::Tone;
 use super::{dialogs, link};
 
@@ -107,7 +109,9 @@ fn open_form(state: &mut State, act: Act, kind: Kind, items: &[Item]) -> Effects
         form = draft;
     }
     state.cover(Overlay::Form(form));
-    Effects::new()
+    // What is left of the quota is told in the form: as of now, not as of the start.
+    state.fetches.is_quota_old = false;
+    vec![Effect::Ask(Ask::Quota)]
 }
 
 fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
@@ -154,7 +158,7 @@ fn open_dialog(state: &mut State, act: Act, items: &[Item]) -> Effects {
         }
         _ => return Effects::new(),
     };
-    unname_doubles(&mut dialog);
+    unname_doubles(&mut dialog, &state.data);
     state.cover(Overlay::Dialog(Box::new(dialog)));
     dialogs::ask_plans(state)
 }
@@ -209,21 +213,32 @@ fn detachments(state: &State, items: &[Item]) -> Vec<(String, Change)> {
     found
 }
 
-/// A name that two objects have says nothing: those are told by their ids.
-fn unname_doubles(dialog: &mut Dialog) {
+/// The longest name that is typed; of longer ones, the start of the id.
+const TYPED_CELLS_MAX: usize = 40;
+
+/// A name that two objects have says nothing: those are told by their ids. What cannot well be typed is not asked for.
+fn unname_doubles(dialog: &mut Dialog, data: &Data) {
     let titles: Vec<String> = dialog
         .targets
         .iter()
         .map(|target| target.title.clone())
         .collect();
     for target in &mut dialog.targets {
+        let Some((kind, id)) = target.change.object() else {
+            continue;
+        };
+        let short: String = id.chars().take(8).collect();
+        let is_typed = width(&target.word) <= TYPED_CELLS_MAX && target.word.trim() == target.word;
+        if !is_typed || data.of(kind).is_double(&target.title) {
+            target.word = short.clone();
+        }
         let is_double = titles
             .iter()
             .filter(|title| **title == target.title)
             .count()
             > 1;
-        if let (true, Some((_, id))) = (is_double, target.change.object()) {
-            target.title = id.chars().take(8).collect();
+        if is_double {
+            target.title = short;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Keys in a dialog, its plans, and what comes of its acts.
 
-use super::super::dialog::{Dialog, Focus, Outcome, Planned, seen};
+use super::super::dialog::{Dialog, Focus, Outcome, Planned, Target, seen};
 use super::super::event::{Ask, Effect, Plan, Ticket, Trouble};
 use super::super::item::Kind;
 use super::super::key::{Code, Key};
@@ -19,6 +19,13 @@ pub(super) fn key(state: &mut State, key: Key) -> Effects {
         }
         (Code::Tab | Code::Down | Code::Right, _) if !is_typing(dialog, key) => dialog.turn(1),
         (Code::BackTab | Code::Up | Code::Left, _) if !is_typing(dialog, key) => dialog.turn(-1),
+        (Code::PageDown, _) => {
+            dialog.top = dialog
+                .top
+                .saturating_add(1)
+                .min(super::super::view::MOST_LINES)
+        }
+        (Code::PageUp, _) => dialog.top = 0,
         (Code::Enter, _) => return enter(state),
         (Code::Char(' '), false) if dialog.focus == Focus::Cascade => return toggle(state),
         _ => {
@@ -83,7 +90,9 @@ fn go(state: &mut State) -> Effects {
     let mut effects = Effects::new();
     let mut ticket = first;
     if let Some(Overlay::Dialog(dialog)) = state.overlays.last_mut() {
-        for target in &mut dialog.targets {
+        // After a refusal only what is still open is sent again.
+        let open = |target: &&mut Target| target.outcome == Outcome::Unsent;
+        for target in dialog.targets.iter_mut().filter(open) {
             let plan_hash = match &target.planned {
                 Planned::Known(plan) if !plan.hash.is_empty() => Some(plan.hash.clone()),
                 Planned::Asked(_)

@@ -35,8 +35,20 @@ pub(super) fn key(state: &mut State, key: Key) -> Effects {
     }
     match keymap::find(key, state.screen) {
         Some(act) => run(state, act),
-        None => Effects::new(),
+        None => elsewhere(state, key),
     }
+}
+
+/// A key that means something on another screen says why it does nothing here (law 4).
+fn elsewhere(state: &mut State, key: Key) -> Effects {
+    if let Some(binding) = keymap::elsewhere(key) {
+        let why = acts::reason(state, binding.act).unwrap_or_else(|| {
+            let about = binding.about;
+            format!("{about}: that is for lists; 3 opens the volumes")
+        });
+        state.say(&why, Tone::Warn);
+    }
+    Effects::new()
 }
 
 /// Pasted text goes where letters go, and is never a command.
@@ -425,14 +437,19 @@ fn mark(list: &mut List, data: &Data, act: Act) -> bool {
         let ids: Vec<String> = list.order().iter().filter_map(id).collect();
         return ids.iter().all(|id| list.toggle(id));
     }
-    let Some(from) = list.range_from else {
-        list.range_from = Some(list.at);
+    let Some(from) = list.range_from.take() else {
+        list.range_from = list.cursor.clone();
         return true;
     };
+    let is_from = |at: &usize| {
+        let slot = data.of(list.kind).slot(*at);
+        slot.is_some_and(|slot| slot.item.id == from)
+    };
+    // What is filtered out or gone begins no range: only the row under the cursor is marked.
+    let from = list.order().iter().position(is_from).unwrap_or(list.at);
     let (first, last) = (from.min(list.at), from.max(list.at));
     let slots = list.order().get(first..=last).unwrap_or_default();
     let ids: Vec<String> = slots.iter().filter_map(id).collect();
-    list.range_from = None;
     ids.iter()
         .all(|id| list.marks.contains(id) || list.toggle(id))
 }

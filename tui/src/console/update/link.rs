@@ -210,6 +210,8 @@ fn poll(state: &mut State) -> Effects {
         (Phase::Polling, _) => (POLLED, POLL_MS),
         // Counters of sessions are no events.
         (Phase::Live, Screen::Attachments) => (&[Kind::Session], POLL_MS),
+        // Nor are heartbeats of services.
+        (Phase::Live, Screen::Nodes) => (&[Kind::Service], POLL_MS),
         _ => {
             state.link.poll_at = None;
             return Effects::new();
@@ -271,6 +273,10 @@ fn change(state: &mut State, kind: &str, object_id: String, is_deleted: bool) {
     let Some(kind) = Kind::of_event(kind) else {
         return;
     };
+    if [Kind::Volume, Kind::Snapshot].contains(&kind) {
+        state.fetches.is_quota_old = true;
+        state.fetches.dirty_at.get_or_insert(state.now + GATHER_MS);
+    }
     if is_deleted {
         state.data.of_mut(kind).remove(&object_id);
         state.fetches.dirty.remove(&(kind, object_id));
@@ -285,6 +291,9 @@ fn change(state: &mut State, kind: &str, object_id: String, is_deleted: bool) {
 /// Asks for what changed: one by one, or the whole list when it is much.
 fn ask_dirty(state: &mut State) -> Effects {
     let mut effects = Effects::new();
+    if state.shows_quota() && std::mem::take(&mut state.fetches.is_quota_old) {
+        effects.push(Effect::Ask(Ask::Quota));
+    }
     let dirty = std::mem::take(&mut state.fetches.dirty);
     for kind in Kind::ALL {
         let ids: Vec<&String> = dirty

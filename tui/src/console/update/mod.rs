@@ -34,6 +34,8 @@ pub(crate) fn update(state: &mut State, now: Ms, event: Event) -> Effects {
     let mut effects = match event {
         Event::Key(key) => {
             state.key_at = now;
+            // Whoever types looks: not every terminal says that it has the focus again.
+            state.is_focused = true;
             keys::key(state, key)
         }
         Event::Paste(text) => {

@@ -192,10 +192,15 @@ fn relations(state: &State, kind: Kind, item: &Item) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut add = |kind: Kind, found: &Item| {
         let about = format!("{} {}", kind.noun(), found.short_id());
-        let label = if kind == Kind::Attachment {
-            columns::host_of(found, &state.data)
-        } else {
-            found.title()
+        let label = match kind {
+            Kind::Attachment => columns::host_of(found, &state.data),
+            Kind::Operation => columns::operation_title(found, &state.data),
+            Kind::Pool
+            | Kind::Volume
+            | Kind::Snapshot
+            | Kind::Service
+            | Kind::Type
+            | Kind::Session => found.title(),
         };
         lines.push(line(&label, &about, Run::Object(kind, found.id.clone())));
     };

@@ -66,11 +66,12 @@ pub(super) fn picker(canvas: &mut Canvas, picker: &Picker, parts: &Layout) {
             inner.width,
         );
     }
-    let foot = format!(
-        " Enter runs  Tab completes  Esc {} of {} ",
-        picker.shown.len(),
-        picker.lines.len()
-    );
+    let keys = if area.width > 60 {
+        "Enter runs  Tab completes  Esc  "
+    } else {
+        ""
+    };
+    let foot = format!(" {keys}{} of {} ", picker.shown.len(), picker.lines.len());
     let width = cells(foot.len());
     canvas.put(
         (area.x + area.width).saturating_sub(width + 2),

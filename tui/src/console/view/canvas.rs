@@ -96,6 +96,11 @@ impl Canvas {
             reason = "a share of a few dozen cells, clamped"
         )]
         let filled = ((share.clamp(0.0, 100.0) / 100.0 * inner as f64).round() as usize).min(inner);
+        // Only what is full looks full.
+        let filled = match share {
+            share if share < 100.0 => filled.min(inner.saturating_sub(1)),
+            _ => filled,
+        };
         format!("[{}{}]", full.repeat(filled), empty.repeat(inner - filled))
     }
 

@@ -64,7 +64,19 @@ fn needs(canvas: &mut Canvas, state: &State, area: Area) -> u16 {
             (Phase::Down { why, .. }, _) => {
                 format!("No link to the daemon: {why}. Connecting is tried for ever; r tries now.")
             }
-            (Phase::Denied(why), _) => format!("The daemon does not let this console in: {why}"),
+            (Phase::Denied(why), _) => {
+                for line in super::table::denied(why, area.width) {
+                    canvas.put(
+                        area.x + 3,
+                        y,
+                        &line,
+                        Tone::Plain,
+                        area.width.saturating_sub(4),
+                    );
+                    y += 1;
+                }
+                return y;
+            }
             (_, Loaded::Whole) => "Nothing needs you.".to_owned(),
             _ => "loading".to_owned(),
         };
@@ -119,19 +131,24 @@ fn pools(canvas: &mut Canvas, state: &State, area: Area) -> u16 {
     });
     for item in rows.iter().take(usize::from(area.height / 2).max(1)) {
         let share = columns::used_share(item);
+        // At 100 columns the whole line fits; a name that is cut says less than a shorter gauge.
+        let (name_cells, gauge_cells) = if area.width < 120 { (25, 12) } else { (32, 22) };
         let gauge = share
-            .map(|share| canvas.gauge(share, 22))
-            .unwrap_or_else(|| " ".repeat(22));
+            .map(|share| canvas.gauge(share, gauge_cells))
+            .unwrap_or_else(|| " ".repeat(gauge_cells));
         let pool = item.pool().cloned().unwrap_or_default();
         let size = |size: Option<f64>| size.map_or_else(|| "-".to_owned(), units::gib_f);
         let line = format!(
-            "{}  {gauge} {}  {:>7} free of {:>7}   promised {:>7}   {} volumes",
-            text::left(&item.name, 20),
+            "{} {gauge} {}  {:>6} free of {:>6}  promised {:>6}  {}",
+            text::left(&item.name, name_cells),
             share.map_or_else(|| "   -".to_owned(), |share| format!("{share:>3.0}%")),
             size(pool.free_gib),
             size(pool.total_gib),
             size(pool.provisioned_gib),
-            columns::volumes_on(item, &state.data)
+            match columns::volumes_on(item, &state.data) {
+                1 => "1 volume".to_owned(),
+                count => format!("{count} volumes"),
+            }
         );
         canvas.put(
             area.x + 3,

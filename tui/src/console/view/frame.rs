@@ -2,6 +2,7 @@
 
 use super::super::clock::{self};
 use super::super::columns;
+use super::super::data::{Loaded, OPERATIONS_MAX};
 use super::super::item::Kind;
 use super::super::keymap::{self, Screen};
 use super::super::layout::{Frame, Layout};
@@ -42,7 +43,7 @@ pub(super) fn top(canvas: &mut Canvas, state: &State, parts: &Layout) {
             );
         }
         Frame::Line | Frame::Small | Frame::Medium => {
-            let mode = if state.is_read_only { "RO" } else { "RW" };
+            let mode = if state.only_reads() { "RO" } else { "RW" };
             let x = canvas.put(1, 0, &format!("ashlar {mode} "), Tone::Head, state.size.0);
             let x = canvas.put(
                 x,
@@ -74,7 +75,7 @@ pub(super) fn top(canvas: &mut Canvas, state: &State, parts: &Layout) {
 }
 
 fn identity(canvas: &mut Canvas, state: &State) {
-    let mode = if state.is_read_only { "RO" } else { "RW" };
+    let mode = if state.only_reads() { "RO" } else { "RW" };
     let (user, project) = match &state.whoami {
         Some(who) => (who.user.as_str(), who.project.as_str()),
         None => ("?", "?"),
@@ -85,7 +86,7 @@ fn identity(canvas: &mut Canvas, state: &State) {
         x + 2,
         0,
         mode,
-        if state.is_read_only {
+        if state.only_reads() {
             Tone::Warn
         } else {
             Tone::Plain
@@ -126,6 +127,8 @@ fn identity(canvas: &mut Canvas, state: &State) {
 /// The state of the link in words.
 fn link(state: &State) -> (String, Tone) {
     match &state.link.phase {
+        // Nothing is drawn until the focus is back: what stands here may be old.
+        Phase::Live | Phase::Polling if !state.is_focused => ("PAUSED".to_owned(), Tone::Warn),
         Phase::Connecting => ("connecting".to_owned(), Tone::Busy),
         Phase::Live => ("LIVE".to_owned(), Tone::Plain),
         Phase::Polling => ("POLLING, no event stream".to_owned(), Tone::Plain),
@@ -168,10 +171,17 @@ fn counted(state: &State) -> String {
         return String::new();
     };
     let table = state.data.of(list.kind);
+    if table.loaded == Loaded::Never
+        || (matches!(table.loaded, Loaded::Refused(_)) && table.count() == 0)
+    {
+        return "?".to_owned();
+    }
     let (shown, all) = (list.order().len(), table.count());
     let group = |count: usize| units::grouped(u64::try_from(count).unwrap_or(u64::MAX));
     if list.filter.is_empty() && !list.only_problems || shown > all {
-        group(all)
+        let is_cut = list.kind == Kind::Operation && all >= OPERATIONS_MAX;
+        let word = if is_cut { "the newest " } else { "" };
+        format!("{word}{}", group(all))
     } else {
         format!("{} of {}", group(shown), group(all))
     }

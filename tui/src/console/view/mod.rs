@@ -4,6 +4,7 @@ mod boxes;
 mod canvas;
 mod dash;
 mod detail;
+mod dialogs;
 mod frame;
 mod popups;
 mod table;
@@ -46,7 +47,7 @@ pub(crate) fn view(state: &State, theme: &Theme) -> Buffer {
         match overlay {
             Overlay::Picker(picker) => boxes::picker(&mut canvas, picker, &parts),
             Overlay::Form(form) => popups::form(&mut canvas, state, form, &parts),
-            Overlay::Dialog(dialog) => popups::dialog(&mut canvas, state, dialog, &parts),
+            Overlay::Dialog(dialog) => dialogs::dialog(&mut canvas, state, dialog, &parts),
             Overlay::Tasks { top } => boxes::tasks(&mut canvas, state, *top, &parts),
             Overlay::Reading(_) | Overlay::Detail { .. } => {}
         }

@@ -1,21 +1,17 @@
-//! Forms and dialogs: what is asked, what will be, and the command line that does the same.
+//! Forms: what is asked, what will be, and the command line that does the same; and what dialogs have in common with them.
 
-use super::super::dialog::{Dialog, Focus, Outcome, Planned, Target};
-use super::super::event::Plan;
 use super::super::form::{Entry, Form};
 use super::super::layout::{Area, Layout};
 use super::super::state::State;
 use super::super::text;
 use super::super::theme::Tone;
-use super::super::units;
 use super::canvas::{Canvas, cells};
 
-/// How many objects a dialog tells of one by one.
-const TOLD_MAX: usize = 6;
+/// A label, what it says, and how it looks.
+pub(super) type Line = (String, String, Tone);
 
-type Line = (String, String, Tone);
-
-fn place(state: &State, parts: &Layout, lines: usize) -> Area {
+/// Where a box of this many lines lies: in the middle, and not over the hints.
+pub(super) fn place(state: &State, parts: &Layout, lines: usize) -> Area {
     let width = state.size.0.min(104);
     let height = cells(lines + 2)
         .min(parts.strip + 1 - parts.top_rows.min(1))
@@ -182,7 +178,7 @@ fn field_row(
 }
 
 /// Cancel and the button, on the last row.
-fn buttons(canvas: &mut Canvas, inner: Area, go: &str, on_cancel: bool, on_go: bool) {
+pub(super) fn buttons(canvas: &mut Canvas, inner: Area, go: &str, on_cancel: bool, on_go: bool) {
     let y = inner.y + inner.height.saturating_sub(1);
     let cancel = "[ Cancel Esc ]";
     let width = cells(text::width(go) + cancel.len() + 2);
@@ -196,203 +192,4 @@ fn buttons(canvas: &mut Canvas, inner: Area, go: &str, on_cancel: bool, on_go: b
         look(on_go),
         inner.width.saturating_sub(cells(cancel.len()) + 2),
     );
-}
-
-/// A dialog.
-pub(super) fn dialog(canvas: &mut Canvas, state: &State, dialog: &Dialog, parts: &Layout) {
-    let width = usize::from(state.size.0.min(104)).saturating_sub(14);
-    let lines = told(state, dialog);
-    let rows: Vec<Line> = lines
-        .into_iter()
-        .flat_map(|(label, line, tone)| {
-            text::wrap(&line, width)
-                .into_iter()
-                .enumerate()
-                .map(move |(at, row)| {
-                    (
-                        if at == 0 {
-                            label.clone()
-                        } else {
-                            String::new()
-                        },
-                        row,
-                        tone,
-                    )
-                })
-        })
-        .collect();
-    let must_type = dialog.must_type();
-    let title = match dialog.targets.as_slice() {
-        [one] => format!("{} {} {}", dialog.verb, dialog.noun, one.title),
-        many => format!("{} {} {}s", dialog.verb, many.len(), dialog.noun),
-    };
-    let area = place(
-        state,
-        parts,
-        rows.len() + usize::from(must_type.is_some()) + 1,
-    );
-    let inner = canvas.boxed(area, &title);
-    // What is lost is never scrolled out for what is typed: the foot takes two rows, the rest is told.
-    let foot = 1 + u16::from(must_type.is_some());
-    let room = usize::from(inner.height.saturating_sub(foot));
-    for (y, (label, row, tone)) in (inner.y..).zip(rows.iter().take(room)) {
-        canvas.put(inner.x, y, label, Tone::Head, 9);
-        canvas.put(inner.x + 10, y, row, *tone, inner.width.saturating_sub(10));
-    }
-    if let Some(word) = must_type {
-        let y = inner.y + inner.height.saturating_sub(2);
-        let ask = format!(
-            "Type  {}  to arm the button: ",
-            text::cut(&word, usize::from(inner.width / 2))
-        );
-        let x = canvas.put(inner.x, y, &ask, Tone::Plain, inner.width);
-        canvas.typed(
-            x,
-            y,
-            &dialog.typed,
-            (inner.x + inner.width).saturating_sub(x),
-            dialog.focus == Focus::Typed,
-        );
-    }
-    let go = match dialog.in_the_way() {
-        None => format!("[ {} ]", dialog.verb),
-        Some(why) => format!(
-            "( {}: {} )",
-            dialog.verb,
-            text::cut(&why, usize::from(inner.width / 2))
-        ),
-    };
-    buttons(
-        canvas,
-        inner,
-        &go,
-        dialog.focus == Focus::Cancel,
-        dialog.focus == Focus::Go,
-    );
-}
-
-/// What a dialog tells of its objects, and of itself.
-fn told(state: &State, dialog: &Dialog) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    for target in dialog.targets.iter().take(TOLD_MAX) {
-        lines.extend(of_target(state, target, dialog.is_light));
-    }
-    if dialog.targets.len() > TOLD_MAX {
-        lines.push((
-            String::new(),
-            format!("and {} more", dialog.targets.len() - TOLD_MAX),
-            Tone::Plain,
-        ));
-    }
-    if dialog.targets.len() > 1 {
-        lines.extend(sums(dialog));
-    }
-    if let Some(cascade) = dialog.cascade {
-        let tick = if cascade { "[x]" } else { "[ ]" };
-        let tone = if dialog.focus == Focus::Cascade {
-            Tone::Cursor
-        } else {
-            Tone::Plain
-        };
-        lines.push((
-            "ALSO".to_owned(),
-            format!("{tick} delete the snapshots too (Space)"),
-            tone,
-        ));
-    }
-    let command = dialog
-        .targets
-        .first()
-        .map(|target| target.change.command())
-        .unwrap_or_default();
-    lines.push(("COMMAND".to_owned(), command, Tone::Off));
-    if let Some(notice) = &dialog.notice {
-        lines.push(("!".to_owned(), notice.clone(), Tone::Warn));
-    }
-    lines
-}
-
-fn of_target(state: &State, target: &Target, is_light: bool) -> Vec<Line> {
-    let known = target
-        .change
-        .object()
-        .and_then(|(kind, id)| state.data.get(kind, id));
-    let mut head = target.title.clone();
-    if let Some(item) = known {
-        head.push_str(&format!("   {}", item.status));
-        if let Some(size_gib) = item.size_gib {
-            head.push_str(&format!("   {}", units::gib(size_gib)));
-        }
-        head.push_str(&format!("   id {}", item.short_id()));
-    }
-    let (note, tone) = match &target.outcome {
-        Outcome::Unsent => (String::new(), Tone::Plain),
-        Outcome::Sent(_) => ("   sent".to_owned(), Tone::Busy),
-        Outcome::Done => ("   accepted".to_owned(), Tone::Plain),
-        Outcome::Failed(why) => (format!("   {why}"), Tone::Bad),
-    };
-    let mut lines = vec![(String::new(), head + &note, tone)];
-    match &target.planned {
-        _ if is_light => {}
-        Planned::Asked(_) => lines.push((
-            String::new(),
-            "asking the daemon what this would do".to_owned(),
-            Tone::Busy,
-        )),
-        Planned::Failed(why) => lines.push(("X".to_owned(), why.clone(), Tone::Bad)),
-        Planned::Known(plan) => lines.extend(of_plan(plan)),
-        Planned::Unplanned(plan) => {
-            lines.extend(of_plan(plan));
-            let word = "this daemon has no plan: this is only what the console sees".to_owned();
-            lines.push(("!".to_owned(), word, Tone::Warn));
-        }
-    }
-    lines
-}
-
-fn of_plan(plan: &Plan) -> Vec<Line> {
-    let parts = [
-        ("BLOCKS", &plan.blocks, Tone::Bad),
-        ("LOST", &plan.lost, Tone::Warn),
-        ("BREAKS", &plan.breaks, Tone::Warn),
-        ("KEPT", &plan.keeps, Tone::Plain),
-    ];
-    let mut lines: Vec<Line> = Vec::new();
-    for (label, texts, tone) in parts {
-        let told = if texts.is_empty() {
-            "nothing".to_owned()
-        } else {
-            texts.join("; ")
-        };
-        let tone = if texts.is_empty() { Tone::Off } else { tone };
-        lines.push((label.to_owned(), told, tone));
-    }
-    if let Some(frees) = plan.frees_bytes {
-        lines.push((
-            "AFTER".to_owned(),
-            format!("frees {}", units::short(frees)),
-            Tone::Plain,
-        ));
-    }
-    lines
-}
-
-fn sums(dialog: &Dialog) -> Vec<Line> {
-    let plans = dialog
-        .targets
-        .iter()
-        .filter_map(|target| match &target.planned {
-            Planned::Known(plan) | Planned::Unplanned(plan) => Some(plan),
-            Planned::Asked(_) | Planned::Failed(_) => None,
-        });
-    let (mut blocked, mut frees) = (0, 0_u64);
-    for plan in plans {
-        blocked += usize::from(plan.is_blocked);
-        frees = frees.saturating_add(plan.frees_bytes.unwrap_or(0));
-    }
-    let mut line = format!("{} of {} blocked", blocked, dialog.targets.len());
-    if frees > 0 {
-        line.push_str(&format!(", {} freed", units::short(frees)));
-    }
-    vec![("ALL".to_owned(), line, Tone::Head)]
 }

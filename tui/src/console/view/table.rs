@@ -121,10 +121,14 @@ fn empty(canvas: &mut Canvas, state: &State, list: &List, area: Area) {
     let table = state.data.of(list.kind);
     let lines: Vec<String> = match &table.loaded {
         Loaded::Refused(why) => vec![why.clone()],
-        Loaded::Never if matches!(state.link.phase, Phase::Down { .. } | Phase::Denied(_)) => {
-            vec!["Nothing is known yet: there is no link to the daemon. r tries now.".to_owned()]
-        }
-        Loaded::Never | Loaded::Coming => vec!["loading".to_owned()],
+        Loaded::Never => match &state.link.phase {
+            Phase::Down { .. } => vec![
+                "Nothing is known yet: there is no link to the daemon. r tries now.".to_owned(),
+            ],
+            Phase::Denied(why) => denied(why, area.width),
+            Phase::Connecting | Phase::Live | Phase::Polling => vec!["loading".to_owned()],
+        },
+        Loaded::Coming => vec!["loading".to_owned()],
         Loaded::Whole if !list.filter.is_empty() => {
             vec![format!(
                 "0 of {} match '{}'. Esc clears it.",
@@ -146,6 +150,15 @@ fn empty(canvas: &mut Canvas, state: &State, list: &List, area: Area) {
             area.width.saturating_sub(MARGIN),
         );
     }
+}
+
+/// Who is not let in is told what lets him in.
+pub(super) fn denied(why: &str, width: u16) -> Vec<String> {
+    let told = format!(
+        "The daemon does not let this console in: {why} Start it anew with another token \
+         (ASHLAR_TOKEN or --token-file); r tries again with this one."
+    );
+    text::wrap(&told, usize::from(width.saturating_sub(MARGIN + 1)))
 }
 
 fn no_objects(kind: Kind) -> &'static str {
