@@ -107,7 +107,8 @@ fn tokens() -> Vec<Described> {
             "/ashlar/v1/tokens/{id}",
             "Shows an access token, without its secret.",
         )
-        .answers(200, wrapped("token", named("Token"))),
+        .answers(200, wrapped("token", named("Token")))
+        .refuses(&[403]),
         delete("/ashlar/v1/tokens/{id}", "Revokes an access token.").answers_nothing(204),
     ]
 }
