@@ -10,6 +10,7 @@ use ashlar_tests::wait::wait_for;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::figure::{Figure, Goal};
 use crate::flows::new_volume;
@@ -26,6 +27,8 @@ pub(crate) const FIGURES: &[Figure] = &[Figure {
 }];
 
 const READERS: usize = 1000;
+/// So many of them open their stream at once: a thousand requests in one instant are more than the door lets in.
+const OPENING: usize = 64;
 const WRITERS: u32 = 4;
 const CHANGES_PER_S: u32 = 1000;
 const TURN: Duration = Duration::from_secs(5);
@@ -117,8 +120,13 @@ fn read_all(addr: &str, seen: &Arc<Seen>) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut readers = tokio::task::JoinSet::new();
+        let opening = Arc::new(Semaphore::new(OPENING));
         for _ in 0..READERS {
-            readers.spawn(read(addr.to_owned(), Arc::clone(seen)));
+            readers.spawn(read(
+                addr.to_owned(),
+                Arc::clone(seen),
+                Arc::clone(&opening),
+            ));
         }
         while let Some(ended) = readers.join_next().await {
             ended.context("a reader died")??;
@@ -127,7 +135,8 @@ fn read_all(addr: &str, seen: &Arc<Seen>) -> Result<()> {
     })
 }
 
-async fn read(addr: String, seen: Arc<Seen>) -> Result<()> {
+async fn read(addr: String, seen: Arc<Seen>, opening: Arc<Semaphore>) -> Result<()> {
+    let mut place = Some(opening.acquire_owned().await?);
     let mut stream = TcpStream::connect(&addr).await?;
     let request = format!(
         "GET /ashlar/v1/events HTTP/1.1\r\nHost: {addr}\r\nAccept: text/event-stream\r\n\r\n"
@@ -144,6 +153,9 @@ async fn read(addr: String, seen: Arc<Seen>) -> Result<()> {
             continue;
         }
         note(&seam, &seen, &mut is_ready)?;
+        if is_ready {
+            place.take();
+        }
         // What is left of the last frame may hold the first half of a name: it is looked at again with the next read,
         // without what was counted.
         let counted = find_last(&seam, CHANGE).map_or(0, |at| at + CHANGE.len());
