@@ -34,7 +34,8 @@ fn operations() -> Vec<Described> {
     vec![
         get("/ashlar/v1/operations", "What is being done and was done.")
             .lists(&LISTING, false)
-            .answers(200, wrapped("operations", list(&named("Operation")))),
+            .answers(200, wrapped("operations", list(&named("Operation"))))
+            .refuses(&[404]),
         get("/ashlar/v1/operations/{id}", "An operation with its steps.")
             .answers(200, wrapped("operation", named("OperationWithSteps"))),
         post(

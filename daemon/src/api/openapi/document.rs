@@ -174,7 +174,9 @@ fn responses(route: &Described) -> Map<String, Value> {
     let mut all = Map::new();
     for (code, schema) in &route.answers {
         let mut answer = json!({"description": route.summary});
-        if let Some(schema) = schema {
+        // OpenAPI has no word for a body that may be missing: what is said of it then would be false of the other.
+        let is_sure = !(route.answers.iter()).any(|(same, body)| same == code && body.is_none());
+        if let Some(schema) = schema.as_ref().filter(|_| is_sure) {
             answer["content"] = json!({"application/json": {"schema": schema}});
         }
         if let Some(media) = route.streams.filter(|_| *code == 200) {
