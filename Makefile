@@ -26,7 +26,7 @@ lab: ## a real kernel in QEMU
 
 bench: ## every bench, figure beside goal (release build); ONLY=word picks some by name
 	@$(CARGO) build -q --release --workspace --bin ashlard
-	@$(CARGO) run -q --bin bench
+	@$(CARGO) run -q --release --bin bench
 
 shots: ## the console as text in docs/console.md, and its golden frames, drawn anew from recorded answers
 	@ASHLAR_BLESS=1 $(CARGO) test -q -p ashlar --bin ashlar -- console::tests::shots console::tests::frames
