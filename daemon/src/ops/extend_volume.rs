@@ -1,7 +1,7 @@
 //! Extend a volume, attached or not.
 //!
-//! `begin` takes the quota for the growth and shows `extending`. The steps grow the device and tell logged-in hosts;
-//! then the record has the new size. A failure gives the quota back and leaves the old size recorded.
+//! `begin` takes the quota for the growth and shows `extending`. The pool is asked whether it may grow; then the device
+//! grows and logged-in hosts are told, in one step; then the record has the new size. A failure gives the quota back and leaves the old size recorded.
 
 use super::begin::Beginning;
 use super::edges::{driver_failed, driver_of, placed, target_failed, target_of, volume_ref};
@@ -32,18 +32,13 @@ pub const PLAN: Plan = Plan {
             undo: None,
             can_cancel: true,
         },
-        // Not undone: a device that hosts may already see larger is never made smaller. A repeat finds it so.
+        // Not undone: a device that hosts may already see larger is never made smaller. A repeat finds it so, and tells
+        // them again.
         Step {
             name: "grow",
             run: |job| Box::pin(grow(job)),
             undo: None,
             can_cancel: true,
-        },
-        Step {
-            name: "announce",
-            run: |job| Box::pin(announce(job)),
-            undo: None,
-            can_cancel: false,
         },
     ],
     deadline: Duration::from_secs(3600), // A thick file is allocated whole.
@@ -157,20 +152,20 @@ async fn grow(job: &Job) -> Result<Outcome, Error> {
         .extend(&volume_ref)
         .await
         .map_err(|error| driver_failed("growing", &volume.id, error))?;
+    announce(job, &volume).await?;
     Outcome::nothing()
 }
 
 /// Tells hosts that use it. A target that is away now reads the device's length when it comes back.
-async fn announce(job: &Job) -> Result<Outcome, Error> {
-    let volume = larger(job).await?;
+async fn announce(job: &Job, volume: &Volume) -> Result<(), Error> {
     match target_of(&job.ctx)?
         .resize(volume.id, volume.size_gib.bytes())
         .await
     {
-        Ok(_) => Outcome::nothing(),
+        Ok(_) => Ok(()),
         Err(error @ TargetError::Unavailable { .. }) => {
             tracing::warn!(volume = %volume.id, %error, "hosts are told of the new size when the target is back");
-            Outcome::nothing()
+            Ok(())
         }
         Err(error) => Err(target_failed("telling the hosts", &volume.id, error)),
     }

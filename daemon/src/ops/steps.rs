@@ -147,8 +147,10 @@ fn read(ctx: Arc<Ctx>, operation: Operation) -> Option<(Job, &'static Plan)> {
 async fn run(job: &mut Job, plan: &Plan, quick: &[String]) -> Result<(), Unrecorded> {
     job.operation.phase = Phase::Running;
     let taken_from = job.operation.queue.clone();
+    // Its row was read just now; from the second step on it is asked anew.
+    let mut is_cancelled = job.operation.cancel_requested;
     while let Some(step) = plan.steps.get(job.operation.steps_done) {
-        if step.can_cancel && is_cancel_requested(job).await {
+        if step.can_cancel && is_cancelled {
             return turn_back(job, plan, Error::Cancelled).await;
         }
         let started_at = Time::now();
@@ -164,6 +166,7 @@ async fn run(job: &mut Job, plan: &Plan, quick: &[String]) -> Result<(), Unrecor
             return Ok(());
         }
         job.work = Work::default();
+        is_cancelled = is_cancel_requested(job).await;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use ashlar_tests::Result;
 use ashlar_tests::wait::wait_for;
+use memchr::memmem;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -194,10 +195,7 @@ fn note(bytes: &[u8], seen: &Seen, is_ready: &mut bool) -> Result<()> {
             seen.ready.fetch_add(1, Ordering::Relaxed);
         }
     }
-    let changes = bytes
-        .windows(CHANGE.len())
-        .filter(|window| *window == CHANGE)
-        .count();
+    let changes = memmem::find_iter(bytes, CHANGE).count();
     seen.changes.fetch_add(changes as u64, Ordering::Relaxed);
     if find(bytes, b"event: gap").is_some() {
         seen.gaps.fetch_add(1, Ordering::Relaxed);
@@ -234,8 +232,7 @@ fn first_time_us(bytes: &[u8]) -> Option<u64> {
 }
 
 fn find_last(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len())
-        .rposition(|window| window == needle)
+    memmem::rfind(hay, needle)
 }
 
 /// A thousand connections need as many files.

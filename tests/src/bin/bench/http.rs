@@ -110,6 +110,5 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 /// Where `needle` begins.
 pub(crate) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len())
-        .position(|window| window == needle)
+    memchr::memmem::find(hay, needle)
 }
