@@ -5,12 +5,14 @@
 //! `written.rs` says what must hold of them, `surroundings.rs` looks whether what they name can be used. The page is
 //! `docs/configuration.md`.
 
+mod drivers;
 mod keys;
 mod reader;
+mod stores;
 mod surroundings;
 mod written;
 
-use crate::ops::QuotaLimits;
+use crate::ops::{DetachPolicy, QuotaLimits};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,6 +27,18 @@ pub enum RoleName {
     Scheduler,
     /// Makes volumes and exports them.
     Volume,
+    /// Keeps backups.
+    Backup,
+}
+
+impl RoleName {
+    /// Every role.
+    pub const ALL: [RoleName; 4] = [
+        RoleName::Api,
+        RoleName::Scheduler,
+        RoleName::Volume,
+        RoleName::Backup,
+    ];
 }
 
 /// Everything that a process of Ashlar needs to know.
@@ -46,6 +60,8 @@ pub struct Config {
     pub target: Target,
     /// Where bytes live.
     pub backends: Vec<Backend>,
+    /// Where copies are kept.
+    pub backup_stores: Vec<BackupStore>,
     /// What projects may use.
     pub quota: QuotaLimits,
     /// A fault for the crash harness: point and action.
@@ -101,6 +117,23 @@ pub struct Target {
     pub portals: Vec<SocketAddr>,
     /// What the volume's name is appended to.
     pub iqn_prefix: String,
+    /// Who serves them.
+    pub kind: TargetKind,
+    /// Where targetcli keeps what is to be there after a reboot.
+    pub saveconfig: PathBuf,
+    /// What a detach does about a host that is still logged in.
+    pub detach: DetachPolicy,
+    /// Whether the target proves itself to hosts in turn.
+    pub mutual_chap: bool,
+}
+
+/// Who serves volumes over iSCSI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// The kernel (LIO).
+    Lio,
+    /// A process of Ashlar's own, which needs nothing of the kernel.
+    Userspace,
 }
 
 /// A configured driver.
@@ -110,10 +143,6 @@ pub struct Backend {
     pub name: String,
     /// Which driver, with its own settings.
     pub driver: DriverConfig,
-    /// The pool's name.
-    pub pool: String,
-    /// Where the pool lies.
-    pub directory: PathBuf,
     /// How far virtual sizes may exceed the pool.
     pub max_over_subscription_ratio: f64,
     /// Percent that is kept free.
@@ -125,6 +154,10 @@ pub struct Backend {
 pub enum DriverConfig {
     /// Sparse files in a directory.
     File {
+        /// The pool's name.
+        pool: String,
+        /// Where the pool lies.
+        directory: PathBuf,
         /// Whether deleted volumes are overwritten.
         secure_delete: SecureDelete,
         /// At what rate at most, bytes a second; 0 for no limit.
@@ -132,9 +165,66 @@ pub enum DriverConfig {
     },
     /// No bytes at all, for tests and benches.
     Fake {
+        /// The pool's name.
+        pool: String,
+        /// Where its table lies.
+        directory: PathBuf,
         /// What goes wrong.
         faults: String,
     },
+    /// Logical volumes of a volume group.
+    Lvm {
+        /// The group, and the pool of its thick volumes.
+        volume_group: String,
+        /// The thin pool, if there is to be one.
+        thin_pool: Option<String>,
+        /// How much of an empty group it gets.
+        thin_pool_percent: u8,
+        /// Whether deleted thick volumes are overwritten.
+        secure_delete: SecureDelete,
+        /// At what rate at most, bytes a second; 0 for no limit.
+        wipe_bytes_per_s: u64,
+        /// From here on the thin pool takes nothing new.
+        data_full_percent: u8,
+        /// The same of its metadata.
+        metadata_full_percent: u8,
+        /// Room of a snapshot of a thick volume, percent of the volume.
+        snapshot_percent: u8,
+    },
+}
+
+impl Backend {
+    /// Where its pool lies, if in a directory.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.driver {
+            DriverConfig::File { directory, .. } | DriverConfig::Fake { directory, .. } => {
+                Some(directory)
+            }
+            DriverConfig::Lvm { .. } => None,
+        }
+    }
+}
+
+/// Where copies are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupStore {
+    /// What clients call it (Cinder's `container`).
+    pub name: String,
+    /// What lies there.
+    pub kind: StoreKind,
+    /// Where it lies.
+    pub directory: PathBuf,
+    /// The file with the password of what is encrypted there; one of Ashlar's own when absent.
+    pub password_file: Option<PathBuf>,
+}
+
+/// What a backup store is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A repository in restic's format.
+    Restic,
+    /// Plain files, for tests.
+    Fake,
 }
 
 /// Whether deleted volumes are overwritten.
@@ -162,6 +252,8 @@ struct Places {
     unix: Option<Place>,
     /// One a backend.
     directories: Vec<Option<Place>>,
+    /// One a backup store.
+    stores: Vec<Option<Place>>,
 }
 
 /// One thing that is wrong.

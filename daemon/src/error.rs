@@ -3,8 +3,24 @@
 //! `Display` is the sentence for the caller; the cause stays in `source` and goes to the log with the whole chain.
 //! Knows no HTTP: `api/error.rs` alone turns these into codes and bodies.
 
+use crate::backup::BackupError;
 use crate::driver::DriverError;
 use crate::target::TargetError;
+
+/// An error with its causes, for the log; what a wrapper has already said of its cause is said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
 
 /// That an object does not exist, in Cinder's words, which differ by noun.
 pub fn no_such(noun: &str, id: &str) -> String {
@@ -80,6 +96,14 @@ pub enum Error {
         /// What was noticed and what to do.
         why: String,
     },
+    /// No service that could do it is up; in Cinder's words, then ours.
+    #[error("Service {binary} could not be found. {why}")]
+    NoService {
+        /// The program, as Cinder calls it.
+        binary: &'static str,
+        /// What was looked for, and what to do.
+        why: String,
+    },
     /// An operation that the caller waits for did not end in time; it goes on or undoes itself.
     #[error("Operation {operation} did not end within {waited_s} s; it goes on by itself.")]
     TimedOut {
@@ -142,6 +166,9 @@ pub enum EdgeError {
     /// How a host reaches them.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Where the copies live.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 /// A request that the object's state does not allow.
@@ -150,7 +177,7 @@ pub enum Refusal {
     /// The status is none of those that the operation begins in.
     #[error("Invalid {noun}: {noun} {id} must be {}, but its status is {is}.", wants.join(" or "))]
     Status {
-        /// `volume`, `snapshot` or `attachment`.
+        /// `volume`, `snapshot`, `attachment` or `backup`.
         noun: &'static str,
         /// Its id.
         id: String,
@@ -253,6 +280,24 @@ pub enum OverQuota {
         /// What is in use.
         used: i64,
     },
+    /// Too many backups.
+    #[error("BackupLimitExceeded: Maximum number of backups allowed ({limit}) exceeded")]
+    Backups {
+        /// The limit.
+        limit: i64,
+    },
+    /// Too many GiB of backups.
+    #[error(
+        "VolumeBackupSizeExceedsAvailableQuota: Requested backup exceeds allowed Backup gigabytes quota. Requested {requested}G, quota is {limit}G and {used}G has been consumed."
+    )]
+    BackupGigabytes {
+        /// What was asked for.
+        requested: i64,
+        /// The limit.
+        limit: i64,
+        /// What is in use.
+        used: i64,
+    },
     /// One volume too large.
     #[error(
         "VolumeSizeExceedsLimit: Requested volume size {requested}G is larger than maximum allowed limit {limit}G."
@@ -309,5 +354,17 @@ pub enum Conflict {
         volume: String,
         /// The host that has it.
         host: String,
+    },
+    /// The host that is to be detached still uses the volume, and the policy is not to cut it.
+    #[error(
+        "Volume {volume} is still logged in to by {initiator} ({peer}); log out there first. Nothing was changed."
+    )]
+    StillLoggedIn {
+        /// The volume.
+        volume: String,
+        /// Who is logged in.
+        initiator: String,
+        /// From where.
+        peer: String,
     },
 }

@@ -42,7 +42,7 @@ pub fn back_up(config: &Config, to: &Path) -> Result<String, RecordError> {
 pub fn restore(config: &Config, from: &Path) -> Result<String, RecordError> {
     make_directory(&config.state_dir).map_err(RecordError::Run)?;
     let mut held_locks = Vec::new();
-    for role in [RoleName::Api, RoleName::Scheduler, RoleName::Volume] {
+    for role in RoleName::ALL {
         let lock = locks::take(&config.state_dir, role);
         held_locks.push(lock.map_err(|error| RecordError::Run(error.into()))?);
     }

@@ -2,10 +2,11 @@
 //! those three turns has one place.
 //!
 //! In reading order: [`model`] (nouns, and THE TABLE of statuses), [`ops`] (verbs: one file, one operation),
-//! [`driver`] and [`target`] (edges), [`schedule`] (which pool), [`store`] (the record), [`api`] (the wire). This
-//! file is the only one that names concrete edges: it puts a process together out of its configuration.
+//! [`driver`], [`target`] and [`backup`] (edges), [`schedule`] (which pool), [`store`] (the record), [`api`] (the wire). This
+//! file puts a process together out of its configuration; `edges.rs` alone names the concrete edges for it.
 
 pub mod api;
+pub mod backup;
 pub mod cmd;
 pub mod config;
 pub mod driver;
@@ -19,13 +20,13 @@ pub mod store;
 pub mod sys;
 pub mod target;
 
+mod edges;
+mod keep_exports;
 pub mod keep_record;
 mod keep_target;
 
-use crate::config::{Auth, Backend, Config, DriverConfig, Metrics, RoleName, SecureDelete};
-use crate::driver::Driver;
-use crate::driver::fake::FakeDriver;
-use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
+use crate::config::{Auth, Config, Metrics, RoleName};
+use crate::edges::Exporting;
 use crate::keep_target::TargetKeeper;
 use crate::model::id::VolumeTypeId;
 use crate::model::service::Binary;
@@ -70,7 +71,7 @@ pub enum RunError {
         /// The backend.
         backend: String,
         #[source]
-        source: BackendError,
+        source: edges::BackendError,
     },
     /// The target cannot be started or reached.
     #[error("the target cannot be used")]
@@ -93,20 +94,6 @@ pub enum RunError {
         /// As written.
         action: String,
     },
-}
-
-/// Why a backend cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// Its files cannot be used.
-    #[error(transparent)]
-    File(#[from] file::OpenError),
-    /// The fake's directory cannot be used.
-    #[error("the directory cannot be used")]
-    Directory(#[from] io::Error),
-    /// The fake was asked for a fault that it does not know.
-    #[error(transparent)]
-    Fault(#[from] driver::fake::BadFault),
 }
 
 /// Runs what the configuration asks for until `shutdown`. `config_path` is handed to the target's process.
@@ -133,30 +120,34 @@ pub async fn run(
     })?;
     let (drivers, target) = match config.has(RoleName::Volume) {
         true => (
-            open_drivers(&config)?,
-            Some(Arc::new(iscsi_target(&config))),
+            edges::open_drivers(&config)?,
+            Some(edges::open_target(&config)),
         ),
         false => (BTreeMap::new(), None),
+    };
+    let backups = match config.has(RoleName::Volume) || config.has(RoleName::Backup) {
+        true => edges::backup_engines(&config),
+        false => BTreeMap::new(),
     };
     let ctx = Arc::new(Ctx {
         store: store.clone(),
         drivers,
-        target: target
-            .clone()
-            .map(|target| target as Arc<dyn target::Target>),
+        backups,
+        target: target.as_ref().map(Exporting::target),
         host: config.host.clone(),
         availability_zone: config.availability_zone.clone(),
         quota: config.quota,
         doorbell,
+        detach_policy: config.target.detach,
+        mutual_chap: config.target.mutual_chap,
         gate: Default::default(),
         faults: faults(&config)?,
     });
     let tasks = TaskTracker::new();
     start_heartbeat(&config, &ctx, &tasks, &shutdown).await;
+    start_backup_role(&config, &ctx, &tasks, &shutdown).await;
     let keeper = match target {
-        Some(target) => {
-            Some(start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?)
-        }
+        Some(target) => start_volume_role(&ctx, target, config_path, &tasks, &shutdown).await?,
         None => None,
     };
     start_workers(&config, &ctx, &tasks, &shutdown);
@@ -185,7 +176,7 @@ pub async fn run_target(config: &Config, shutdown: CancellationToken) -> Result<
     let config = TargetConfig {
         state_dir: config.state_dir.clone(),
         listen: config.target.portals.clone(),
-        portals: portals(config),
+        portals: edges::portals(config),
         iqn_prefix: config.target.iqn_prefix.clone(),
     };
     Ok(target::iscsi::serve(config, shutdown).await?)
@@ -241,87 +232,30 @@ fn make_directory(path: &Path) -> Result<(), RunError> {
     })
 }
 
-fn portals(config: &Config) -> Vec<String> {
-    config
-        .target
-        .portals
-        .iter()
-        .map(ToString::to_string)
-        .collect()
-}
-
-fn iscsi_target(config: &Config) -> IscsiTarget {
-    IscsiTarget::new(
-        &config.state_dir,
-        &config.target.iqn_prefix,
-        portals(config),
-    )
-}
-
-fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn Driver>>, RunError> {
-    let mut drivers: BTreeMap<String, Arc<dyn Driver>> = BTreeMap::new();
-    for backend in &config.backends {
-        let opened = open_driver(backend, &config.state_dir);
-        let driver = opened.map_err(|source| RunError::Backend {
-            backend: backend.name.clone(),
-            source,
-        })?;
-        drivers.insert(backend.name.clone(), driver);
-    }
-    Ok(drivers)
-}
-
-fn open_driver(backend: &Backend, state_dir: &Path) -> Result<Arc<dyn Driver>, BackendError> {
-    match &backend.driver {
-        DriverConfig::File {
-            secure_delete,
-            wipe_bytes_per_s,
-        } => {
-            let config = FileConfig {
-                backend: backend.name.clone(),
-                pool: backend.pool.clone(),
-                directory: backend.directory.clone(),
-                memory: state_dir.join(format!("pool-{}.id", backend.name)),
-                secure_delete: match secure_delete {
-                    SecureDelete::Zero => file::SecureDelete::Zero,
-                    SecureDelete::None => file::SecureDelete::None,
-                },
-                wipe_bytes_per_s: *wipe_bytes_per_s,
-                reserved_percentage: backend.reserved_percentage,
-                max_over_subscription_ratio: backend.max_over_subscription_ratio,
-                reflink: Reflink::WhenPossible,
-            };
-            Ok(Arc::new(FileDriver::open(config)?))
-        }
-        DriverConfig::Fake { faults } => {
-            let faults = driver::fake::Faults::parse(faults)?;
-            Ok(Arc::new(FakeDriver::in_directory(
-                &backend.directory,
-                &backend.name,
-                &backend.pool,
-                faults,
-            )?))
-        }
-    }
-}
-
 async fn start_volume_role(
     ctx: &Arc<Ctx>,
-    target: Arc<IscsiTarget>,
+    exporting: Exporting,
     config_path: PathBuf,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Result<TargetKeeper, RunError> {
-    let keeper = TargetKeeper::start(target, config_path)
-        .await
-        .map_err(RunError::Target)?;
+) -> Result<Option<TargetKeeper>, RunError> {
+    let keeper = match exporting {
+        Exporting::Process(target) => {
+            let keeper = TargetKeeper::start(target, config_path).await;
+            Some(keeper.map_err(RunError::Target)?)
+        }
+        Exporting::Kernel(_) => None,
+    };
     ops::recover::exports_match_the_record(ctx).await?;
     ops::report_pools::report(ctx).await;
     tasks.spawn(ops::report_pools::keep_reporting(
         Arc::clone(ctx),
         shutdown.clone(),
     ));
-    tasks.spawn(keeper.clone().keep(Arc::clone(ctx), shutdown.clone()));
+    match keeper.clone() {
+        Some(keeper) => tasks.spawn(keeper.keep(Arc::clone(ctx), shutdown.clone())),
+        None => tasks.spawn(keep_exports::keep(Arc::clone(ctx), shutdown.clone())),
+    };
     Ok(keeper)
 }
 
@@ -354,6 +288,23 @@ async fn start_heartbeat(
     ));
 }
 
+/// Each store's service is up when this returns, unless the store does not open.
+async fn start_backup_role(
+    config: &Config,
+    ctx: &Arc<Ctx>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    if !config.has(RoleName::Backup) {
+        return;
+    }
+    for store in ctx.backups.keys() {
+        if let Some(keeping) = ops::backup_stores::start(ctx, store, shutdown).await {
+            tasks.spawn(keeping);
+        }
+    }
+}
+
 fn start_workers(
     config: &Config,
     ctx: &Arc<Ctx>,
@@ -368,6 +319,11 @@ fn start_workers(
         for backend in ctx.drivers.keys() {
             let service = format!("{}@{backend}", config.host);
             queues.extend(Lane::ALL.map(|lane| Queue::lane(&service, lane)));
+        }
+    }
+    if config.has(RoleName::Backup) {
+        for store in ctx.backups.keys() {
+            queues.push(Queue::backup(&format!("{}@{store}", config.host)));
         }
     }
     tasks.spawn(ops::run_worker(Arc::clone(ctx), queues, shutdown.clone()));

@@ -40,6 +40,7 @@ pub fn take(state_dir: &Path, role: RoleName) -> Result<RoleLock, LockError> {
         RoleName::Api => "api",
         RoleName::Scheduler => "scheduler",
         RoleName::Volume => "volume",
+        RoleName::Backup => "backup",
     };
     let path = state_dir.join(format!("{word}.lock"));
     let unusable = |source| LockError::Unusable {

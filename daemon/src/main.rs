@@ -44,6 +44,8 @@ enum Command {
         #[arg(long, value_name = "DIR", requires = "stop")]
         state_dir: Option<PathBuf>,
     },
+    /// Makes or reads one backup, as told on stdin; started by ashlard itself, and ends with it.
+    BackupWorker,
     /// Prints every operation with its steps, as JSON.
     Operations,
     /// Keeps, restores and checks the record: everything that ashlard knows, but not the volumes' data.
@@ -79,6 +81,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(path) = &arguments.check_config {
         return check_config(path);
+    }
+    if let Some(Command::BackupWorker) = arguments.command {
+        start_log(LogFormat::Text);
+        return ashlar_daemon::backup::restic::run_worker();
     }
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -160,6 +166,7 @@ fn command(arguments: &Arguments) -> Result<()> {
             let config = configured(&arguments.config)?;
             in_runtime(async move { Ok(ashlar_daemon::run_target(&config, stop_signal()?).await?) })
         }
+        Some(Command::BackupWorker) => Ok(()),
         Some(Command::Db { act }) => db(&Config::read(&arguments.config)?, act),
         None => run(&arguments.config),
     }

@@ -1,7 +1,18 @@
 //! udisks2 in Rust terms, and later Ashlar's own interface on the bus.
 //!
-//! This crate is the only place that may know D-Bus. It will hold a client for udisks2's LVM2 objects (bytes and
-//! names in, no D-Bus types out), a small fake udisks that serves the tests over a socket pair, and the server side
-//! of the interface by which a running `ashlard` can be introspected. It has never heard of a Cinder volume.
+//! This crate is the only place that knows D-Bus. [`udisks`] is a client for udisks2's LVM2 objects: names and bytes
+//! in, no D-Bus types out. It has never heard of a Cinder volume.
 //!
-//! It is empty on purpose: the LVM driver fills it. Nothing depends on it until then.
+//! What udisks2 publishes lies behind what LVM has done: it reads every volume group anew at each event of the kernel.
+//! So an act is complete when LVM says so, and whoever has LVM's own report need not wait for udisks' answer: each act
+//! is a future that may be dropped, and udisks goes on with what it was asked.
+
+pub mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+mod path;
+mod proxies;
+pub mod udisks;
+
+pub use error::UdisksError;
+pub use udisks::Udisks;

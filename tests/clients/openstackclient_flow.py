@@ -73,6 +73,23 @@ def main():
     typed("volume", "snapshot", "delete", "s")
     gone("volume snapshot", "s")
 
+    copied = shown("volume", "backup", "create", "--name", "b", "one")
+    until(lambda: status("volume backup", "b") == "available", "the backup")
+    same([one["Name"] for one in shown("volume", "backup", "list")], ["b"], "backups")
+    same(shown("volume", "backup", "show", "b")["volume_id"], made["id"], "what was backed up")
+    shown("volume", "backup", "create", "--incremental", "--name", "c", "one")
+    until(lambda: status("volume backup", "c") == "available", "the incremental backup")
+    typed("volume", "backup", "set", "b", "--description", "first")
+    typed("volume", "backup", "restore", "b", "restored")
+    until(lambda: status("volume", "restored") == "available", "the restored volume")
+    until(lambda: status("volume backup", "b") == "available", "the backup again")
+    holds(shown("volume", "backup", "record", "export", copied["id"], token=ADMIN), "no record")
+    typed("volume", "backup", "delete", "b", "c")
+    gone("volume backup", "b")
+    gone("volume backup", "c")
+    typed("volume", "delete", "restored")
+    gone("volume", "restored")
+
     reserve(made["id"])
     attachment = shown("volume", "attachment", "list")[0]["ID"]
     typed(

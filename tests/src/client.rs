@@ -27,6 +27,8 @@ pub struct Client {
     pub project: String,
     /// The microversion to ask for; none leaves the header out.
     pub microversion: Option<String>,
+    /// How long things may take to come about.
+    pub patience: Duration,
 }
 
 /// An answer, whatever it is.
@@ -122,6 +124,14 @@ impl Client {
         Ok(Self::new(http, "http://localhost".to_owned()))
     }
 
+    /// Over a unix socket that leads elsewhere: a connection that lies idle may have ended there by the time it is used,
+    /// so each request has its own.
+    pub fn forwarded(socket: &Path, patience: Duration) -> Result<Self> {
+        let http = builder().pool_max_idle_per_host(0).unix_socket(socket);
+        let client = Self::new(http.build()?, "http://localhost".to_owned());
+        Ok(Self { patience, ..client })
+    }
+
     /// Over TCP.
     pub fn tcp(addr: &str) -> Result<Self> {
         Ok(Self::new(builder().build()?, format!("http://{addr}")))
@@ -134,6 +144,7 @@ impl Client {
             token: None,
             project: "admin".to_owned(),
             microversion: Some(MICROVERSION.to_owned()),
+            patience: SOON,
         }
     }
 
@@ -280,7 +291,7 @@ impl Client {
 
     /// Until no operation is live.
     pub fn wait_quiet(&self) -> Result<()> {
-        wait_for("the operations to end", SOON, || {
+        wait_for("the operations to end", self.patience, || {
             Ok(self.live_operations()?.is_empty().then_some(()))
         })
         .with_context(|| format!("{:?}", self.live_operations()))
@@ -307,7 +318,7 @@ impl Client {
     /// Until the object is in `status`; another status that lasts is told of at once.
     pub fn wait_status(&self, path: &str, key: &str, id: &str, status: &str) -> Result<Value> {
         let mut seen = String::new();
-        let found = wait_for(&format!("{key} {id} to be {status}"), SOON, || {
+        let found = wait_for(&format!("{key} {id} to be {status}"), self.patience, || {
             let item = self.get(&format!("{path}/{id}"))?.expect(200)?.body[key].clone();
             seen = item["status"].as_str().unwrap_or_default().to_owned();
             if seen.starts_with("error") && seen != status {
@@ -320,7 +331,7 @@ impl Client {
 
     /// Until the object is gone.
     pub fn wait_gone(&self, path: &str, id: &str) -> Result<()> {
-        wait_for(&format!("{path}/{id} to go"), SOON, || {
+        wait_for(&format!("{path}/{id} to go"), self.patience, || {
             let answer = self.get(&format!("{path}/{id}"))?;
             ensure!([200, 404].contains(&answer.status), "{}", answer.text);
             let text = answer.body.to_string();

@@ -31,12 +31,17 @@ pub struct Config {
     pub roles: Vec<&'static str>,
     /// `text` or `json`.
     pub log_format: &'static str,
-    /// Quota of volumes and of snapshots.
+    /// Quota of volumes, of snapshots and of backups.
     pub quota_count: i64,
-    /// Quota of GiB.
+    /// Quota of GiB, of volumes and snapshots, and of backups.
     pub quota_gib: i64,
     /// Quota of GiB of one volume.
     pub quota_volume_gib: i64,
+    /// Whether there is a second file pool, of the backend `other`. It is the lesser choice: what does not ask for it by
+    /// its type never comes to lie there.
+    pub has_other_pool: bool,
+    /// `fake` or `restic`.
+    pub store: &'static str,
     /// Faults of the fake driver.
     pub driver_faults: &'static str,
     /// The fault at a step boundary.
@@ -49,11 +54,13 @@ impl Default for Config {
             driver: "file",
             auth: "token",
             is_tcp_served: false,
-            roles: vec!["api", "scheduler", "volume"],
+            roles: vec!["api", "scheduler", "volume", "backup"],
             log_format: "text",
             quota_count: 100,
             quota_gib: 1000,
             quota_volume_gib: -1,
+            has_other_pool: false,
+            store: "fake",
             driver_faults: "",
             fault: None,
         }
@@ -91,12 +98,25 @@ impl Config {
         if self.driver == "fake" {
             let _ = writeln!(text, "faults = \"{}\"", self.driver_faults);
         }
+        if self.has_other_pool {
+            let _ = write!(
+                text,
+                "\n[[backend]]\nname = \"other\"\ndriver = \"file\"\npool = \"pool\"\n\
+                 secure_delete = \"zero\"\nwipe_mib_per_s = 0\nmax_over_subscription_ratio = 1.0\n\
+                 directory = \"{dir}/other\"\n",
+            );
+        }
         let _ = write!(
             text,
-            "\n[quota]\nvolumes = {count}\nsnapshots = {count}\ngigabytes = {}\n\
-             per_volume_gigabytes = {}\n",
-            self.quota_gib,
+            "\n[[backup_store]]\nname = \"nas\"\nkind = \"{}\"\ndirectory = \"{dir}/nas\"\n",
+            self.store,
+        );
+        let _ = write!(
+            text,
+            "\n[quota]\nvolumes = {count}\nsnapshots = {count}\nbackups = {count}\ngigabytes = {gib}\n\
+             backup_gigabytes = {gib}\nper_volume_gigabytes = {}\n",
             self.quota_volume_gib,
+            gib = self.quota_gib,
             count = self.quota_count,
         );
         if let Some(fault) = &self.fault {

@@ -51,6 +51,7 @@ impl Daemon {
         let dir = tempfile::Builder::new().prefix("ashlar-").tempdir()?;
         std::fs::create_dir(dir.path().join("state"))?;
         std::fs::create_dir(dir.path().join("pool"))?;
+        std::fs::create_dir(dir.path().join("other"))?;
         let portal = target::free_portal()?;
         Ok(Self {
             program,
@@ -260,6 +261,16 @@ impl Daemon {
     /// Where its volumes lie.
     pub fn pool_dir(&self) -> PathBuf {
         self.dir.path().join("pool")
+    }
+
+    /// Where those of the backend `other` lie, if there is one.
+    pub fn other_pool_dir(&self) -> PathBuf {
+        self.dir.path().join("other")
+    }
+
+    /// Where its backups lie, in the store `nas`.
+    pub fn backup_dir(&self) -> PathBuf {
+        self.dir.path().join("nas")
     }
 
     /// The directory of all of this.

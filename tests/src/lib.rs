@@ -13,6 +13,7 @@
 //! (replays a random test), `ASHLAR_FULL=1` (every case where a sample is the default).
 
 pub mod attached;
+pub mod backups;
 pub mod binary;
 pub mod callers;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod daemon;
 pub mod discovery;
 pub mod initiator;
+pub mod lab;
 pub mod pool;
 pub mod pty;
 pub mod qemu;

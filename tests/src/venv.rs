@@ -83,6 +83,14 @@ pub fn prepare(say: impl Fn(&str)) -> Result<Venv> {
 }
 
 impl Venv {
+    /// Where its packages are.
+    pub fn packages(&self) -> Result<PathBuf> {
+        let entries = std::fs::read_dir(self.0.join("lib"))?.flatten();
+        let mut dirs = entries.map(|entry| entry.path().join("site-packages"));
+        dirs.find(|dir| dir.is_dir())
+            .context("the environment has no packages")
+    }
+
     /// One of its programs.
     pub fn program(&self, name: &str) -> Command {
         let mut command = cmd::program(self.0.join("bin").join(name));

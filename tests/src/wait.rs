@@ -6,9 +6,10 @@ use anyhow::bail;
 
 use crate::Result;
 
-/// The first pause between two looks; it doubles up to the longest.
+/// The first pause between two looks; it doubles up to the longest, which is this part of the deadline: who may wait
+/// for minutes, on an emulated machine that looks themselves make slower, need not look every instant.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+const PAUSES: u32 = 600;
 
 /// A daemon that has not answered by then never will, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ pub fn wait_for<T>(
             bail!("waited {:.1} s in vain for {what}", deadline.as_secs_f32());
         }
         pause_between_looks(pause);
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = (pause * 2).min(deadline / PAUSES);
     }
 }
 

@@ -238,7 +238,7 @@ fn what_an_admin_looks_at_is_there() -> Result<()> {
             pools.len() == 1 && pools[0]["used_pct"].is_number(),
             "{pools:?}"
         );
-        ensure!(cli.all(&["service", "list", "--filter", "state=up"])?.len() == 2);
+        ensure!(cli.all(&["service", "list", "--filter", "state=up"])?.len() == 3);
         ensure!(cli.one(&["zone", "list"])?["zoneName"] == "nova");
         ensure!(cli.one(&["volume", "summary"])?["total_count"] == 1);
         let quota = cli.all(&["quota", "show", "--filter", "resource=volumes"])?;

@@ -39,9 +39,13 @@ fn killed_and_back(daemon: &mut Daemon) -> Result<()> {
     daemon.start_again()?;
     let client = daemon.client()?;
     ensure!(service_uuid(&client, &volume)? == uuid, "another service");
-    let services = client.get("/os-services")?.expect(200)?.body["services"].clone();
-    ensure!(services[1]["status"] == "disabled", "{services}");
-    ensure!(services[1]["state"] == "up", "{services}");
+    let services = client
+        .get("/os-services?binary=cinder-volume")?
+        .expect(200)?
+        .body["services"]
+        .clone();
+    ensure!(services[0]["status"] == "disabled", "{services}");
+    ensure!(services[0]["state"] == "up", "{services}");
 
     // What is disabled takes nothing new, and the message says why in words.
     let body = json!({"volume": {"name": "new", "size": 1}});

@@ -263,6 +263,7 @@ fn place_of(name: &str) -> Option<&'static Place> {
         "volume" | "source" => &places::VOLUME,
         "snapshot" => &places::SNAPSHOT,
         "attachment" => &places::ATTACHMENT,
+        "backup" => &places::BACKUP,
         "type" => &places::TYPE,
         "qos" => &places::QOS,
         "transfer" => &places::TRANSFER,

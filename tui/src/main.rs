@@ -8,6 +8,7 @@
 mod ask;
 mod client;
 mod clock;
+mod cmd;
 mod complete;
 mod console;
 mod context;
@@ -15,6 +16,7 @@ mod failure;
 mod filter;
 mod find;
 mod grammar;
+mod initiator;
 mod listing;
 mod output;
 mod places;

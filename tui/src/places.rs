@@ -170,6 +170,24 @@ pub(crate) static SNAPSHOT: Place = Place {
     ],
     ..CINDER
 };
+/// Backups.
+pub(crate) static BACKUP: Place = Place {
+    noun: "backup",
+    list: "/backups/detail",
+    collection: "backups",
+    path: "/backups",
+    key: "backup",
+    is_paged: true,
+    has_name_filter: true,
+    params: &[
+        // The volume may be gone: its id is taken as it stands.
+        Param::text("volume", "volume_id", "only those of the volume of this id"),
+        STATUS,
+        NAME,
+        ALL_PROJECTS,
+    ],
+    ..CINDER
+};
 /// Attachments, which have no name.
 pub(crate) static ATTACHMENT: Place = Place {
     noun: "attachment",

@@ -3,6 +3,7 @@
 use super::ladder::LADDER;
 use super::microversion::maximum;
 use super::routes::ROUTES;
+use super::v3::backups::ACTIONS as BACKUP_ACTIONS;
 use super::v3::resource_filters::RESOURCES;
 use super::v3::snapshot_actions::ACTIONS as SNAPSHOT_ACTIONS;
 use super::v3::volume_actions::ACTIONS;
@@ -42,6 +43,10 @@ const DIFFERS: &[(&str, &str)] = &[
     (
         "PUT /v3/attachments/{id}, os-initialize_connection",
         "a connector without a well-formed iSCSI initiator is 400",
+    ),
+    (
+        "connection_info",
+        "`mutual_auth_username` and `mutual_auth_password` beside Cinder's keys where the target proves itself to the host in turn (`target.mutual_chap`); clients that do not know them ask for no proof",
     ),
     (
         "POST /v3/volumes",
@@ -129,8 +134,33 @@ const DIFFERS: &[(&str, &str)] = &[
         "`ref` must be `{\"source-name\": name}`; a snapshot larger than its volume is refused",
     ),
     (
+        "GET /v3/backups/{id}",
+        "`has_dependent_backups` is always false, and any backup can be deleted in any order: each is whole by itself, and `is_incremental` says only that an earlier one spared it reading",
+    ),
+    (
+        "POST /v3/backups",
+        "`container` names a backup store; one that is not up is 503. A parent is looked for among the project's available backups in that store (Cinder: 400 when the newest is not available)",
+    ),
+    (
+        "POST /v3/backups",
+        "a volume in use is copied from a snapshot of the driver's, also one that is available and that a legacy connection lets a host in to",
+    ),
+    (
+        "POST /v3/backups/{id}/restore",
+        "answers at once, also for a new volume (Cinder waits until that is made); one that failed or was cancelled in its midst leaves a volume that was there in `error_restoring`",
+    ),
+    (
+        "POST /v3/backups/{id}/action os-reset_status",
+        "`available` is refused (400) when the backup is not in its store",
+    ),
+    ("DELETE /v3/backups/{id}", "also from `error_deleting`"),
+    (
+        "backup records",
+        "`backup_service` is `ashlar`, and `backup_url` holds the name of the store and what the backup says of itself; records of Cinder's own drivers are 400",
+    ),
+    (
         "os-retype",
-        "within the volume's pool: when that cannot be of the new type, the volume keeps its type and status whatever the migration policy",
+        "with the policy `on-demand` a volume whose pool cannot be of the new type is moved to a pool of the same host; one that cannot move (in use, with snapshots) is refused at once (400), where Cinder answers 202 and fails later; `migration_status` stays null",
     ),
 ];
 
@@ -152,6 +182,10 @@ fn page() -> String {
     }
     page.push_str("\n## Actions of a snapshot\n\n| action | from |\n| --- | --- |\n");
     for (name, since) in SNAPSHOT_ACTIONS {
+        writeln!(page, "| `{name}` | 3.{since} |").unwrap();
+    }
+    page.push_str("\n## Actions of a backup\n\n| action | from |\n| --- | --- |\n");
+    for (name, since) in BACKUP_ACTIONS {
         writeln!(page, "| `{name}` | 3.{since} |").unwrap();
     }
     page.push_str(

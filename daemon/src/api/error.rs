@@ -3,14 +3,13 @@
 //! Two texts: the client gets the error's own sentence in Cinder's body, the log gets the whole chain of causes. A
 //! mistake in Ashlar itself tells the client nothing but that it happened and under which request id it is in the log.
 
-use crate::error::{Error, no_such};
+use crate::error::{Error, chain, no_such};
 use crate::store::StoreError;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::error::Error as _;
 
 /// The body type of every answer.
 pub(super) type Body = axum::body::Body;
@@ -169,6 +168,7 @@ impl Fault {
             | Error::Forbidden { .. }
             | Error::Unauthenticated
             | Error::Unavailable { .. }
+            | Error::NoService { .. }
             | Error::TimedOut { .. }
             | Error::Backend { .. }
             | Error::OperationFailed { .. }
@@ -243,7 +243,9 @@ fn code_of(error: &Error) -> StatusCode {
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         // Nothing the caller did, and another time there may be room.
-        Error::Unavailable { .. } | Error::NoPool { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable { .. } | Error::NoService { .. } | Error::NoPool { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         // What Cinder answers when its volume service is too slow (RPCTimeout).
         Error::TimedOut { .. } => StatusCode::BAD_GATEWAY,
         Error::Store { source, .. } => match source {
@@ -262,18 +264,6 @@ fn code_of(error: &Error) -> StatusCode {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }
-}
-
-/// The error and every cause under it, for the log.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }
 
 impl From<Error> for Fault {
@@ -392,6 +382,11 @@ pub(super) fn event_stream(body: Body) -> Response<Body> {
 /// 202 with a body: recorded, and being done.
 pub(super) fn accepted(body: &Value) -> Response<Body> {
     with_code(StatusCode::ACCEPTED, body)
+}
+
+/// 201 with a body.
+pub(super) fn created(body: &Value) -> Response<Body> {
+    with_code(StatusCode::CREATED, body)
 }
 
 /// 202 without one.

@@ -3,7 +3,7 @@
 use super::auth::is_id;
 
 /// The first words of Cinder's paths: what stands after `/v3/` and is one of these is no project. Also those that
-/// Ashlar does not have (yet), so that `/v3/backups/detail` is a 404 and not a foreign project's.
+/// Ashlar does not have (yet), so that `/v3/groups/detail` is a 404 and not a foreign project's.
 const COLLECTIONS: &[&str] = &[
     "attachments",
     "backups",

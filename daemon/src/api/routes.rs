@@ -8,7 +8,7 @@ use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
 use super::v3::{
-    attachments, availability_zones, capabilities, extensions, extra_specs, hosts, limits,
+    attachments, availability_zones, backups, capabilities, extensions, extra_specs, hosts, limits,
     manageable, messages, metadata, pools, qos_specs, quota_sets, resource_filters, services,
     snapshot_actions, snapshots, transfers, type_access, type_encryption, types, volume_actions,
     volume_summary, volumes,
@@ -81,6 +81,16 @@ routes! {
     get    "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::show;
     put    "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::update;
     delete "/v3/snapshots/{id}/metadata/{key}"        0  => metadata::snapshots::delete;
+    get    "/v3/backups"                              0  => backups::list;
+    get    "/v3/backups/detail"                       0  => backups::list_detail;
+    post   "/v3/backups"                              0  => backups::create;
+    post   "/v3/backups/import_record"                0  => backups::import_record;
+    get    "/v3/backups/{id}"                         0  => backups::show;
+    put    "/v3/backups/{id}"                         9  => backups::update;
+    delete "/v3/backups/{id}"                         0  => backups::delete;
+    post   "/v3/backups/{id}/restore"                 0  => backups::restore;
+    get    "/v3/backups/{id}/export_record"           0  => backups::export_record;
+    post   "/v3/backups/{id}/action"                  0  => backups::act;
     get    "/v3/attachments"                          27 => attachments::list;
     get    "/v3/attachments/detail"                   27 => attachments::list_detail;
     post   "/v3/attachments"                          27 => attachments::create;

@@ -2,6 +2,7 @@
 
 mod acts;
 mod attachments;
+mod backups;
 mod door;
 mod events;
 pub(super) mod fixture;

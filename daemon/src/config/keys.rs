@@ -25,7 +25,11 @@ const REQUIRED: &str = "(required)";
 pub(super) const KEYS: &[Key] = &[
     key("", "state_dir", REQUIRED),
     key("", "host", "the host name"),
-    key("", "roles", "`[\"api\", \"scheduler\", \"volume\"]`"),
+    key(
+        "",
+        "roles",
+        "`[\"api\", \"scheduler\", \"volume\", \"backup\"]`",
+    ),
     key("", "availability_zone", "`\"nova\"`"),
     key("", "log_format", "`\"text\"`"),
     key("api", "unix", "`<state_dir>/api.sock`"),
@@ -34,6 +38,14 @@ pub(super) const KEYS: &[Key] = &[
     key("api", "metrics", "`\"admin\"`"),
     key("target", "portals", "`[\"127.0.0.1:3260\"]`"),
     key("target", "iqn_prefix", "`\"iqn.2010-10.org.openstack:\"`"),
+    key("target", "kind", "`\"auto\"`"),
+    key(
+        "target",
+        "saveconfig",
+        "`/etc/rtslib-fb-target/saveconfig.json`",
+    ),
+    key("target", "detach", "`\"cut\"`"),
+    key("target", "mutual_chap", "`false`"),
     key("backend", "name", REQUIRED),
     key("backend", "driver", REQUIRED),
     key("backend", "pool", "`\"pool\"`"),
@@ -43,16 +55,39 @@ pub(super) const KEYS: &[Key] = &[
     key("backend", "max_over_subscription_ratio", "`20.0`"),
     key("backend", "reserved_percentage", "`0`"),
     key("backend", "faults", "`\"\"`"),
+    key("backend", "volume_group", "(required)"),
+    key("backend", "thin_pool", "`<volume_group>-pool`"),
+    key("backend", "thin_pool_percent", "`95`"),
+    key("backend", "data_full_percent", "`95`"),
+    key("backend", "metadata_full_percent", "`90`"),
+    key("backend", "snapshot_percent", "`100`"),
+    key("backup_store", "name", REQUIRED),
+    key("backup_store", "kind", "`\"restic\"`"),
+    key("backup_store", "directory", REQUIRED),
+    key(
+        "backup_store",
+        "password_file",
+        "a file of ashlard's own in `state_dir`",
+    ),
     key("quota", "volumes", "`10`"),
     key("quota", "snapshots", "`10`"),
     key("quota", "gigabytes", "`1000`"),
     key("quota", "per_volume_gigabytes", "`-1`"),
+    key("quota", "backups", "`10`"),
+    key("quota", "backup_gigabytes", "`1000`"),
     key("faults", "at", "none"),
     key("faults", "action", "none"),
 ];
 
 /// The tables; the top is none.
-pub(super) const SECTIONS: &[&str] = &["api", "target", "backend", "quota", "faults"];
+pub(super) const SECTIONS: &[&str] = &[
+    "api",
+    "target",
+    "backend",
+    "backup_store",
+    "quota",
+    "faults",
+];
 
 /// The names that may stand in a section: at the top its keys and the tables.
 pub(super) fn names(section: &str) -> Vec<&'static str> {
@@ -70,7 +105,7 @@ pub(super) fn meant(section: &str, name: &str) -> Option<String> {
     let elsewhere = KEYS.iter().find(|key| key.name == name)?;
     Some(match elsewhere.section {
         "" => "it belongs to the top, before the first table".to_owned(),
-        "backend" => "it belongs into a [[backend]]".to_owned(),
+        section @ ("backend" | "backup_store") => format!("it belongs into a [[{section}]]"),
         section => format!("it belongs into [{section}]"),
     })
 }

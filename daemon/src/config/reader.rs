@@ -210,6 +210,10 @@ impl<'r, 't> Section<'r, 't> {
         })
     }
 
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        self.typed(key, "true or false", |value| value.as_bool())
+    }
+
     pub(super) fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
         self.typed(key, &wanted, |value| {

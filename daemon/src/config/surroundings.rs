@@ -1,7 +1,8 @@
 //! Whether what a configuration names is there and can be used, as far as a look can tell: for `--check-config`.
 //! Changes nothing. The start finds the same out by doing it, since things may have changed in between.
 
-use super::{Config, DriverConfig, Mistake, Place, Places, RoleName};
+use super::{Config, DriverConfig, Mistake, Place, Places, RoleName, TargetKind};
+use crate::target::configfs;
 use rustix::fs::Access;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,18 +27,65 @@ pub(super) fn look(config: &Config, places: &Places) -> Vec<Mistake> {
         note("api.unix", places.unix, why);
     }
     if config.has(RoleName::Volume) {
+        if config.target.kind == TargetKind::Lio
+            && let Some(why) = no_lio()
+        {
+            note("target.kind", None, why);
+        }
         for (number, backend) in config.backends.iter().enumerate() {
             let place = places.directories.get(number).copied().flatten();
-            let why = unusable(&backend.directory).or_else(|| match backend.driver {
-                DriverConfig::File { .. } => foreign(&backend.directory),
-                DriverConfig::Fake { .. } => None,
-            });
+            let (key, why) = match &backend.driver {
+                DriverConfig::File { directory, .. } => (
+                    "backend.directory",
+                    unusable(directory).or_else(|| foreign(directory)),
+                ),
+                DriverConfig::Fake { directory, .. } => ("backend.directory", unusable(directory)),
+                DriverConfig::Lvm { .. } => ("backend.driver", no_lvm()),
+            };
             if let Some(why) = why {
-                note("backend.directory", place, why);
+                note(key, place, why);
+            }
+        }
+    }
+    if config.has(RoleName::Volume) || config.has(RoleName::Backup) {
+        for (number, store) in config.backup_stores.iter().enumerate() {
+            let place = places.stores.get(number).copied().flatten();
+            if let Some(why) = unusable(&store.directory) {
+                note("backup_store.directory", place, why);
             }
         }
     }
     mistakes
+}
+
+/// Why there can be no logical volumes here. Whether the group is there is found out by the running daemon, which
+/// starts without it and goes on when it comes.
+fn no_lvm() -> Option<String> {
+    let is_there = |path: &str| Path::new(path).exists();
+    if !["/sbin/lvs", "/usr/sbin/lvs"]
+        .iter()
+        .any(|path| is_there(path))
+    {
+        return Some("there is no LVM here; install lvm2 and udisks2-lvm2".to_owned());
+    }
+    if !is_there("/run/dbus/system_bus_socket") {
+        return Some("there is no system bus at /run/dbus/system_bus_socket; install and start dbus and udisks2".to_owned());
+    }
+    None
+}
+
+/// What the kernel lacks for serving volumes by itself.
+fn no_lio() -> Option<String> {
+    if !Path::new(configfs::ROOT).exists() {
+        return Some(format!(
+            "the kernel's target is not there; run `modprobe iscsi_target_mod` so that {} appears, or use kind = \"userspace\"",
+            configfs::ROOT
+        ));
+    }
+    (!rustix::process::geteuid().is_root()).then(|| {
+        "the kernel's target needs root; run ashlard as root, or use kind = \"userspace\""
+            .to_owned()
+    })
 }
 
 /// Why a directory cannot be used, or made where it is missing.

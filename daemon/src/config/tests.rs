@@ -16,26 +16,38 @@ fn the_least_configuration_has_every_default() {
     assert_eq!(config.api.unix, Path::new("/s/api.sock"));
     assert_eq!(config.api.listen, None);
     assert_eq!(config.api.auth, Auth::Token);
-    assert_eq!(config.roles.len(), 3);
+    assert_eq!(config.roles.len(), 4);
+    assert_eq!(config.backup_stores, []);
     assert_eq!(config.availability_zone, "nova");
     let quota = config.quota;
     assert_eq!((quota.volumes, quota.snapshots), (10, 10));
     assert_eq!((quota.gigabytes, quota.per_volume_gigabytes), (1000, -1));
+    assert_eq!((quota.backups, quota.backup_gigabytes), (10, 1000));
     assert_eq!(config.target.iqn_prefix, "iqn.2010-10.org.openstack:");
+    assert!(!config.target.mutual_chap);
     assert_eq!(config.target.portals, ["127.0.0.1:3260".parse().unwrap()]);
     let backend = &config.backends[0];
-    assert_eq!(
-        (backend.pool.as_str(), backend.reserved_percentage),
-        ("pool", 0)
-    );
+    assert_eq!(backend.reserved_percentage, 0);
     assert!((backend.max_over_subscription_ratio - 20.0).abs() < f64::EPSILON);
-    assert!(matches!(
-        backend.driver,
-        DriverConfig::File {
-            secure_delete: SecureDelete::Zero,
-            wipe_bytes_per_s: 0
-        }
-    ));
+    let DriverConfig::File {
+        pool,
+        directory,
+        secure_delete,
+        wipe_bytes_per_s,
+    } = &backend.driver
+    else {
+        panic!("{backend:?}");
+    };
+    assert_eq!(
+        (pool.as_str(), directory.as_path()),
+        ("pool", Path::new("/p"))
+    );
+    assert_eq!((*secure_delete, *wipe_bytes_per_s), (SecureDelete::Zero, 0));
+    assert_eq!(
+        config.target.kind,
+        TargetKind::Userspace,
+        "files are served by Ashlar's own target"
+    );
 }
 
 #[test]
@@ -43,8 +55,11 @@ fn every_key_is_read() {
     let config = parse(
         "state_dir = '/s'\nhost = 'h'\nroles = ['api', 'volume']\navailability_zone = 'z'\n\
          [api]\nunix = '/r/a'\nlisten = '[::1]:1'\nauth = 'none'\n\
-         [target]\nportals = ['10.0.0.1:2']\niqn_prefix = 'iqn.X:'\n\
+         [target]\nportals = ['10.0.0.1:2']\niqn_prefix = 'iqn.X:'\nmutual_chap = true\n\
          [quota]\nvolumes = 1\nsnapshots = 0x2\ngigabytes = -1\nper_volume_gigabytes = 4\n\
+         backups = 5\nbackup_gigabytes = 6\n\
+         [[backup_store]]\nname = 's'\nkind = 'fake'\ndirectory = '/b'\npassword_file = '/k'\n\
+         [[backup_store]]\nname = 't'\ndirectory = '/c'\n\
          [[backend]]\nname = 'a'\ndriver = 'file'\npool = 'q'\ndirectory = '/p'\nsecure_delete = 'none'\n\
          wipe_mib_per_s = 3\nmax_over_subscription_ratio = 2\nreserved_percentage = 5\n\
          [[backend]]\nname = 'b'\ndriver = 'fake'\ndirectory = '/q'\nfaults = 'create=eio'\n",
@@ -54,19 +69,34 @@ fn every_key_is_read() {
     assert_eq!(config.api.listen, Some("[::1]:1".parse().unwrap()));
     assert_eq!(config.api.auth, Auth::None);
     assert_eq!(config.target.iqn_prefix, "iqn.x:");
+    assert!(config.target.mutual_chap);
     let quota = config.quota;
     assert_eq!((quota.volumes, quota.snapshots), (1, 2));
     assert_eq!((quota.gigabytes, quota.per_volume_gigabytes), (-1, 4));
-    assert!(matches!(
-        config.backends[0].driver,
-        DriverConfig::File {
-            secure_delete: SecureDelete::None,
-            wipe_bytes_per_s
-        } if wipe_bytes_per_s == 3 << 20
-    ));
-    assert_eq!(config.backends[0].pool, "q");
+    assert_eq!((quota.backups, quota.backup_gigabytes), (5, 6));
+    let [one, other] = &config.backup_stores[..] else {
+        panic!("{:?}", config.backup_stores);
+    };
+    assert_eq!((one.name.as_str(), one.kind), ("s", StoreKind::Fake));
+    assert_eq!(one.directory, Path::new("/b"));
+    assert_eq!(one.password_file.as_deref(), Some(Path::new("/k")));
+    assert_eq!(
+        (other.kind, &other.password_file),
+        (StoreKind::Restic, &None)
+    );
+    let DriverConfig::File {
+        pool,
+        secure_delete,
+        wipe_bytes_per_s,
+        ..
+    } = &config.backends[0].driver
+    else {
+        panic!("{:?}", config.backends[0]);
+    };
+    assert_eq!((pool.as_str(), *wipe_bytes_per_s), ("q", 3 << 20));
+    assert_eq!(*secure_delete, SecureDelete::None);
     assert!(
-        matches!(&config.backends[1].driver, DriverConfig::Fake { faults } if faults == "create=eio")
+        matches!(&config.backends[1].driver, DriverConfig::Fake { faults, .. } if faults == "create=eio")
     );
 }
 
@@ -112,7 +142,7 @@ name = 'c'
         "line 10, column 11: target.portals: 127.0.0.1:0 needs a port other than 0, since hosts come back to it",
         "line 10, column 11: target.portals: hosts are told these addresses: name those that they reach, not 0.0.0.0",
         "line 11, column 14: target.iqn_prefix: must start with \"iqn.\", have no blanks and at most 180 bytes, such as \"iqn.2010-10.org.openstack:\"",
-        "line 12, column 1: unknown key `target.colour`: known are portals, iqn_prefix",
+        "line 12, column 1: unknown key `target.colour`: known are portals, iqn_prefix, kind, saveconfig, detach, mutual_chap",
         "line 14, column 11: quota.volumes: must be a whole number from -1 to 2147483647, not 'many'",
         "line 15, column 13: quota.gigabytes: must be a whole number from -1 to 2147483647, not -2",
         "line 18, column 10: backend.driver: \"fil\" is not known: did you mean \"file\"?",
@@ -122,7 +152,6 @@ name = 'c'
         "line 25, column 31: backend.max_over_subscription_ratio: must be a number above 0, such as 20.0, not 0",
         "line 26, column 10: backend.faults: only the driver \"fake\" has faults; take it out",
         "line 27, column 1: backend.driver: is required, such as \"file\"",
-        "line 27, column 1: backend.directory: is required, such as \"/var/lib/ashlar-pool\"",
     ];
     let mistakes = parse(text).unwrap_err();
     assert_eq!(mistakes, wanted, "{}", mistakes.join("\n"));
@@ -141,7 +170,7 @@ fn what_must_hold_between_keys() {
         (
             "state_dir = '/s'\nroles = []",
             vec![
-                "line 2, column 9: roles: must name at least one of \"api\", \"scheduler\", \"volume\"",
+                "line 2, column 9: roles: must name at least one of \"api\", \"scheduler\", \"volume\", \"backup\"",
             ],
         ),
         (
@@ -170,6 +199,10 @@ fn what_must_hold_between_keys() {
             ],
         ),
         (
+            &format!("{LEAST}[target]\nmutual_chap = 'yes'"),
+            vec!["line 7, column 15: target.mutual_chap: must be true or false, not 'yes'"],
+        ),
+        (
             &format!("api = 1\n{LEAST}"),
             vec!["line 1, column 7: api: must be a table: write [api] on a line of its own"],
         ),
@@ -187,6 +220,24 @@ fn what_must_hold_between_keys() {
         "x".repeat(120)
     );
     assert!(parse(&long).unwrap_err()[0].contains("may have 107"));
+}
+
+#[test]
+fn what_must_hold_of_backup_stores() {
+    let text = format!(
+        "{LEAST}[[backup_store]]\nname = 'a'\nkind = 'tape'\ndirectory = '/p/b'\n\
+         [[backup_store]]\nname = 'a'\ndirectory = '/c'\n[[backup_store]]\nname = 'b'\ndirectory = '/c/d'\n\
+         [[backup_store]]\n"
+    );
+    let wanted = [
+        "line 8, column 8: backup_store.kind: \"tape\" is not known: it is one of [\"restic\", \"fake\"]",
+        "line 9, column 13: backup_store.directory: /p/b and /p of backend a lie one in the other; a backup store needs a directory of its own, best on another device",
+        "line 11, column 8: backup_store.name: \"a\" is there twice; give this one another name",
+        "line 15, column 13: backup_store.directory: /c/d and /c of backup_store a lie one in the other; a backup store needs a directory of its own, best on another device",
+        "line 16, column 1: backup_store.name: is required, such as \"default\"",
+        "line 16, column 1: backup_store.directory: is required, such as \"/srv/backups\"",
+    ];
+    assert_eq!(parse(&text).unwrap_err(), wanted);
 }
 
 #[test]

@@ -3,15 +3,18 @@
 //! Each table has a function of its own. It says everything that is wrong with its keys, each with what to write
 //! instead, and returns something usable all the same, so that the tables after it are looked at too.
 
+use super::drivers::check_driver;
 use super::reader::{Reader, Section};
+use super::stores::check_stores;
 use super::{
     Api, Auth, Backend, Config, DriverConfig, LogFormat, Metrics, Mistake, Places, RoleName,
-    SecureDelete, Target,
+    Target, TargetKind,
 };
-use crate::ops::QuotaLimits;
+use crate::ops::{DetachPolicy, QuotaLimits};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -21,13 +24,23 @@ const SOCKET_PATH_LEN_MAX: usize = 107;
 const IQN_PREFIX_LEN_MAX: usize = 180;
 /// Cinder's columns are 32 bits wide.
 const QUOTA_MAX: i64 = i32::MAX as i64;
-/// In MiB/s: faster than any disk; what lies beyond was meant in other units.
-const WIPE_RATE_MAX: i64 = 1_000_000;
+
+/// Where Debian's targetcli keeps it.
+const SAVECONFIG: &str = "/etc/rtslib-fb-target/saveconfig.json";
+
+/// Less than the minute that Cinder's clients wait for an answer.
+const DETACH_WAIT: Duration = Duration::from_secs(30);
+const DETACH: &[(&str, DetachPolicy)] = &[
+    ("cut", DetachPolicy::Cut),
+    ("wait", DetachPolicy::Wait(DETACH_WAIT)),
+    ("refuse", DetachPolicy::Refuse),
+];
 
 const ROLES: &[(&str, RoleName)] = &[
     ("api", RoleName::Api),
     ("scheduler", RoleName::Scheduler),
     ("volume", RoleName::Volume),
+    ("backup", RoleName::Backup),
 ];
 
 /// Reads a text; the answer is the configuration with where its paths stand, or everything that is wrong with it.
@@ -60,7 +73,7 @@ fn whole<'r, 't>(
     if roles.is_empty() {
         top.wrong(
             "roles",
-            "must name at least one of \"api\", \"scheduler\", \"volume\"",
+            "must name at least one of \"api\", \"scheduler\", \"volume\", \"backup\"",
         );
     }
     let host = top.text("host").unwrap_or_else(host_name);
@@ -80,8 +93,9 @@ fn whole<'r, 't>(
     let api_table = table_of(reader, &top, "api");
     let api = check_api(&api_table, state_dir.as_deref(), &top);
     places.unix = api_table.place("unix");
-    let target = check_target(&table_of(reader, &top, "target"));
     let backends = check_backends(reader, &top, state_dir.as_deref(), &roles, places);
+    let backup_stores = check_stores(reader, &top, state_dir.as_deref(), &backends, places);
+    let target = check_target(&table_of(reader, &top, "target"), &backends);
     let quota = check_quota(&table_of(reader, &top, "quota"));
     let faults = check_faults(&table_of(reader, &top, "faults"), &top);
     Some(Config {
@@ -93,6 +107,7 @@ fn whole<'r, 't>(
         api: api?,
         target,
         backends,
+        backup_stores,
         quota,
         faults,
     })
@@ -158,7 +173,7 @@ fn check_api(
     })
 }
 
-fn check_target(target: &Section<'_, '_>) -> Target {
+fn check_target(target: &Section<'_, '_>, backends: &[Backend]) -> Target {
     let portals = match target.texts("portals") {
         None => vec![SocketAddr::from(([127, 0, 0, 1], 3260))],
         Some(texts) => {
@@ -200,9 +215,34 @@ fn check_target(target: &Section<'_, '_>) -> Target {
         );
         target.wrong("iqn_prefix", &why);
     }
+    let saveconfig = target.path("saveconfig", "\"/etc/target/saveconfig.json\"");
     Target {
         portals,
         iqn_prefix: iqn_prefix.to_lowercase(),
+        kind: check_kind(target, backends),
+        saveconfig: saveconfig.unwrap_or_else(|| PathBuf::from(SAVECONFIG)),
+        detach: target.word("detach", DETACH).unwrap_or_default(),
+        mutual_chap: target.flag("mutual_chap").unwrap_or_default(),
+    }
+}
+
+/// `auto` follows from the rest of the file alone, so that it never differs from one start to the next.
+fn check_kind(target: &Section<'_, '_>, backends: &[Backend]) -> TargetKind {
+    let is_block = |one: &Backend| matches!(one.driver, DriverConfig::Lvm { .. });
+    let all = backends.iter().all(is_block);
+    let words = [
+        ("auto", None),
+        ("lio", Some(TargetKind::Lio)),
+        ("userspace", Some(TargetKind::Userspace)),
+    ];
+    match target.word("kind", &words).flatten() {
+        Some(TargetKind::Lio) if !all => {
+            target.wrong("kind", "\"lio\" serves block devices only; use \"userspace\", or backends with the driver \"lvm\" alone");
+            TargetKind::Lio
+        }
+        Some(kind) => kind,
+        None if all && !backends.is_empty() => TargetKind::Lio,
+        None => TargetKind::Userspace,
     }
 }
 
@@ -254,9 +294,6 @@ fn check_among(
     before: &[Backend],
     state_dir: Option<&Path>,
 ) {
-    let overlaps = |other: &Path| {
-        backend.directory.starts_with(other) || other.starts_with(&backend.directory)
-    };
     if before.iter().any(|other| other.name == backend.name) {
         let why = format!(
             "{:?} is there twice; give this one another name",
@@ -264,16 +301,33 @@ fn check_among(
         );
         section.wrong("name", &why);
     }
-    if let Some(other) = before.iter().find(|other| overlaps(&other.directory)) {
+    if let DriverConfig::Lvm { volume_group, .. } = &backend.driver {
+        let has_it = |other: &&Backend| matches!(&other.driver, DriverConfig::Lvm { volume_group: group, .. } if group == volume_group);
+        if let Some(other) = before.iter().find(has_it) {
+            let why = format!(
+                "{volume_group} is the group of backend {} already; a backend has a group of its own",
+                other.name
+            );
+            section.wrong("volume_group", &why);
+        }
+    }
+    let Some(directory) = backend.directory() else {
+        return;
+    };
+    let overlaps = |other: &Path| directory.starts_with(other) || other.starts_with(directory);
+    let nested = before.iter().find_map(|other| {
+        let path = other.directory().filter(|path| overlaps(path))?;
+        Some((path, &other.name))
+    });
+    if let Some((path, other)) = nested {
         let why = format!(
-            "{} and {} of backend {} lie one in the other; a pool needs a directory of its own",
-            backend.directory.display(),
-            other.directory.display(),
-            other.name
+            "{} and {} of backend {other} lie one in the other; a pool needs a directory of its own",
+            directory.display(),
+            path.display(),
         );
         section.wrong("directory", &why);
     }
-    if state_dir.is_some_and(|state_dir| state_dir.starts_with(&backend.directory)) {
+    if state_dir.is_some_and(|state_dir| state_dir.starts_with(directory)) {
         let why = "state_dir lies in it; a pool needs a directory of its own";
         section.wrong("directory", why);
     }
@@ -283,55 +337,24 @@ fn check_backend(section: &Section<'_, '_>) -> Option<Backend> {
     let name = section
         .text("name")
         .or_else(|| section.missing("name", "\"default\""));
-    let pool = section.text("pool").unwrap_or_else(|| "pool".to_owned());
-    for (key, text) in [("name", name.as_deref()), ("pool", Some(pool.as_str()))] {
-        if text.is_some_and(|text| !is_name(text)) {
-            let why = format!(
-                "{:?} must be letters, digits, '.', '_' and '-', at most 100 of them",
-                text.unwrap_or_default()
-            );
-            section.wrong(key, &why);
-        }
-    }
+    must_be_name(section, "name", name.as_deref());
     let driver = check_driver(section);
-    let example = "\"/var/lib/ashlar-pool\"";
-    let directory: Option<PathBuf> = section
-        .path("directory", example)
-        .or_else(|| section.missing("directory", example));
     let ratio = section.number("max_over_subscription_ratio");
     let reserved = section.integer("reserved_percentage", 0..=99).unwrap_or(0);
     Some(Backend {
         name: name?,
         driver: driver?,
-        pool,
-        directory: directory?,
         max_over_subscription_ratio: ratio.unwrap_or(20.0),
         reserved_percentage: u8::try_from(reserved).unwrap_or(0),
     })
 }
 
-fn check_driver(section: &Section<'_, '_>) -> Option<DriverConfig> {
-    let words = [("file", true), ("fake", false)];
-    let is_file = section
-        .word("driver", &words)
-        .or_else(|| section.missing("driver", "\"file\""));
-    let words = [("zero", SecureDelete::Zero), ("none", SecureDelete::None)];
-    let secure_delete = section.word("secure_delete", &words);
-    let rate = section.integer("wipe_mib_per_s", 0..=WIPE_RATE_MAX);
-    let faults = section.text("faults");
-    if is_file? {
-        if faults.is_some() {
-            section.wrong("faults", "only the driver \"fake\" has faults; take it out");
-        }
-        let rate = u64::try_from(rate.unwrap_or(0)).unwrap_or(0);
-        return Some(DriverConfig::File {
-            secure_delete: secure_delete.unwrap_or(SecureDelete::Zero),
-            wipe_bytes_per_s: rate << 20,
-        });
+pub(super) fn must_be_name(section: &Section<'_, '_>, key: &'static str, text: Option<&str>) {
+    if let Some(text) = text.filter(|text| !is_name(text)) {
+        let why =
+            format!("{text:?} must be letters, digits, '.', '_' and '-', at most 100 of them");
+        section.wrong(key, &why);
     }
-    Some(DriverConfig::Fake {
-        faults: faults.unwrap_or_default(),
-    })
 }
 
 /// Cinder's defaults (cinder/quota.py).
@@ -342,6 +365,8 @@ fn check_quota(quota: &Section<'_, '_>) -> QuotaLimits {
         snapshots: limit("snapshots", 10),
         gigabytes: limit("gigabytes", 1000),
         per_volume_gigabytes: limit("per_volume_gigabytes", -1),
+        backups: limit("backups", 10),
+        backup_gigabytes: limit("backup_gigabytes", 1000),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A driver without bytes: it keeps the contract, remembers names, lengths and stamps, and fails as it is told.
+//! A driver with next to no bytes: it keeps the contract, remembers names, lengths and stamps, and fails as it is told.
 //!
 //! For tests of everything above the drivers, and for `driver = "fake"` in a configuration. With a directory its
 //! objects outlive the process, also one that was killed.
@@ -102,6 +102,16 @@ impl FakeDriver {
     fn pool_name(&self) -> String {
         let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.pool.clone()
+    }
+
+    /// What lies under a name, as a device.
+    async fn opened(&self, name: &str, file_name: &str) -> Result<Device, DriverError> {
+        self.fault(Method::Device, name, &Work::default()).await?;
+        let content = self.read(name)?;
+        let len_bytes = content.len_bytes;
+        let path = self.pool().device(file_name, &content);
+        let path = path.map_err(|error| self.io("making the device of", name, error))?;
+        Ok(Device { path, len_bytes })
     }
 
     /// Does what is armed for `method`.
@@ -276,6 +286,12 @@ impl Driver for FakeDriver {
             Source::Volume(volume, live) => {
                 self.content(&volume_name(volume), live.as_ref()).await?
             }
+            Source::Device(device) => {
+                work.report(0, device.len_bytes);
+                let path = device.path.display().to_string();
+                let content = Content::of_device(&device.path);
+                content.map_err(|error| self.io("reading", &path, error))?
+            }
         };
         cancelled(work)?;
         self.put(&name, content, volume.size_gib.bytes())?;
@@ -355,13 +371,26 @@ impl Driver for FakeDriver {
     }
 
     async fn device(&self, volume: &VolumeRef) -> Result<Device, DriverError> {
-        let name = volume_name(volume);
-        self.fault(Method::Device, &name, &Work::default()).await?;
-        let len_bytes = self.read(&name)?.len_bytes;
-        let file_name = format!("volume-{}", volume.id);
-        let path = self.pool().device(&file_name, len_bytes);
-        let path = path.map_err(|error| self.io("making the device of", &name, error))?;
-        Ok(Device { path, len_bytes })
+        self.opened(&volume_name(volume), &format!("volume-{}", volume.id))
+            .await
+    }
+
+    async fn open_snapshot(&self, snapshot: &SnapshotRef) -> Result<Device, DriverError> {
+        let object = ObjectRef::Snapshot(snapshot.clone());
+        self.opened(&name_of(&object), &format!("snapshot-{}", snapshot.id))
+            .await
+    }
+
+    async fn close_snapshot(&self, snapshot: &SnapshotRef) -> Result<Done, DriverError> {
+        let file_name = format!("snapshot-{}", snapshot.id);
+        let closed = self.pool().close(&file_name);
+        let was_open =
+            closed.map_err(|error| self.io("closing the device of", &file_name, error))?;
+        Ok(if was_open {
+            Done::Changed
+        } else {
+            Done::AlreadySo
+        })
     }
 
     async fn manageable(&self, _: &str) -> Result<Vec<Manageable>, DriverError> {

@@ -15,7 +15,6 @@ mod layout;
 mod live;
 mod make;
 mod mark;
-mod pace;
 mod pool_file;
 mod probe;
 #[cfg(test)]
@@ -156,6 +155,21 @@ impl FileDriver {
         Err(self.replaced_directory())
     }
 
+    /// What lies under a name, to be opened by others.
+    async fn opened(&self, pool: &str, name: Name) -> Result<Device, DriverError> {
+        self.must_be_here(pool)?;
+        let job = self
+            .begin(&name.text, Weight::Light, &Work::default())
+            .await?;
+        let layout = self.layout.clone();
+        job.run(move |_| {
+            let path = layout.home(&name);
+            let len_bytes = PoolFile::open(&path, &name.text, layout.pool(), false)?.len_bytes()?;
+            Ok(Device { path, len_bytes })
+        })
+        .await
+    }
+
     /// Claims an object that comes from or goes to `import/`.
     async fn begin_adopting(&self, object: &ObjectRef) -> Result<Job, DriverError> {
         let pool = match object {
@@ -255,14 +269,13 @@ impl Driver for FileDriver {
         let name = Name::of_volume(volume.id);
         let origin = match source {
             Source::Empty => None,
-            Source::Snapshot(snapshot) => Some(Origin {
-                name: Name::of_snapshot(snapshot.id),
-                live: None,
-            }),
-            Source::Volume(volume, live) => Some(Origin {
-                name: Name::of_volume(volume.id),
-                live: live.clone(),
-            }),
+            Source::Snapshot(snapshot) => {
+                Some(Origin::Object(Name::of_snapshot(snapshot.id), None))
+            }
+            Source::Volume(volume, live) => {
+                Some(Origin::Object(Name::of_volume(volume.id), live.clone()))
+            }
+            Source::Device(device) => Some(Origin::Device(device.path.clone())),
         };
         let weight = match origin {
             Some(_) => Weight::Bulk,
@@ -306,10 +319,7 @@ impl Driver for FileDriver {
         if self.is_in_place(&job, &name).await? {
             return Ok(Done::AlreadySo);
         }
-        let origin = Origin {
-            name: Name::of_volume(volume.id),
-            live,
-        };
+        let origin = Origin::Object(Name::of_volume(volume.id), live);
         let shape = (snapshot.size_gib.bytes(), false);
         let making = self.make(&job, &name, shape, Some(origin)).await?;
         self.place(&job, making, name).await?;
@@ -336,10 +346,7 @@ impl Driver for FileDriver {
         if wipes {
             self.wipe_remains(&job.quiet(), &name).await?;
         }
-        let origin = Origin {
-            name: Name::of_snapshot(snapshot.id),
-            live: None,
-        };
+        let origin = Origin::Object(Name::of_snapshot(snapshot.id), None);
         let shape = (volume.size_gib.bytes(), volume.thick);
         let making = self.make(&job, &name, shape, Some(origin)).await?;
         if wipes {
@@ -405,18 +412,16 @@ impl Driver for FileDriver {
     }
 
     async fn device(&self, volume: &VolumeRef) -> Result<Device, DriverError> {
-        self.must_be_here(&volume.pool)?;
-        let name = Name::of_volume(volume.id);
-        let job = self
-            .begin(&name.text, Weight::Light, &Work::default())
-            .await?;
-        let layout = self.layout.clone();
-        job.run(move |_| {
-            let path = layout.home(&name);
-            let len_bytes = PoolFile::open(&path, &name.text, layout.pool(), false)?.len_bytes()?;
-            Ok(Device { path, len_bytes })
-        })
-        .await
+        self.opened(&volume.pool, Name::of_volume(volume.id)).await
+    }
+
+    async fn open_snapshot(&self, snapshot: &SnapshotRef) -> Result<Device, DriverError> {
+        self.opened(&snapshot.pool, Name::of_snapshot(snapshot.id))
+            .await
+    }
+
+    async fn close_snapshot(&self, _: &SnapshotRef) -> Result<Done, DriverError> {
+        Ok(Done::AlreadySo) // A file is as readable closed as open.
     }
 
     async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError> {

@@ -10,6 +10,8 @@
 //! - On `Err` the pool is as before the call, except for remains that a repeat or [`Driver::remove`] clears away.
 //! - Only objects that carry one of our ids in the recorded form of name are touched. Foreign ones are never looked into;
 //!   [`Driver::adopt`] alone makes one ours, named by the administrator and found where a driver offers such a place.
+//! - An object is its id and its pool. While a volume moves between two pools of a backend it is in both, and what is
+//!   asked of it in one is never done to it in the other.
 //! - It may be called for different objects at once; `ops` never calls it twice at once for one object.
 //! - Long work reports to [`Work`] at least once a slice, and returns [`DriverError::Cancelled`] soon after
 //!   [`Work::is_cancelled`] turns true.
@@ -18,7 +20,9 @@
 pub(crate) mod contract;
 pub mod fake;
 pub mod file;
+pub mod lvm;
 pub mod manageable;
+mod pace;
 
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::pool::PoolReport;
@@ -74,6 +78,9 @@ pub enum Source {
     /// A volume's content as of one instant, then zeros. When hosts may be writing, the handle lets the driver see
     /// and hold their writes.
     Volume(VolumeRef, Option<Arc<dyn LiveWrites>>),
+    /// What any driver's volume holds, then zeros: nobody writes to this device meanwhile. It may be the same volume in
+    /// another pool, also of this backend.
+    Device(Device),
 }
 
 /// A volume or a snapshot, where both are treated alike.
@@ -99,6 +106,12 @@ pub struct Device {
 pub trait Driver: Send + Sync {
     /// What each pool holds and can do, now. Called on a timer and before placement; answers within seconds.
     async fn stats(&self) -> Result<Vec<PoolReport>, DriverError>;
+
+    /// Returns when something changed in the backend since the last call returned, whoever did it: then it is worth a
+    /// report before the timer. Never returns where nobody tells.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
 
     /// Makes `volume` with the content of `source`; afterwards it reads as the source did at one instant of the call,
     /// and as zeros beyond the source's size. Survives a power cut once it returned.
@@ -141,6 +154,13 @@ pub trait Driver: Send + Sync {
 
     /// What a target is to open for `volume`.
     async fn device(&self, volume: &VolumeRef) -> Result<Device, DriverError>;
+
+    /// What is to be read for `snapshot`, by whom it may concern; nobody writes to it. It stays readable until
+    /// [`Driver::close_snapshot`] or the snapshot's removal.
+    async fn open_snapshot(&self, snapshot: &SnapshotRef) -> Result<Device, DriverError>;
+
+    /// The end of [`Driver::open_snapshot`]. Already so when it is not open, or not there.
+    async fn close_snapshot(&self, snapshot: &SnapshotRef) -> Result<Done, DriverError>;
 
     /// What lies in `pool` that is not ours and might be taken over, sorted by name; changes nothing.
     async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError>;

@@ -64,6 +64,8 @@ ids! {
     VolumeId
     /// A snapshot of a volume.
     SnapshotId
+    /// A copy of a volume in a backup store.
+    BackupId
     /// An attachment: one host's claim on a volume.
     AttachmentId
     /// A volume type.

@@ -13,6 +13,8 @@ pub enum Resource {
     Volume,
     /// A snapshot.
     Snapshot,
+    /// A backup.
+    Backup,
 }
 
 impl Resource {
@@ -21,6 +23,7 @@ impl Resource {
         match self {
             Resource::Volume => "VOLUME",
             Resource::Snapshot => "VOLUME_SNAPSHOT",
+            Resource::Backup => "VOLUME_BACKUP",
         }
     }
 }
@@ -58,6 +61,9 @@ numbered! {
         CreateVolume "008" "create volume from backend storage"
         CreateSnapshot "009" "create snapshot"
         DeleteSnapshot "010" "delete snapshot"
+        CreateBackup "013" "create backup"
+        DeleteBackup "014" "delete backup"
+        RestoreBackup "015" "restore backup"
     }
 }
 
@@ -70,8 +76,11 @@ numbered! {
         CreateFailed "012" "Driver failed to create the volume."
         SnapshotCreateFailed "013" "Snapshot failed to create."
         SnapshotDeleteFailed "016" "Snapshot failed to delete."
+        BackupCreateFailed "020" "Backup driver failed to create backup."
         AttachFailed "021" "Failed to attach volume."
         DetachFailed "022" "Failed to detach volume."
+        BackupDeleteFailed "025" "Backup driver failed to delete backup."
+        BackupRestoreFailed "026" "Backup driver failed to restore backup."
     }
 }
 

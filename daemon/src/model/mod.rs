@@ -4,6 +4,7 @@
 //! here, not a derive, so that a renamed variant can never change what a client reads.
 
 pub mod attachment;
+pub mod backup;
 pub mod caller;
 pub mod id;
 pub mod message;

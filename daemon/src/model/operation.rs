@@ -84,6 +84,16 @@ operations! {
     ListManageable = "list_manageable"
     /// Give a volume another type.
     RetypeVolume = "retype_volume"
+    /// Copy a volume or a snapshot into a backup store.
+    CreateBackup = "create_backup"
+    /// Make a volume read as a backup does.
+    RestoreBackup = "restore_backup"
+    /// Remove a backup from its store.
+    DeleteBackup = "delete_backup"
+    /// Say what a backup is.
+    ResetBackupStatus = "reset_backup_status"
+    /// Make the row of a backup that lies in a store.
+    ImportBackup = "import_backup"
 }
 
 impl Verb {
@@ -151,7 +161,7 @@ pub struct Operation {
     pub id: OperationId,
     /// What it does.
     pub verb: Verb,
-    /// Who takes it next: `scheduler`, or `volume:<host@backend>`.
+    /// Who takes it next: `scheduler`, `volume:<host@backend>:<lane>`, or `backup:<host@store>`.
     pub queue: String,
     /// Where it is.
     pub phase: Phase,
@@ -163,7 +173,7 @@ pub struct Operation {
     pub owner_id: String,
     /// The request that began it.
     pub request_id: String,
-    /// The main object's id (volume, snapshot or attachment).
+    /// The main object's id (volume, snapshot, attachment or backup).
     pub object_id: String,
     /// What was asked and what earlier steps learned; JSON text that only `ops` reads.
     pub input: String,

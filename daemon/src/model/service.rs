@@ -1,6 +1,7 @@
 //! A service: one role of a daemon as Cinder's clients know it, and what the administrator decided about it.
 //!
-//! The role `scheduler` is one service on its host; the role `volume` is one on each `host@backend`. A service is up
+//! The role `scheduler` is one service on its host; the role `volume` is one on each `host@backend`, the role `backup` one
+//! on each `host@store`. A service is up
 //! while its process says so; being disabled or frozen is the administrator's word and has nothing to do with that.
 
 use super::id::ServiceId;
@@ -13,17 +14,20 @@ pub enum Binary {
     Scheduler,
     /// Makes volumes in one backend.
     Volume,
+    /// Keeps backups in one store.
+    Backup,
 }
 
 impl Binary {
     /// Every one.
-    pub const ALL: [Binary; 2] = [Binary::Scheduler, Binary::Volume];
+    pub const ALL: [Binary; 3] = [Binary::Scheduler, Binary::Volume, Binary::Backup];
 
     /// Cinder's name for the program, on the wire and in the record.
     pub fn as_str(self) -> &'static str {
         match self {
             Binary::Scheduler => "cinder-scheduler",
             Binary::Volume => "cinder-volume",
+            Binary::Backup => "cinder-backup",
         }
     }
 
@@ -40,7 +44,7 @@ pub struct Service {
     pub id: ServiceId,
     /// What it is.
     pub binary: Binary,
-    /// `host` of a scheduler, `host@backend` of a volume service.
+    /// `host` of a scheduler, `host@backend` of a volume service, `host@store` of a backup service.
     pub host: String,
     /// The zone that it is in.
     pub availability_zone: String,
@@ -76,7 +80,7 @@ mod tests {
         for binary in Binary::ALL {
             assert_eq!(Binary::parse(binary.as_str()), Some(binary));
         }
-        assert_eq!(Binary::parse("cinder-backup"), None);
+        assert_eq!(Binary::parse("cinder-api"), None);
         assert_eq!(service_host("h@b#p"), "h@b");
         assert_eq!(service_host("h@b"), "h@b");
     }

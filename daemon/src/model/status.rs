@@ -7,7 +7,7 @@
 use super::operation::Verb;
 
 mod words;
-pub use words::{AttachmentStatus, SnapshotStatus, VolumeStatus, Word};
+pub use words::{AttachmentStatus, BackupStatus, SnapshotStatus, VolumeStatus, Word};
 
 /// Where an operation leaves an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Row {
     pub snapshot: Option<Move<SnapshotStatus>>,
     /// What it does to its attachment.
     pub attachment: Option<Move<AttachmentStatus>>,
+    /// What it does to its backup.
+    pub backup: Option<Move<BackupStatus>>,
     /// What a volume that it reads from must be.
     pub source_volume: &'static [VolumeStatus],
     /// What a snapshot that it reads from must be.
@@ -63,6 +65,7 @@ impl Row {
             volume: None,
             snapshot: None,
             attachment: None,
+            backup: None,
             source_volume: &[],
             source_snapshot: &[],
             note,
@@ -71,6 +74,7 @@ impl Row {
 }
 
 use AttachmentStatus as A;
+use BackupStatus as B;
 use SnapshotStatus as S;
 use VolumeStatus as V;
 
@@ -539,53 +543,91 @@ pub const TABLE: &[Row] = &[
         }),
         ..Row::of(
             Verb::RetypeVolume,
-            "to another type that its own pool can be; multiattach changes only when available",
+            "to another type; a volume whose own pool cannot be of it is moved to one that can, if the migration policy is on-demand, it is available and it has no snapshots; multiattach changes only when available",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available, V::InUse],
+            during: Some(V::BackingUp),
+            done: End::Previous,
+            failed: End::Previous,
+        }),
+        snapshot: Some(Move {
+            from: &[S::Available],
+            during: Some(S::BackingUp),
+            done: End::Is(S::Available),
+            failed: End::Is(S::Available),
+        }),
+        backup: Some(Move {
+            from: &[],
+            during: Some(B::Creating),
+            done: End::Is(B::Available),
+            failed: End::Is(B::Error),
+        }),
+        ..Row::of(
+            Verb::CreateBackup,
+            "in-use only with force; of a snapshot the volume is left alone",
+        )
+    },
+    Row {
+        volume: Some(Move {
+            from: &[V::Available],
+            during: Some(V::RestoringBackup),
+            done: End::Is(V::Available),
+            failed: End::Is(V::ErrorRestoring),
+        }),
+        backup: Some(Move {
+            from: &[B::Available],
+            during: Some(B::Restoring),
+            done: End::Is(B::Available),
+            failed: End::Is(B::Available),
+        }),
+        ..Row::of(
+            Verb::RestoreBackup,
+            "over a volume of at least the backup's size, or into a new one, which shows creating when it was asked for as a volume; a volume that was overwritten in part cannot be as before, also when it was cancelled",
+        )
+    },
+    Row {
+        backup: Some(Move {
+            from: &[B::Available, B::Error, B::ErrorDeleting],
+            during: Some(B::Deleting),
+            done: End::Gone,
+            failed: End::Is(B::ErrorDeleting),
+        }),
+        ..Row::of(
+            Verb::DeleteBackup,
+            "no backup depends on another; unlike upstream a failed delete may be repeated; with force from any status",
+        )
+    },
+    Row {
+        backup: Some(Move {
+            from: BackupStatus::ALL,
+            during: None,
+            done: End::AsAsked,
+            failed: End::Previous,
+        }),
+        ..Row::of(
+            Verb::ResetBackupStatus,
+            "at once; to available or error, and available must be true",
+        )
+    },
+    Row {
+        backup: Some(Move {
+            from: &[],
+            during: Some(B::Creating),
+            done: End::Is(B::Available),
+            failed: End::Is(B::Error),
+        }),
+        ..Row::of(
+            Verb::ImportBackup,
+            "makes the row of what lies in a store already",
         )
     },
 ];
 
 /// What later issues bring, so that the table's readers know what is missing: operation, noun, from, during, done, failed.
 pub const TO_COME: &[[&str; 6]] = &[
-    [
-        "create_backup",
-        "volume",
-        "available, in-use (force)",
-        "backing-up",
-        "(previous)",
-        "(previous)",
-    ],
-    [
-        "create_backup",
-        "backup",
-        "(made)",
-        "creating",
-        "available",
-        "error",
-    ],
-    [
-        "restore_backup",
-        "volume",
-        "available",
-        "restoring-backup",
-        "available",
-        "error_restoring",
-    ],
-    [
-        "restore_backup",
-        "backup",
-        "available",
-        "restoring",
-        "available",
-        "available",
-    ],
-    [
-        "delete_backup",
-        "backup",
-        "available, error",
-        "deleting",
-        "(gone)",
-        "error_deleting",
-    ],
     [
         "create_group",
         "group",
@@ -621,6 +663,11 @@ pub fn volume_only_during() -> Vec<VolumeStatus> {
 /// The statuses of a snapshot that only a live operation explains.
 pub fn snapshot_only_during() -> Vec<SnapshotStatus> {
     only_during(TABLE.iter().filter_map(|row| row.snapshot))
+}
+
+/// The statuses of a backup that only a live operation explains.
+pub fn backup_only_during() -> Vec<BackupStatus> {
+    only_during(TABLE.iter().filter_map(|row| row.backup))
 }
 
 fn only_during<S: Word>(moves: impl Iterator<Item = Move<S>>) -> Vec<S> {

@@ -85,4 +85,10 @@ impl VolumeType {
             .get("multiattach")
             .is_some_and(|value| value.eq_ignore_ascii_case("<is> true"))
     }
+
+    /// Whether all space of its volumes is to be taken at once (spec `provisioning:type`).
+    pub fn is_thick(&self) -> bool {
+        let how = self.extra_specs.get("provisioning:type");
+        how.is_some_and(|how| how == "thick")
+    }
 }

@@ -195,11 +195,11 @@ pub(super) async fn set_snapshot_size(job: &Job, measured: Gib) -> Result<(), Er
 
 /// The scheduler's word whether `pool` may have a volume of this type that adds nothing to it.
 pub(super) async fn fits_type(
-    job: &Job,
+    ctx: &Ctx,
     pool: &str,
     volume_type: VolumeTypeId,
 ) -> Result<Result<(), String>, Error> {
-    let store = &job.ctx.store;
+    let store = &ctx.store;
     let pools = pools::list(store).await.map_err(unreadable)?;
     let found = volume_types::get(store, volume_type)
         .await

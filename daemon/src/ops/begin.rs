@@ -11,9 +11,10 @@ mod needs;
 mod quota;
 
 use super::{Ctx, unwritable};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::meter;
 use crate::model::attachment::Attachment;
+use crate::model::backup::Backup;
 use crate::model::caller::Caller;
 use crate::model::id::{OperationId, VolumeId};
 use crate::model::operation::{Phase, Verb};
@@ -24,7 +25,8 @@ use crate::model::volume::Volume;
 use crate::store::operations::Mode;
 use crate::store::statuses::{self, Noun};
 use crate::store::{
-    Batch, Guard, Sql, StoreError, Value, attachments, intent, operations, snapshots, volumes,
+    Batch, Guard, Sql, StoreError, Value, attachments, backups, intent, operations, snapshots,
+    volumes,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub(super) struct Input {
     pub(super) snapshots: Vec<Subject>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) attachment: Option<Subject>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) backup: Option<Subject>,
     #[serde(default)]
     pub(super) asked: serde_json::Value,
 }
@@ -143,6 +147,18 @@ impl<'a> Beginning<'a> {
         self.claim(Noun::Attachment, &attachment.id, Mode::Exclusive);
     }
 
+    /// Makes a backup, unless there is one of this id already.
+    pub(super) fn makes_backup(&mut self, backup: &Backup) {
+        self.belongs_to(&backup.project_id);
+        let exists = Refusal::Rule {
+            why: "Invalid backup: Backup already exists in database.".to_owned(),
+        };
+        let values = backups::insert_values(backup);
+        self.rule(backups::INSERT, values, Error::Refused(exists));
+        self.input.backup = Some(made(&backup.id, backup.status));
+        self.claim(Noun::Backup, &backup.id, Mode::Exclusive);
+    }
+
     /// Moves a volume as the table says.
     pub(super) fn moves_volume(&mut self, volume: &Volume) {
         if let Some(one) = self.row.volume {
@@ -212,6 +228,35 @@ impl<'a> Beginning<'a> {
         if let Some(one) = self.row.snapshot {
             self.moves_snapshot_from(snapshot, one.from);
         }
+    }
+
+    /// Moves a backup as the table says.
+    pub(super) fn moves_backup(&mut self, backup: &Backup) {
+        if let Some(one) = self.row.backup {
+            self.moves_backup_from(backup, one.from);
+        }
+    }
+
+    /// Moves a backup from other statuses than the table's; the table's note says when.
+    pub(super) fn moves_backup_from(&mut self, backup: &Backup, from: &[status::BackupStatus]) {
+        if let Some(one) = self.row.backup {
+            self.belongs_to(&backup.project_id);
+            let shown = self.shown(one);
+            let moved = self.moves(Noun::Backup, &backup.id, backup.status, from, shown);
+            self.input.backup = Some(moved);
+        }
+    }
+
+    /// Moves a backup to the status that the request names, at once.
+    pub(super) fn moves_backup_to(
+        &mut self,
+        backup: &Backup,
+        from: &[status::BackupStatus],
+        asked: status::BackupStatus,
+    ) {
+        self.belongs_to(&backup.project_id);
+        let moved = self.moves(Noun::Backup, &backup.id, backup.status, from, Some(asked));
+        self.input.backup = Some(moved);
     }
 
     /// Moves an attachment as the table says.
@@ -372,6 +417,9 @@ impl<'a> Beginning<'a> {
         }
         for snapshot in &self.input.snapshots {
             operations::is_free(&mut batch, Noun::Snapshot, &snapshot.id);
+        }
+        if let Some(backup) = &self.input.backup {
+            operations::is_free(&mut batch, Noun::Backup, &backup.id);
         }
         batch.extend(std::mem::take(&mut self.batch));
         self.take_quotas(&mut batch);

@@ -16,8 +16,8 @@ use crate::model::qos::FrontEnd;
 use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
 use crate::store::exports::{self, ConnectionRow, ExportRow};
-use crate::store::{Batch, Value, qos_specs, volumes};
-use crate::target::{Access, Address, Chap, Export};
+use crate::store::{Batch, Value, qos_specs, retypes, volumes};
+use crate::target::{Access, Address, Chap, Credentials, Export};
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(45);
 pub struct Connected {
     /// The volume.
     pub volume_id: VolumeId,
-    /// What the initiator must prove.
+    /// What the initiator must prove, and what the target proves in turn.
     pub chap: Chap,
     /// Where it logs in.
     pub address: Address,
@@ -103,7 +103,7 @@ pub(super) async fn intends(
         let refusal = other_host(ctx, volume, initiator).await?;
         beginning.rule(exports::IS_ONLY_HOST, values, refusal);
     }
-    let credentials = exports::insert_values(volume.id, &fresh_chap()?);
+    let credentials = exports::insert_values(volume.id, &fresh_chap(ctx.mutual_chap)?);
     beginning.also(exports::INSERT, credentials);
     let mode = attachment.map_or_else(|| own_mode(volume), |one| one.mode);
     let values: Vec<Value> = vec![
@@ -246,8 +246,18 @@ pub(super) async fn repair(ctx: &Ctx, id: VolumeId, known: &[String]) -> Result<
         VolumeStatus::Creating,
         VolumeStatus::Deleting,
         VolumeStatus::Reverting,
+        VolumeStatus::RestoringBackup,
     ];
     if left_to_operation.contains(&volume.status) {
+        return Ok(());
+    }
+    // One that moves is copied from a device that nobody may write to.
+    let moves = volume.status == VolumeStatus::Retyping
+        && retypes::destination(&ctx.store, id)
+            .await
+            .map_err(unreadable)?
+            .is_some();
+    if moves {
         return Ok(());
     }
     matches(ctx, &volume, known).await
@@ -403,20 +413,74 @@ async fn deny_one(ctx: &Ctx, volume: VolumeId, initiator: &str) -> Result<(), Er
     Ok(())
 }
 
-/// Fresh credentials with Cinder's lengths: user 20 characters, secret 16 (96 bits from 64 letters).
-fn fresh_chap() -> Result<Chap, Error> {
-    let mut random = [0_u8; 36];
-    getrandom::fill(&mut random).map_err(|error| Error::Internal {
-        what: format!("the system gave no random numbers: {error}"),
-    })?;
+/// Credentials of an export, of both directions if the target is to prove itself too.
+fn fresh_chap(is_mutual: bool) -> Result<Chap, Error> {
+    let Credentials { user, secret } = fresh_credentials()?;
+    Ok(Chap {
+        user,
+        secret,
+        mutual: is_mutual.then(fresh_credentials).transpose()?,
+    })
+}
+
+fn fresh_credentials() -> Result<Credentials, Error> {
+    loop {
+        let mut random = [0_u8; 36];
+        getrandom::fill(&mut random).map_err(|error| Error::Internal {
+            what: format!("the system gave no random numbers: {error}"),
+        })?;
+        if let Some(credentials) = credentials(&random) {
+            return Ok(credentials);
+        }
+    }
+}
+
+/// With Cinder's lengths: user 20 characters, secret 16 (96 bits from 64 letters). `None` for the one in eight million
+/// that the kernel's target would take for none.
+fn credentials(random: &[u8; 36]) -> Option<Credentials> {
     let letter = |byte: &u8| {
         const LETTERS: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         char::from(LETTERS[usize::from(byte & 63)])
     };
     let (user, secret) = random.split_at(20);
-    Ok(Chap {
-        user: user.iter().map(letter).collect(),
-        secret: SecretString::from(secret.iter().map(letter).collect::<String>()),
+    let [user, secret] = [user, secret].map(|bytes| bytes.iter().map(letter).collect::<String>());
+    let is_none = |text: &str| text.starts_with("NULL");
+    (!is_none(&user) && !is_none(&secret)).then(|| Credentials {
+        user,
+        secret: SecretString::from(secret),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn credentials_are_those_that_every_target_takes() {
+        let plain = credentials(&[0; 36]).unwrap();
+        assert_eq!(plain.user, "A".repeat(20));
+        assert_eq!(plain.secret.expose_secret(), "A".repeat(16));
+        let null = [13, 20, 11, 11];
+        for at in [0, 20] {
+            let mut random = [0; 36];
+            random[at..at + 4].copy_from_slice(&null);
+            assert!(credentials(&random).is_none(), "NULL at {at}");
+        }
+    }
+
+    #[test]
+    fn the_target_proves_itself_only_where_it_was_asked_for_and_with_a_secret_of_its_own() {
+        assert!(fresh_chap(false).unwrap().mutual.is_none());
+        let chap = fresh_chap(true).unwrap();
+        let told = format!("{chap:?}");
+        let mutual = chap.mutual.unwrap();
+        assert_ne!(mutual.user, chap.user);
+        let secrets = [&chap.secret, &mutual.secret].map(ExposeSecret::expose_secret);
+        assert_ne!(secrets[0], secrets[1]);
+        for secret in secrets {
+            assert!(secret.len() == 16 && !told.contains(secret), "{told}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Create a volume: empty, from a snapshot, or from a volume.
+//! Create a volume: empty, from a snapshot, from a volume, or from a backup (which is a restore).
 //!
 //! `begin` records the volume as `creating`, takes its quota and holds its source. The scheduler's step places it;
 //! the volume service's step makes it. When no pool fits, the volume ends in `error` and the operation's error says
@@ -9,13 +9,14 @@ use super::edges::{driver_failed, driver_of, live_writes, placed, snapshot_ref, 
 use super::services::admins_only;
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{
-    Ctx, Lane, SCHEDULER_QUEUE, type_access, type_encryption, unreadable, visible_snapshot,
-    visible_volume, volume_queue,
+    Ctx, Lane, SCHEDULER_QUEUE, restore_backup, type_access, type_encryption, unreadable,
+    visible_backup, visible_snapshot, visible_volume, volume_queue,
 };
 use crate::driver::{ObjectRef, Source};
 use crate::error::Error;
+use crate::model::backup::Backup;
 use crate::model::caller::Caller;
-use crate::model::id::{SnapshotId, VolumeId};
+use crate::model::id::{BackupId, SnapshotId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::size::Gib;
 use crate::model::snapshot::Snapshot;
@@ -35,7 +36,7 @@ pub const PLAN: Plan = Plan {
     steps: &[
         Step {
             name: "place",
-            run: |job| Box::pin(place(job)),
+            run: |job| Box::pin(place(job, None)),
             undo: None,
             can_cancel: true,
         },
@@ -60,6 +61,8 @@ pub enum From {
     Snapshot(SnapshotId),
     /// A volume.
     Volume(VolumeId),
+    /// A backup.
+    Backup(BackupId),
 }
 
 /// What is asked.
@@ -85,35 +88,64 @@ enum Origin {
     Nothing,
     Snapshot(Snapshot),
     Volume(Volume),
+    Backup(Box<Backup>),
 }
 
 /// Accepts the request; the answer is the volume as recorded.
 pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volume, Error> {
     let origin = origin(ctx, caller, &request).await?;
-    let size_gib = size(&request, &origin)?;
-    let volume_type = choose_type(ctx, caller, &request, &origin).await?;
-    let mut volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
-    if let Some(source) = source_of(ctx, &origin).await? {
-        volume.bootable = source.bootable;
-        volume.image_metadata = source.image_metadata;
+    let (volume, volume_type) = draw_up_from(ctx, caller, request, &origin).await?;
+    if let Origin::Backup(backup) = &origin {
+        return restore_backup::into_new(ctx, caller, backup, volume, &volume_type).await;
     }
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateVolume, &volume.id);
     match &origin {
-        Origin::Nothing => {}
+        Origin::Nothing | Origin::Backup(_) => {}
         Origin::Snapshot(snapshot) => beginning.reads_snapshot(snapshot),
         Origin::Volume(source) => {
             beginning.reads_volume(source);
             beginning.needs_size_as_read(source);
         }
     }
-    must_stay_plain(&mut beginning, &volume_type);
-    let (project_id, of) = (&caller.project_id, Of::Type(volume_type.id));
-    beginning.needs_size_allowed(project_id, size_gib);
-    beginning.takes(project_id, of, Resource::Volumes, 1);
-    beginning.takes(project_id, of, Resource::Gigabytes, size_gib.get());
-    beginning.makes_volume(&volume);
+    makes(&mut beginning, &volume, &volume_type);
     beginning.commit(SCHEDULER_QUEUE.to_owned()).await?;
     Ok(volume)
+}
+
+/// A volume as it is asked for, with its type; nothing is recorded yet.
+pub(super) async fn draw_up(
+    ctx: &Ctx,
+    caller: &Caller,
+    request: Request,
+) -> Result<(Volume, VolumeType), Error> {
+    let origin = origin(ctx, caller, &request).await?;
+    draw_up_from(ctx, caller, request, &origin).await
+}
+
+async fn draw_up_from(
+    ctx: &Ctx,
+    caller: &Caller,
+    request: Request,
+    origin: &Origin,
+) -> Result<(Volume, VolumeType), Error> {
+    let size_gib = size(&request, origin)?;
+    let volume_type = choose_type(ctx, caller, &request, origin).await?;
+    let mut volume = new_volume(ctx, caller, request, size_gib, &volume_type, origin);
+    if let Some(source) = source_of(ctx, origin).await? {
+        volume.bootable = source.bootable;
+        volume.image_metadata = source.image_metadata;
+    }
+    Ok((volume, volume_type))
+}
+
+/// Makes the volume that was drawn up: its quota, what must hold of its type, its row.
+pub(super) fn makes(beginning: &mut Beginning<'_>, volume: &Volume, volume_type: &VolumeType) {
+    must_stay_plain(beginning, volume_type);
+    let (project_id, of) = (&volume.project_id, Of::Type(volume_type.id));
+    beginning.needs_size_allowed(project_id, volume.size_gib);
+    beginning.takes(project_id, of, Resource::Volumes, 1);
+    beginning.takes(project_id, of, Resource::Gigabytes, volume.size_gib.get());
+    beginning.makes_volume(volume);
 }
 
 async fn origin(ctx: &Ctx, caller: &Caller, request: &Request) -> Result<Origin, Error> {
@@ -123,13 +155,17 @@ async fn origin(ctx: &Ctx, caller: &Caller, request: &Request) -> Result<Origin,
             .await
             .map(Origin::Snapshot),
         From::Volume(id) => visible_volume(ctx, caller, id).await.map(Origin::Volume),
+        From::Backup(id) => {
+            let backup = visible_backup(ctx, caller, id).await?;
+            Ok(Origin::Backup(Box::new(backup)))
+        }
     }
 }
 
 /// The volume whose content the new one begins with: what that carries, this one does.
 async fn source_of(ctx: &Ctx, origin: &Origin) -> Result<Option<Volume>, Error> {
     match origin {
-        Origin::Nothing => Ok(None),
+        Origin::Nothing | Origin::Backup(_) => Ok(None),
         Origin::Volume(source) => Ok(Some(source.clone())),
         Origin::Snapshot(snapshot) => volumes::get(&ctx.store, snapshot.volume_id)
             .await
@@ -142,6 +178,7 @@ fn size(request: &Request, origin: &Origin) -> Result<Gib, Error> {
         Origin::Nothing => None,
         Origin::Snapshot(snapshot) => Some(snapshot.size_gib),
         Origin::Volume(volume) => Some(volume.size_gib),
+        Origin::Backup(backup) => Some(backup.size_gib),
     };
     match (request.size_gib, least) {
         (None, None) => Err(Error::Invalid {
@@ -188,7 +225,7 @@ fn new_volume(
     origin: &Origin,
 ) -> Volume {
     let zone = match origin {
-        Origin::Nothing | Origin::Snapshot(_) => None,
+        Origin::Nothing | Origin::Snapshot(_) | Origin::Backup(_) => None,
         Origin::Volume(source) => Some(source.availability_zone.clone()),
     };
     Volume {
@@ -208,11 +245,11 @@ fn new_volume(
         volume_type: volume_type.name.clone(),
         snapshot_id: match origin {
             Origin::Snapshot(snapshot) => Some(snapshot.id),
-            Origin::Nothing | Origin::Volume(_) => None,
+            Origin::Nothing | Origin::Volume(_) | Origin::Backup(_) => None,
         },
         source_volid: match origin {
             Origin::Volume(source) => Some(source.id),
-            Origin::Nothing | Origin::Snapshot(_) => None,
+            Origin::Nothing | Origin::Snapshot(_) | Origin::Backup(_) => None,
         },
         multiattach: volume_type.multiattach(),
         bootable: false,
@@ -240,7 +277,7 @@ pub async fn rehearse_placement(
     }
     let volume = new_volume(ctx, caller, request, size_gib, &volume_type, &origin);
     let only_pool = match origin {
-        Origin::Nothing => None,
+        Origin::Nothing | Origin::Backup(_) => None,
         Origin::Snapshot(snapshot) => Some(snapshot.host),
         Origin::Volume(source) => source.host,
     };
@@ -262,8 +299,9 @@ async fn reckon(ctx: &Ctx, volume: &Volume, only_pool: Option<String>) -> Result
     Ok(schedule::place(&request, &pools))
 }
 
-/// Chooses the pool and records the whole explanation with the choice.
-async fn place(job: &Job) -> Result<Outcome, Error> {
+/// Chooses the pool and records the whole explanation with the choice. The volume's service goes on in `lane`, or in the
+/// one that a volume of this kind needs.
+pub(super) async fn place(job: &Job, lane: Option<Lane>) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     let only_pool = source_pool(job, &volume).await?;
     let placement = reckon(&job.ctx, &volume, only_pool).await?;
@@ -293,7 +331,8 @@ async fn place(job: &Job) -> Result<Outcome, Error> {
         ],
     );
     let is_copy = volume.snapshot_id.is_some() || volume.source_volid.is_some();
-    let lane = if is_copy { Lane::Copy } else { Lane::Quick };
+    let own = if is_copy { Lane::Copy } else { Lane::Quick };
+    let lane = lane.unwrap_or(own);
     Ok(Outcome {
         also,
         next_queue: Some(volume_queue(&winner, lane)),
@@ -311,7 +350,7 @@ async fn source_pool(job: &Job, volume: &Volume) -> Result<Option<String>, Error
     }
 }
 
-async fn make(job: &Job) -> Result<Outcome, Error> {
+pub(super) async fn make(job: &Job) -> Result<Outcome, Error> {
     let ctx = &job.ctx;
     let volume = job.volume().await?;
     let (driver, pool) = driver_of(ctx, placed(&volume).unwrap_or_default())?;
@@ -330,7 +369,7 @@ async fn make(job: &Job) -> Result<Outcome, Error> {
     Outcome::nothing()
 }
 
-async fn unmake(job: &Job) -> Result<Outcome, Error> {
+pub(super) async fn unmake(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     if let Some(host) = placed(&volume) {
         let (driver, pool) = driver_of(&job.ctx, host)?;

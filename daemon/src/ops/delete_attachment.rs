@@ -6,7 +6,7 @@
 use super::begin::Beginning;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, connect, unreadable, visible_attachment, visible_volume};
+use super::{Ctx, connect, let_go, unreadable, visible_attachment, visible_volume};
 use crate::error::Error;
 use crate::model::attachment::Attachment;
 use crate::model::caller::Caller;
@@ -31,6 +31,8 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: AttachmentId) -> Result<Vec<A
     let held = attachments::of_volume(&ctx.store, volume.id)
         .await
         .map_err(unreadable)?;
+    let id_text = id.to_string();
+    let_go::heed(ctx, volume.id, |one| one.attachment_id == id_text).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::DeleteAttachment, &id);
     beginning.frees_room();
     beginning.moves_attachment(&attachment);

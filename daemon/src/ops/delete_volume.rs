@@ -8,6 +8,7 @@ use super::adoption;
 use super::begin::Beginning;
 use super::connect;
 use super::edges::{driver_failed, driver_of, placed, snapshot_ref, volume_ref};
+use super::moving;
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{
     Ctx, Lane, SCHEDULER_QUEUE, only_for_admins, unreadable, visible_volume, volume_queue,
@@ -171,12 +172,14 @@ async fn unexport(job: &Job) -> Result<Outcome, Error> {
     Outcome::nothing()
 }
 
-/// Snapshots first, each wiped and removed before the next, so that the recorded cursor always is the volume's.
+/// What a move left elsewhere and the snapshots first, each wiped and removed before the next, so that the recorded
+/// cursor always is the volume's.
 async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     let Some(host) = placed(&volume) else {
         return Outcome::nothing();
     };
+    moving::clear_strays(&job.ctx, &volume, &Work::default()).await?;
     let (driver, pool) = driver_of(&job.ctx, host)?;
     for snapshot in job.snapshots().await? {
         let object = ObjectRef::Snapshot(snapshot_ref(&snapshot, pool));

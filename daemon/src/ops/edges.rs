@@ -2,12 +2,15 @@
 
 use super::steps::Job;
 use super::{Ctx, unreadable};
+use crate::backup::{BackupEngine, BackupError};
 use crate::driver::{Driver, DriverError, LiveWrites, SnapshotRef, VolumeRef};
 use crate::error::{EdgeError, Error};
+use crate::model::backup::Backup;
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
-use crate::store::{snapshots, volume_types, volumes};
+use crate::model::volume_type::VolumeType;
+use crate::store::{backups, snapshots, volume_types, volumes};
 use crate::target::{Target, TargetError};
 use std::sync::Arc;
 
@@ -42,17 +45,18 @@ pub(super) async fn volume_ref(ctx: &Ctx, volume: &Volume, pool: &str) -> Result
     let volume_type = volume_types::get(&ctx.store, volume.volume_type_id)
         .await
         .map_err(unreadable)?;
-    let thick = volume_type.is_some_and(|one| {
-        one.extra_specs
-            .get("provisioning:type")
-            .is_some_and(|how| how == "thick")
-    });
-    Ok(VolumeRef {
+    let thick = volume_type.as_ref().is_some_and(VolumeType::is_thick);
+    Ok(volume_ref_of(volume, thick, pool))
+}
+
+/// The same where its type is known, or is yet to be had.
+pub(super) fn volume_ref_of(volume: &Volume, thick: bool, pool: &str) -> VolumeRef {
+    VolumeRef {
         id: volume.id,
         pool: pool.to_owned(),
         size_gib: volume.size_gib,
         thick,
-    })
+    }
 }
 
 /// The snapshot in the words of its driver.
@@ -96,6 +100,43 @@ pub(super) fn driver_failed(
             object: object.to_string(),
             reason: error.to_string(),
             source: Box::new(EdgeError::Driver(error)),
+        },
+    }
+}
+
+/// The engine of a backup store, as far as this host has it.
+pub(super) fn engine_of<'ctx>(
+    ctx: &'ctx Ctx,
+    store: &str,
+) -> Result<&'ctx dyn BackupEngine, Error> {
+    let found = ctx.backups.get(store).map(AsRef::as_ref);
+    found.ok_or_else(|| Error::Unavailable {
+        what: "the backup store",
+        why: format!(
+            "{store} is not configured on host {}, or could not be opened there; see to its [[backup_store]]",
+            ctx.host
+        ),
+    })
+}
+
+/// An engine's failure, with what was being attempted.
+pub(super) fn engine_failed(
+    step: &'static str,
+    object: &impl ToString,
+    error: BackupError,
+) -> Error {
+    match error {
+        BackupError::Cancelled => Error::Cancelled,
+        error @ (BackupError::Absent { .. }
+        | BackupError::Damaged { .. }
+        | BackupError::NoSpace { .. }
+        | BackupError::WrongKey { .. }
+        | BackupError::Device { .. }
+        | BackupError::Unavailable { .. }) => Error::Backend {
+            step,
+            object: object.to_string(),
+            reason: error.to_string(),
+            source: Box::new(EdgeError::Backup(error)),
         },
     }
 }
@@ -164,6 +205,18 @@ impl Job {
             None => None,
         };
         found.ok_or_else(|| self.lost("snapshot"))
+    }
+
+    /// The backup that the operation makes or moves.
+    pub(super) async fn backup(&self) -> Result<Backup, Error> {
+        let id = (self.input.backup.as_ref()).and_then(|subject| subject.id.parse().ok());
+        let found = match id {
+            Some(id) => backups::get(&self.ctx.store, id)
+                .await
+                .map_err(unreadable)?,
+            None => None,
+        };
+        found.ok_or_else(|| self.lost("backup"))
     }
 
     fn lost(&self, noun: &'static str) -> Error {

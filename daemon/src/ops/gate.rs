@@ -40,7 +40,7 @@ impl Gate {
     }
 
     /// Notes that the target could not be made to match; whoever keeps it compares all of it again.
-    pub(super) fn doubt(&self) {
+    pub(crate) fn doubt(&self) {
         self.in_doubt.store(true, Ordering::Relaxed);
     }
 

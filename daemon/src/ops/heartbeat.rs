@@ -4,7 +4,7 @@
 //! minute nothing new is placed on them. Knows nothing of what the services do.
 
 use super::Ctx;
-use super::steps::chain;
+use crate::error::chain;
 use crate::model::service::Binary;
 use crate::store::{Batch, services};
 use std::sync::Arc;

@@ -56,6 +56,8 @@ fn entry(operation: Operation, object_id: &str) -> Entry {
         moved(&operation, snapshot, row.snapshot)
     } else if let Some(attachment) = input.attachment.iter().find(is) {
         moved(&operation, attachment, row.attachment)
+    } else if let Some(backup) = input.backup.iter().find(is) {
+        moved(&operation, backup, row.backup)
     } else {
         (None, None)
     };

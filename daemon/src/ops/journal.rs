@@ -7,9 +7,11 @@ use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
 use crate::model::operation::{Operation, Phase, Verb};
-use crate::model::status::{self, AttachmentStatus, End, Move, SnapshotStatus, VolumeStatus, Word};
+use crate::model::status::{
+    self, AttachmentStatus, BackupStatus, End, Move, SnapshotStatus, VolumeStatus, Word,
+};
 use crate::store::statuses::{self, Noun};
-use crate::store::{Batch, StoreError, attachments, operations, snapshots, volumes};
+use crate::store::{Batch, StoreError, attachments, backups, operations, snapshots, volumes};
 
 /// The last batch of an operation: the last status of each object, the release of the claims, the end of its row.
 pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
@@ -43,6 +45,16 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
             row.volume,
             phase,
             VolumeStatus::parse,
+        );
+    }
+    if let Some(subject) = &job.input.backup {
+        end(
+            &mut batch,
+            Noun::Backup,
+            subject,
+            row.backup,
+            phase,
+            BackupStatus::parse,
         );
     }
     operations::finish(&mut batch, job.operation.id, phase, error);
@@ -111,6 +123,7 @@ pub(super) fn remove(batch: &mut Batch, noun: Noun, id: &str) {
         Noun::Volume => volumes::DELETE,
         Noun::Snapshot => snapshots::DELETE,
         Noun::Attachment => attachments::DELETE,
+        Noun::Backup => backups::DELETE,
     };
     batch.add(sql, vec![id.into()]);
 }

@@ -126,7 +126,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Volum
 async fn measure(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     let pool = volume.host.as_deref().unwrap_or_default();
-    if let Err(reason) = adoption::fits_type(job, pool, volume.volume_type_id).await? {
+    if let Err(reason) = adoption::fits_type(&job.ctx, pool, volume.volume_type_id).await? {
         return Err(Error::NoPool { reason });
     }
     let measured = adoption::of_volume(job).await?.measure().await?;

@@ -1,6 +1,6 @@
 //! How Ashlar is, for whoever watches it from outside: whether the record answers, and the gauges of the meters.
 
-use super::{Ctx, Lane, SCHEDULER_QUEUE, volume_queue};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, volume_queue};
 use crate::error::Error;
 use crate::meter;
 use crate::model::operation::Phase;
@@ -25,7 +25,7 @@ pub async fn health(ctx: &Ctx) -> Result<(), Error> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             tracing::error!(
-                error = super::steps::chain(&error),
+                error = crate::error::chain(&error),
                 "the record is not well"
             );
             Err(not_well("it cannot be read; the log says why"))
@@ -47,7 +47,7 @@ pub async fn measure(ctx: &Ctx) {
     let is_up = matches!(read, Ok(Ok(())));
     if let Ok(Err(error)) = &read {
         tracing::warn!(
-            error = super::steps::chain(error),
+            error = crate::error::chain(error),
             "the gauges could not be read"
         );
     }
@@ -71,6 +71,8 @@ async fn of_the_record(ctx: &Ctx) -> Result<(), StoreError> {
     let services = services::list(&ctx.store).await?;
     let of_volumes = services.iter().filter(|one| one.binary == Binary::Volume);
     let lanes = of_volumes.flat_map(|one| Lane::ALL.map(|lane| volume_queue(&one.host, lane)));
+    let of_backups = services.iter().filter(|one| one.binary == Binary::Backup);
+    let lanes = lanes.chain(of_backups.map(|one| backup_queue(&one.host)));
     // All of them, so that an empty queue is a 0 and not the last number it had.
     for queue in std::iter::once(SCHEDULER_QUEUE.to_owned()).chain(lanes) {
         for phase in [Phase::Queued, Phase::Running, Phase::Undoing] {

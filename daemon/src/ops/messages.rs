@@ -5,9 +5,9 @@
 //! operation that was cancelled leaves none: who asked for that knows why.
 
 use super::begin::Input;
-use super::steps::chain;
 use super::{Ctx, unreadable, unwritable};
 use crate::error::Error;
+use crate::error::chain;
 use crate::model::caller::Caller;
 use crate::model::id::MessageId;
 use crate::model::message::{Action, Detail, Event, Message, Resource};
@@ -78,6 +78,21 @@ const EVENTS: &[(Verb, Action, Detail)] = &[
         Action::AttachVolume,
         Detail::DetachFailed,
     ),
+    (
+        Verb::CreateBackup,
+        Action::CreateBackup,
+        Detail::BackupCreateFailed,
+    ),
+    (
+        Verb::DeleteBackup,
+        Action::DeleteBackup,
+        Detail::BackupDeleteFailed,
+    ),
+    (
+        Verb::RestoreBackup,
+        Action::RestoreBackup,
+        Detail::BackupRestoreFailed,
+    ),
 ];
 
 fn event(verb: Verb, error: &str) -> Event {
@@ -107,10 +122,11 @@ pub(super) fn why_failed(
 ) {
     let error = error.unwrap_or_default();
     let event = event(operation.verb, error);
-    let (resource, uuid) = match (&input.volume, input.snapshots.first()) {
-        (Some(volume), _) => (Resource::Volume, &volume.id),
-        (None, Some(snapshot)) => (Resource::Snapshot, &snapshot.id),
-        (None, None) => (Resource::Volume, &operation.object_id),
+    let (resource, uuid) = match (&input.backup, &input.volume, input.snapshots.first()) {
+        (Some(backup), _, _) => (Resource::Backup, &backup.id),
+        (None, Some(volume), _) => (Resource::Volume, &volume.id),
+        (None, None, Some(snapshot)) => (Resource::Snapshot, &snapshot.id),
+        (None, None, None) => (Resource::Volume, &operation.object_id),
     };
     let ours = error.strip_prefix(NO_POOL).unwrap_or(error);
     let message = Message {

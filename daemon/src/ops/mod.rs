@@ -22,6 +22,8 @@ mod edges;
 mod faults;
 mod gate;
 mod journal;
+mod let_go;
+mod moving;
 mod steps;
 mod tests;
 mod wait;
@@ -29,21 +31,26 @@ mod worker;
 
 pub mod accept_transfer;
 pub mod attach_volume;
+pub mod backup_stores;
 pub mod begin_detaching;
 pub mod complete_attachment;
 pub mod create_attachment;
+pub mod create_backup;
 pub mod create_snapshot;
 pub mod create_transfer;
 pub mod create_volume;
 pub mod delete_attachment;
+pub mod delete_backup;
 pub mod delete_snapshot;
 pub mod delete_transfer;
 pub mod delete_volume;
 pub mod detach_volume;
+pub mod export_backup;
 pub mod extend_volume;
 pub mod force_detach;
 pub mod heartbeat;
 pub mod history;
+pub mod import_backup;
 pub mod initialize_connection;
 pub mod list_manageable;
 pub mod manage_snapshot;
@@ -56,8 +63,10 @@ pub mod quotas;
 pub mod recover;
 pub mod report_pools;
 pub mod reserve_volume;
+pub mod reset_backup_status;
 pub mod reset_snapshot_status;
 pub mod reset_volume_status;
+pub mod restore_backup;
 pub mod retry;
 pub mod retype_volume;
 pub mod revert_volume;
@@ -74,6 +83,7 @@ pub mod unmanage_snapshot;
 pub mod unmanage_volume;
 pub mod unreserve_volume;
 pub mod update_attachment;
+pub mod update_backup;
 pub mod update_readonly;
 pub mod update_snapshot;
 pub mod update_volume;
@@ -84,19 +94,21 @@ pub use doorbell::Doorbell;
 pub use faults::Faults;
 pub use gate::Gate;
 pub use journal::{cancel, get_operation};
+pub use let_go::DetachPolicy;
 pub use steps::Plan;
 pub use worker::{Queue, run_worker};
 
+use crate::backup::BackupEngine;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::model::caller::{Caller, Role};
-use crate::model::id::{AttachmentId, SnapshotId, TransferId, VolumeId};
+use crate::model::id::{AttachmentId, BackupId, SnapshotId, TransferId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::{
-    attachment::Attachment, snapshot::Snapshot, transfer::Transfer, volume::Volume,
+    attachment::Attachment, backup::Backup, snapshot::Snapshot, transfer::Transfer, volume::Volume,
 };
 use crate::store::quotas::Resource;
-use crate::store::{Store, StoreError, attachments, snapshots, transfers, volumes};
+use crate::store::{Store, StoreError, attachments, backups, snapshots, transfers, volumes};
 use crate::target::Target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +119,8 @@ pub struct Ctx {
     pub store: Store,
     /// The drivers of this host, by backend name.
     pub drivers: BTreeMap<String, Arc<dyn Driver>>,
+    /// The backup stores that this host can reach, by name; there only in a process with the role `volume` or `backup`.
+    pub backups: BTreeMap<String, Arc<dyn BackupEngine>>,
     /// The target of this host.
     pub target: Option<Arc<dyn Target>>,
     /// This host's name, the first part of `host@backend#pool`.
@@ -119,6 +133,10 @@ pub struct Ctx {
     pub doorbell: Doorbell,
     /// Who changes the target.
     pub gate: Gate,
+    /// What a detach does about a host that is still logged in.
+    pub detach_policy: DetachPolicy,
+    /// Whether targets prove themselves to hosts in turn, from the next export on.
+    pub mutual_chap: bool,
     /// Faults that the crash harness asks for; empty in a build that people run.
     pub faults: Faults,
 }
@@ -134,6 +152,10 @@ pub struct QuotaLimits {
     pub gigabytes: i64,
     /// GiB of one volume.
     pub per_volume_gigabytes: i64,
+    /// Backups.
+    pub backups: i64,
+    /// GiB of the volumes that backups are of.
+    pub backup_gigabytes: i64,
 }
 
 impl QuotaLimits {
@@ -144,8 +166,9 @@ impl QuotaLimits {
             Resource::Snapshots => self.snapshots,
             Resource::Gigabytes => self.gigabytes,
             Resource::PerVolumeGigabytes => self.per_volume_gigabytes,
-            Resource::Backups | Resource::Groups => 10,
-            Resource::BackupGigabytes => 1000,
+            Resource::Backups => self.backups,
+            Resource::BackupGigabytes => self.backup_gigabytes,
+            Resource::Groups => 10,
         }
     }
 }
@@ -162,17 +185,20 @@ pub enum Lane {
     Copy,
     /// As long as the rate limit makes it: secure delete.
     Wipe,
+    /// As long as the backup store makes it: backups and restores.
+    Backup,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Lane; 3] = [Lane::Quick, Lane::Copy, Lane::Wipe];
+    pub const ALL: [Lane; 4] = [Lane::Quick, Lane::Copy, Lane::Wipe, Lane::Backup];
 
     fn as_str(self) -> &'static str {
         match self {
             Lane::Quick => "quick",
             Lane::Copy => "copy",
             Lane::Wipe => "wipe",
+            Lane::Backup => "backup",
         }
     }
 
@@ -182,6 +208,8 @@ impl Lane {
         match self {
             Lane::Quick => 64,
             Lane::Copy | Lane::Wipe => 8,
+            // Each is several readers and packers of its own.
+            Lane::Backup => 2,
         }
     }
 }
@@ -192,6 +220,11 @@ pub fn volume_queue(pool_address: &str, lane: Lane) -> String {
         .split_once('#')
         .map_or(pool_address, |(backend, _)| backend);
     format!("volume:{backend}:{}", lane.as_str())
+}
+
+/// The queue of the backup service `host@store`: what needs the store and no volume.
+pub fn backup_queue(service: &str) -> String {
+    format!("backup:{service}")
 }
 
 /// The plan of every operation that has steps.
@@ -216,6 +249,10 @@ pub const PLANS: &[&Plan] = &[
     &unmanage_snapshot::PLAN,
     &list_manageable::PLAN,
     &retype_volume::PLAN,
+    &create_backup::PLAN,
+    &restore_backup::PLAN,
+    &delete_backup::PLAN,
+    &import_backup::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.
@@ -254,6 +291,17 @@ pub async fn visible_snapshot(
         .filter(|snapshot| caller.sees(&snapshot.project_id))
         .ok_or_else(|| Error::NotFound {
             noun: "Snapshot",
+            id: id.to_string(),
+        })
+}
+
+/// The backup, if it exists for this caller.
+pub async fn visible_backup(ctx: &Ctx, caller: &Caller, id: BackupId) -> Result<Backup, Error> {
+    let found = backups::get(&ctx.store, id).await.map_err(unreadable)?;
+    found
+        .filter(|backup| caller.sees(&backup.project_id))
+        .ok_or_else(|| Error::NotFound {
+            noun: "Backup",
             id: id.to_string(),
         })
 }

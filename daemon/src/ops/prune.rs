@@ -3,7 +3,7 @@
 //! A piece that cannot be removed is tried again at the next turn; a record that is late with this only grows.
 
 use super::Ctx;
-use super::steps::chain;
+use crate::error::chain;
 use crate::model::time::Time;
 use crate::store::{StoreError, events, journal};
 use std::sync::Arc;

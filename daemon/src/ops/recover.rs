@@ -3,9 +3,9 @@
 //! Operations need no recovery of their own: the worker finds their rows and goes on with the same code. What is
 //! repaired here is the target's state, which a crash of either side may have left behind or ahead.
 
-use super::steps::chain;
 use super::{Ctx, connect, unreadable};
 use crate::error::Error;
+use crate::error::chain;
 use crate::model::id::VolumeId;
 use crate::store::{exports, volumes};
 use std::collections::BTreeMap;

@@ -7,8 +7,8 @@
 
 use super::begin::Input;
 use super::{
-    Ctx, delete_attachment, delete_snapshot, delete_volume, detach_volume, extend_volume,
-    get_operation, revert_volume, unreadable,
+    Ctx, delete_attachment, delete_backup, delete_snapshot, delete_volume, detach_volume,
+    extend_volume, get_operation, revert_volume, unreadable,
 };
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
@@ -28,13 +28,14 @@ pub fn may_retry(operation: &Operation) -> bool {
 /// Why a verb cannot be begun anew out of the journal.
 fn refusal(verb: Verb) -> Option<&'static str> {
     use Verb::{
-        CreateAttachment, CreateSnapshot, CreateVolume, DeleteAttachment, DeleteSnapshot,
-        DeleteVolume, DetachVolume, ExtendVolume, InitializeConnection, RevertVolume,
-        TerminateConnection, UpdateAttachment,
+        CreateAttachment, CreateBackup, CreateSnapshot, CreateVolume, DeleteAttachment,
+        DeleteBackup, DeleteSnapshot, DeleteVolume, DetachVolume, ExtendVolume,
+        InitializeConnection, RevertVolume, TerminateConnection, UpdateAttachment,
     };
     let again = [
         DeleteVolume,
         DeleteSnapshot,
+        DeleteBackup,
         DeleteAttachment,
         DetachVolume,
         ExtendVolume,
@@ -48,7 +49,7 @@ fn refusal(verb: Verb) -> Option<&'static str> {
     ];
     if again.contains(&verb) {
         None
-    } else if [CreateVolume, CreateSnapshot].contains(&verb) {
+    } else if [CreateVolume, CreateSnapshot, CreateBackup].contains(&verb) {
         Some(
             "what it made is in error, and Cinder lets only a delete begin there: delete it and create anew",
         )
@@ -111,6 +112,8 @@ async fn again(
         delete_volume::begin(ctx, caller, id(object)?, cascade).await
     } else if verb == Verb::DeleteSnapshot {
         delete_snapshot::begin(ctx, caller, id(object)?).await
+    } else if verb == Verb::DeleteBackup {
+        delete_backup::begin(ctx, caller, id(object)?).await
     } else if verb == Verb::DeleteAttachment {
         let rest = delete_attachment::begin(ctx, caller, id(object)?).await;
         rest.map(drop)

@@ -1,13 +1,14 @@
-//! Retype a volume: give it another type where it lies.
+//! Retype a volume: give it another type where it lies, or, when its pool cannot have that type, in another pool.
 //!
-//! `begin` checks what the types alone tell and keeps the new type from being deleted meanwhile. The step asks whether
-//! the volume's own pool may have volumes of the new type. When it may not, the volume would have to move, which this
-//! version cannot do whatever the migration policy: it ends in the status it had, with its old type and the reason in
-//! words.
+//! `begin` checks what the types alone tell, keeps the new type from being deleted meanwhile, and refuses what it can see
+//! already: a volume that would have to move and cannot. The step `check` decides. Whether it may move is the migration
+//! policy's word: with `never` a volume whose pool will not do ends in the status it had, with its old type and the
+//! reason in words. How it moves, and why a crash at any point is safe, is told in `moving.rs`; a volume that stays
+//! passes through the same steps, which then have nothing to do.
 
-use super::adoption::fits_type;
 use super::begin::Beginning;
 use super::edges::placed;
+use super::moving;
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, type_encryption, unreadable, visible_volume, volume_queue};
 use crate::error::{Conflict, Error, Refusal};
@@ -27,13 +28,52 @@ use std::time::Duration;
 /// What the steps do.
 pub const PLAN: Plan = Plan {
     verb: Verb::RetypeVolume,
-    steps: &[Step {
-        name: "check",
-        run: |job| Box::pin(check(job)),
-        undo: None,
-        can_cancel: true,
-    }],
-    deadline: Duration::from_secs(600), // A look at the pools' reports; the scheduler may be busy.
+    steps: &[
+        Step {
+            name: "check",
+            run: |job| Box::pin(check(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "clear",
+            run: |job| Box::pin(moving::clear(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "withdraw",
+            run: |job| Box::pin(moving::withdraw(job)),
+            undo: Some(|job| Box::pin(moving::republish(job))),
+            can_cancel: true,
+        },
+        Step {
+            name: "copy",
+            run: |job| Box::pin(copy(job)),
+            undo: Some(|job| Box::pin(moving::remove(job))),
+            can_cancel: true,
+        },
+        // From here on it only goes forward: what is undone after it finds nothing but the old bytes to take away.
+        Step {
+            name: "switch",
+            run: |job| Box::pin(switch(job)),
+            undo: None,
+            can_cancel: true,
+        },
+        Step {
+            name: "remove",
+            run: |job| Box::pin(moving::remove(job)),
+            undo: None,
+            can_cancel: false,
+        },
+        Step {
+            name: "republish",
+            run: |job| Box::pin(moving::republish(job)),
+            undo: None,
+            can_cancel: false,
+        },
+    ],
+    deadline: Duration::from_secs(7 * 24 * 3600), // Copying a large volume and overwriting the old one take days.
     done,
     failed,
 };
@@ -88,10 +128,21 @@ pub async fn begin(
 ) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
     let wanted = super::volume_types::find(ctx, caller, word).await?;
-    refuse_what_types_tell(ctx, &volume, &wanted).await?;
+    refuse_what_types_tell(ctx, &volume, &wanted, policy).await?;
+    let why_move = match policy {
+        Policy::Never => None,
+        Policy::OnDemand => moving::fits_in_place(ctx, &volume, &wanted).await?.err(),
+    };
+    let may_begin = [VolumeStatus::Available, VolumeStatus::InUse].contains(&volume.status);
+    if let (Some(why), true) = (&why_move, may_begin) {
+        moving::must_be_movable(ctx, &volume, volume.status.as_str(), why).await?;
+    }
     let mut beginning = Beginning::new(ctx, caller, Verb::RetypeVolume, &id);
     beginning.moves_volume(&volume);
     beginning.needs_size_as_read(&volume);
+    if let (Some(_), Some(address)) = (&why_move, placed(&volume)) {
+        beginning.needs_thawed(id, address);
+    }
     let counted = takes_of_new_type(ctx, &mut beginning, &volume, &wanted).await?;
     let encrypted = type_encryption::refusal(&wanted);
     let of_type = vec![wanted.id.to_string().into()];
@@ -121,6 +172,34 @@ pub async fn begin(
     let host = placed(&volume).unwrap_or_default();
     beginning.commit(volume_queue(host, Lane::Quick)).await?;
     Ok(())
+}
+
+/// What a retype would do to a volume's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// The pool that it leaves.
+    pub from: String,
+    /// The pool that it would move to, as the pools are now.
+    pub to: Option<String>,
+}
+
+/// Whether the volume would move, and where to; nothing is written, and whether it may is for `begin` to say.
+pub async fn rehearse(
+    ctx: &Ctx,
+    caller: &Caller,
+    volume: &Volume,
+    word: &str,
+    policy: Policy,
+) -> Result<Option<Rehearsed>, Error> {
+    let wanted = super::volume_types::find(ctx, caller, word).await?;
+    let fits = moving::fits_in_place(ctx, volume, &wanted).await?;
+    if policy == Policy::Never || fits.is_ok() {
+        return Ok(None);
+    }
+    Ok(Some(Rehearsed {
+        from: placed(volume).unwrap_or_default().to_owned(),
+        to: moving::place(ctx, volume, &wanted).await?.winner,
+    }))
 }
 
 /// Takes what the volume and its snapshots come to out of what their projects may have of the new type; what they had
@@ -167,6 +246,7 @@ async fn refuse_what_types_tell(
     ctx: &Ctx,
     volume: &Volume,
     wanted: &VolumeType,
+    policy: Policy,
 ) -> Result<(), Error> {
     let rule = |why: String| Err(Error::Refused(Refusal::Rule { why }));
     let id = volume.id;
@@ -185,14 +265,12 @@ async fn refuse_what_types_tell(
     let present = volume_types::get(&ctx.store, volume.volume_type_id)
         .await
         .map_err(unreadable)?;
-    let is_thick = |one: &VolumeType| {
-        let how = one.extra_specs.get("provisioning:type");
-        how.is_some_and(|how| how == "thick")
-    };
-    if is_thick(wanted) && !present.as_ref().is_some_and(is_thick) {
+    let is_thick = present.as_ref().is_some_and(VolumeType::is_thick);
+    if policy == Policy::Never && wanted.is_thick() && !is_thick {
         return rule(format!(
             "Volume {id} takes space as it is written (thin); the type {} wants it taken at once (thick), which no \
-             driver can change afterwards. Create a volume of that type from this one instead.",
+             driver can change where it lies. Ask for the migration policy on-demand, or create a volume of that type \
+             from this one.",
             wanted.name
         ));
     }
@@ -201,52 +279,65 @@ async fn refuse_what_types_tell(
 
 async fn check(job: &Job) -> Result<Outcome, Error> {
     let asked: Asked = job.asked()?;
-    let volume = job.volume().await?;
-    let wanted = type_id(&asked.volume_type_id)?;
-    let pool = placed(&volume).unwrap_or_default();
-    let Err(reason) = fits_type(job, pool, wanted).await? else {
+    let (volume, wanted) = (job.volume().await?, wanted(job, &asked).await?);
+    let Err(reason) = moving::fits_in_place(&job.ctx, &volume, &wanted).await? else {
         return Outcome::nothing();
     };
-    let instead = match asked.policy {
-        Policy::Never => "The migration policy is never",
-        Policy::OnDemand => "This version cannot move a volume to another pool",
-    };
+    if asked.policy == Policy::OnDemand {
+        return moving::choose(job, &volume, &wanted, &reason).await;
+    }
     Err(Error::NoPool {
         reason: format!(
-            "{reason} {instead}, so volume {} keeps its type {} and is as it was; to have one of the type {}, create \
-             a volume of that type and copy the data.",
+            "{reason} The migration policy is never, so volume {} keeps its type {} and is as it was; with on-demand it \
+             would be moved to a pool that can have the type {}.",
             volume.id, volume.volume_type, asked.volume_type
         ),
     })
 }
 
-fn done(job: &Job) -> Result<Batch, Error> {
+async fn copy(job: &Job) -> Result<Outcome, Error> {
+    let wanted = wanted(job, &job.asked()?).await?;
+    moving::copy(job, &wanted).await
+}
+
+/// The new type, the pool and the quotas, in one transaction.
+async fn switch(job: &Job) -> Result<Outcome, Error> {
     let asked: Asked = job.asked()?;
-    let volume = job.operation.object_id.as_str();
-    let mut batch = Batch::new();
-    batch.add(
+    let volume = job.volume().await?;
+    let mut also = Batch::new();
+    let mut next_queue = None;
+    if let Some(to) = moving::destination(job).await? {
+        moving::switch(&mut also, &volume, &to);
+        let from = placed(&volume).unwrap_or_default();
+        next_queue = Some(volume_queue(from, Lane::Wipe));
+    }
+    also.add(
         retypes::APPLY,
         vec![
-            volume.into(),
+            volume.id.to_string().into(),
             asked.volume_type_id.as_str().into(),
             i64::from(asked.multiattach).into(),
             Time::now().as_str().into(),
         ],
     );
-    batch.add(retypes::DELETE, vec![volume.into()]);
-    give_back(&mut batch, &asked, &asked.from_type_id)?;
-    Ok(batch)
-}
-
-/// Returns what was counted to the counters of one of the two types.
-fn give_back(batch: &mut Batch, asked: &Asked, volume_type_id: &str) -> Result<(), Error> {
-    let of = Of::Type(type_id(volume_type_id)?);
+    let of = Of::Type(type_id(&asked.from_type_id)?);
     for counted in &asked.counted {
         for (resource, amount) in counted.amounts() {
-            quotas::give_back_of_type(batch, &counted.project_id, of, resource, amount);
+            quotas::give_back_of_type(&mut also, &counted.project_id, of, resource, amount);
         }
     }
-    Ok(())
+    Ok(Outcome { also, next_queue })
+}
+
+/// The type that is asked for, which its row keeps from being deleted.
+async fn wanted(job: &Job, asked: &Asked) -> Result<VolumeType, Error> {
+    let id = type_id(&asked.volume_type_id)?;
+    let found = volume_types::get(&job.ctx.store, id)
+        .await
+        .map_err(unreadable)?;
+    found.ok_or_else(|| Error::Internal {
+        what: format!("the volume type {id} is gone while a volume is on its way to it"),
+    })
 }
 
 fn type_id(text: &str) -> Result<VolumeTypeId, Error> {
@@ -255,11 +346,27 @@ fn type_id(text: &str) -> Result<VolumeTypeId, Error> {
     })
 }
 
+fn done(job: &Job) -> Result<Batch, Error> {
+    let mut batch = Batch::new();
+    batch.add(
+        retypes::DELETE,
+        vec![job.operation.object_id.as_str().into()],
+    );
+    Ok(batch)
+}
+
+/// What was taken of the new type goes back, unless the volume has it by now: then only what was left of it in the old
+/// pool could not be cleared away.
 fn failed(job: &Job) -> Result<Batch, Error> {
     let asked: Asked = job.asked()?;
     let mut batch = Batch::new();
-    give_back(&mut batch, &asked, &asked.volume_type_id)?;
-    let volume = job.operation.object_id.as_str();
-    batch.add(retypes::DELETE, vec![volume.into()]);
+    let volume = job.object_id()?;
+    for counted in &asked.counted {
+        for (resource, amount) in counted.amounts() {
+            let project = &counted.project_id;
+            quotas::give_back_of_retype(&mut batch, project, volume, resource, amount);
+        }
+    }
+    batch.extend(done(job)?);
     Ok(batch)
 }

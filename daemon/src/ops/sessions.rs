@@ -73,7 +73,7 @@ async fn within<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
             tracing::warn!(
-                error = super::steps::chain(&error),
+                error = crate::error::chain(&error),
                 "the target did not do what was asked"
             );
             Err(unavailable(match error {

@@ -12,7 +12,7 @@ use super::begin::Input;
 use super::faults::{Order, Point};
 use super::{Ctx, journal, unwritable};
 use crate::driver::Work;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::meter;
 use crate::model::operation::{Operation, Phase, Verb};
 use crate::model::time::Time;
@@ -417,18 +417,6 @@ fn step_record(step: &Step, position: usize, direction: &str, started_at: Time) 
         started_at,
         finished_at: Time::now(),
     }
-}
-
-/// An error with its causes, for the log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Job {

@@ -16,7 +16,7 @@ const QUIET_S: f64 = 15.0;
 /// Why it does not get on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
-    /// Who has it: `scheduler` or `host@backend`.
+    /// Who has it: `scheduler`, `host@backend` or `host@store`.
     pub owner: String,
     /// Since when nothing has moved.
     pub since: Time,
@@ -43,6 +43,9 @@ pub async fn look(
 
 /// The service that takes from a queue, and its lane.
 fn owner(queue: &str) -> (String, Option<Lane>) {
+    if let Some(service) = queue.strip_prefix("backup:") {
+        return (service.to_owned(), None);
+    }
     let parts = queue
         .strip_prefix("volume:")
         .and_then(|rest| rest.rsplit_once(':'));
@@ -126,7 +129,7 @@ fn why(operation: &Operation, pace: &Pace, services: &[Service], now: &Time) -> 
 fn last_heard_if_down(owner: &str, services: &[Service]) -> Option<Time> {
     let is_theirs = |one: &&Service| match one.binary {
         Binary::Scheduler => owner == SCHEDULER_QUEUE,
-        Binary::Volume => one.host == owner,
+        Binary::Volume | Binary::Backup => one.host == owner,
     };
     let newest = services
         .iter()

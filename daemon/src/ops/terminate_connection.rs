@@ -4,7 +4,7 @@ use super::begin::Beginning;
 use super::connect;
 use super::steps::Plan;
 use super::wait::{CONNECT_WAIT, until_done};
-use super::{Ctx, visible_volume};
+use super::{Ctx, let_go, visible_volume};
 use crate::error::Error;
 use crate::model::attachment::Connector;
 use crate::model::caller::Caller;
@@ -29,6 +29,7 @@ pub async fn begin(
     connector: Connector,
 ) -> Result<(), Error> {
     let volume = visible_volume(ctx, caller, id).await?;
+    let_go::heed(ctx, id, |one| one.initiator == connector.initiator).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::TerminateConnection, &id);
     beginning.moves_volume(&volume);
     let leaving = vec![

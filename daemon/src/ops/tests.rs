@@ -1,11 +1,14 @@
 //! Operations from begin to end, with a worker, the fake driver and a target that only remembers.
 #![cfg(test)]
 
+mod backups;
 mod cancel;
 mod connections;
 mod fixture;
+mod let_go;
 mod manage;
 mod messages;
+mod moving;
 mod quota;
 mod resets;
 mod retype;

@@ -7,9 +7,10 @@ use super::adoption::{self, admins_only};
 use super::begin::Beginning;
 use super::connect;
 use super::edges::{driver_failed, driver_of, placed, volume_ref};
+use super::moving;
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, SCHEDULER_QUEUE, visible_volume, volume_queue};
-use crate::driver::ObjectRef;
+use crate::driver::{ObjectRef, Work};
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::VolumeId;
@@ -102,6 +103,7 @@ async fn release(job: &Job) -> Result<Outcome, Error> {
     let Some(host) = placed(&volume) else {
         return Outcome::nothing();
     };
+    moving::clear_strays(&job.ctx, &volume, &Work::default()).await?;
     let (driver, pool) = driver_of(&job.ctx, host)?;
     let object = ObjectRef::Volume(volume_ref(&job.ctx, &volume, pool).await?);
     if !adoption::hand_back_foreign(&job.ctx, driver, &object).await? {

@@ -4,7 +4,7 @@
 //! memory and costs no commit. At start the same loop finds what a crash left: recovery is the same code as doing.
 
 use super::steps::{self, Left};
-use super::{Ctx, Lane, SCHEDULER_QUEUE, volume_queue};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, volume_queue};
 use crate::model::id::OperationId;
 use crate::model::operation::Operation;
 use crate::store::operations::{self, Place};
@@ -42,6 +42,15 @@ impl Queue {
             name: SCHEDULER_QUEUE.to_owned(),
             at_once,
             is_quick: true,
+        }
+    }
+
+    /// The queue of the backup service `host@store`. One at a time: what it does changes the store as a whole.
+    pub fn backup(service: &str) -> Self {
+        Self {
+            name: backup_queue(service),
+            at_once: 1,
+            is_quick: false,
         }
     }
 
@@ -122,7 +131,7 @@ impl Worker {
             let part = match found {
                 Ok(part) => part,
                 Err(error) => {
-                    let error = steps::chain(&error);
+                    let error = crate::error::chain(&error);
                     tracing::error!(queue = queue.name, error, "the queue cannot be read");
                     return;
                 }

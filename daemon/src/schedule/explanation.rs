@@ -153,6 +153,7 @@ impl Explanation {
                 "availability_zone": self.request.availability_zone,
                 "extra_specs": self.request.extra_specs,
                 "only_pool": self.request.only_pool,
+                "leaves_pool": self.request.leaves_pool,
                 "copied_bytes": self.request.copied_bytes,
                 "asked_at": self.request.asked_at.as_str(),
             },

@@ -14,7 +14,7 @@ const GUARD_GIB_MAX: f64 = 32.0;
 
 /// Every filter's verdict on `pool`.
 pub(super) fn verdicts(pool: &Pool, request: &Request) -> Vec<Verdict> {
-    vec![
+    let mut verdicts = vec![
         is_up(pool, request),
         is_only_choice(pool, request),
         availability_zone(pool, request),
@@ -23,7 +23,11 @@ pub(super) fn verdicts(pool: &Pool, request: &Request) -> Vec<Verdict> {
         capabilities::filter(pool, &request.extra_specs),
         online_extend(pool, request),
         is_enabled(pool, request),
-    ]
+    ];
+    if let Some(left) = &request.leaves_pool {
+        verdicts.push(is_elsewhere(pool, left));
+    }
+    verdicts
 }
 
 /// A pool that does not report is not used, however good its last report was; nor one whose service is silent.
@@ -83,6 +87,22 @@ fn is_only_choice(pool: &Pool, request: &Request) -> Verdict {
     Verdict::new("OnlyPoolFilter", passed, why)
 }
 
+/// A volume moves to another pool, and one of the same host: its volume service reads and writes both.
+fn is_elsewhere(pool: &Pool, left: &str) -> Verdict {
+    let host = |address: &str| address.split_once('@').map(|(host, _)| host.to_owned());
+    let (passed, why) = if pool.address == left {
+        (false, "is the pool that the volume leaves")
+    } else if host(&pool.address) == host(left) {
+        (true, "is another pool of the same host")
+    } else {
+        (
+            false,
+            "is of another host, to which this version cannot move a volume",
+        )
+    };
+    Verdict::new("MoveFilter", passed, why.to_owned())
+}
+
 /// The owner's zone and the type's list of zones must both allow the pool's zone.
 fn availability_zone(pool: &Pool, request: &Request) -> Verdict {
     const ZONES: &str = "RESKEY:availability_zones";
@@ -110,7 +130,7 @@ fn availability_zone(pool: &Pool, request: &Request) -> Verdict {
 /// What Cinder does not look at: the space that is really free.
 ///
 /// What will be written at once must fit beside a guard: all of a thick volume, the bytes to be copied of a thin one
-/// (none where the pool shares blocks), nothing of an empty thin one. The guard is the larger of the pool's reserve
+/// (none where the pool shares blocks with the source, which lies in it), nothing of an empty thin one. The guard is the larger of the pool's reserve
 /// and of 5 % of the pool (32 GiB at most). A pool that is down to its guard takes nothing new at all.
 fn physical_space(pool: &Pool, request: &Request) -> Verdict {
     let report = &pool.report;
@@ -119,10 +139,11 @@ fn physical_space(pool: &Pool, request: &Request) -> Verdict {
     let reserved_gib = capacity::reserved_gib(report);
     let guard_gib = reserved_gib.max((total_gib * GUARD_PERCENT / 100.0).min(GUARD_GIB_MAX));
     let usable_gib = free_gib - guard_gib;
-    let shares_blocks = report
-        .capabilities
-        .get("reflink")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let shares_blocks = request.leaves_pool.is_none()
+        && report
+            .capabilities
+            .get("reflink")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let is_thin = capacity::is_thin(report, request);
     let written_gib = match (is_thin, shares_blocks) {
         (false, _) => gib_f64(request.added_gib()),

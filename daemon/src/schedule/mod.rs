@@ -32,6 +32,8 @@ pub struct Request {
     pub extra_specs: BTreeMap<String, String>,
     /// The one pool that can do it, when only one can: that of the source of a copy, or of the volume itself.
     pub only_pool: Option<String>,
+    /// The pool that a volume leaves when it moves to another one.
+    pub leaves_pool: Option<String>,
     /// Bytes that will be copied from a source at once, as far as known; 0 when there is no source.
     pub copied_bytes: u64,
     /// When it was asked; the pools' reports are as old as they were then.
@@ -70,6 +72,7 @@ impl Request {
             availability_zone,
             extra_specs,
             only_pool,
+            leaves_pool: None,
             copied_bytes: 0,
             asked_at: Time::now(),
         }
@@ -86,6 +89,7 @@ impl Request {
             availability_zone: None,
             extra_specs,
             only_pool: Some(pool),
+            leaves_pool: None,
             copied_bytes: 0,
             asked_at: Time::now(),
         }
@@ -98,8 +102,23 @@ impl Request {
             availability_zone: None,
             extra_specs,
             only_pool: Some(pool),
+            leaves_pool: None,
             copied_bytes: 0,
             asked_at: Time::now(),
+        }
+    }
+
+    /// A volume that is there and leaves `pool` for any other, with all that it may hold.
+    pub fn moving(
+        size_gib: Gib,
+        availability_zone: String,
+        extra_specs: BTreeMap<String, String>,
+        pool: String,
+    ) -> Self {
+        let anywhere = Self::create(size_gib, Some(availability_zone), extra_specs, None);
+        Self {
+            leaves_pool: Some(pool),
+            ..anywhere.copying(size_gib.bytes())
         }
     }
 

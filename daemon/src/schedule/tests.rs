@@ -449,3 +449,33 @@ fn a_silent_service_is_down_although_its_pool_has_just_reported() {
         "{reason}"
     );
 }
+
+#[test]
+fn a_volume_moves_to_another_pool_of_its_own_host() {
+    let moving = || Request {
+        asked_at: time(30),
+        ..Request::moving(
+            gib(1),
+            "nova".to_owned(),
+            BTreeMap::new(),
+            "h@b#p".to_owned(),
+        )
+    };
+    let placed = |address: &str| place(&moving(), &[pool("h@b#p"), pool(address)]);
+    assert_eq!(placed("h@b#q").winner.as_deref(), Some("h@b#q"));
+    assert_eq!(placed("h@c#p").winner.as_deref(), Some("h@c#p"));
+    let nowhere = placed("k@b#p");
+    assert_eq!(nowhere.winner, None);
+    let reason = nowhere.explanation.reason();
+    for words in ["the pool that the volume leaves", "of another host"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    // What it may hold must fit at once, whatever the pool shares with itself.
+    let mut small = pool("h@b#q");
+    small.report.free_bytes = (1 << 30) * 5 + (1 << 29);
+    small
+        .report
+        .capabilities
+        .insert("reflink".to_owned(), "True".to_owned());
+    assert_eq!(place(&moving(), &[small]).winner, None);
+}

@@ -14,7 +14,9 @@ use crate::model::status::{AttachmentStatus, SnapshotStatus, VolumeStatus, volum
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::model::volume_type::VolumeType;
+use crate::target::{Chap, Credentials};
 use operations::{Mode, Place};
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -387,6 +389,64 @@ async fn nouns_come_back_as_they_were_written() {
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_back_and_stay_for_as_long_as_the_export() {
+    on_both(async |store| {
+        let volume_type = volume_type();
+        let volumes = [1, 2].map(|number| volume(&volume_type, number));
+        let mut batch = Batch::new();
+        let values = volume_types::insert_values(&volume_type);
+        batch.add(volume_types::INSERT, values);
+        for volume in &volumes {
+            batch.add(volumes::INSERT, volumes::insert_values(volume));
+        }
+        let [one_way, mut both] = ["alone", "also"].map(|user| Chap {
+            user: user.to_owned(),
+            secret: "host-secret".into(),
+            mutual: None,
+        });
+        both.mutual = Some(Credentials {
+            user: "target".to_owned(),
+            secret: "target-secret".into(),
+        });
+        let insert = |batch: &mut Batch, volume: &Volume, chap: &Chap| {
+            batch.add(exports::INSERT, exports::insert_values(volume.id, chap));
+        };
+        insert(&mut batch, &volumes[0], &one_way);
+        insert(&mut batch, &volumes[1], &both);
+        // Another host of each comes, and the configuration has changed since.
+        insert(&mut batch, &volumes[0], &both);
+        insert(&mut batch, &volumes[1], &one_way);
+        store.write(batch).await.unwrap();
+
+        let told = |row: &exports::ExportRow| {
+            let mutual = row.chap.mutual.as_ref();
+            let mutual = mutual.map(|one| (one.user.clone(), secret(&one.secret)));
+            (row.chap.user.clone(), secret(&row.chap.secret), mutual)
+        };
+        let wanted = [
+            ("alone".to_owned(), "host-secret".to_owned(), None),
+            (
+                "also".to_owned(),
+                "host-secret".to_owned(),
+                Some(("target".to_owned(), "target-secret".to_owned())),
+            ),
+        ];
+        for (volume, wanted) in volumes.iter().zip(&wanted) {
+            let row = exports::get(store, volume.id).await.unwrap().unwrap();
+            assert_eq!(told(&row), *wanted);
+            assert!(!format!("{row:?}").contains("-secret"), "{row:?}");
+        }
+        let all = exports::all(store).await.unwrap();
+        assert!(all.iter().all(|row| wanted.contains(&told(row))));
+    })
+    .await;
+}
+
+fn secret(secret: &SecretString) -> String {
+    secret.expose_secret().to_owned()
 }
 
 /// What the counters of pools must come to, and what they are, where the two differ.

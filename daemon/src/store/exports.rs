@@ -6,7 +6,7 @@
 use super::Store;
 use super::batch::{Query, Row, Sql, StoreError, Value};
 use crate::model::id::VolumeId;
-use crate::target::{Address, Chap};
+use crate::target::{Address, Chap, Credentials};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A volume that is to be reachable.
@@ -37,12 +37,14 @@ pub struct ConnectionRow {
 
 const GET: Sql = Sql {
     name: "exports.get",
-    text: "SELECT volume_id, chap_user, chap_secret, iqn, portals, lun FROM exports WHERE volume_id = $1",
+    text: "SELECT volume_id, chap_user, chap_secret, iqn, portals, lun, mutual_user, mutual_secret \
+           FROM exports WHERE volume_id = $1",
 };
 
 const ALL_EXPORTS: Sql = Sql {
     name: "exports.all",
-    text: "SELECT volume_id, chap_user, chap_secret, iqn, portals, lun FROM exports ORDER BY volume_id",
+    text: "SELECT volume_id, chap_user, chap_secret, iqn, portals, lun, mutual_user, mutual_secret \
+           FROM exports ORDER BY volume_id",
 };
 
 const CONNECTIONS: Sql = Sql {
@@ -51,10 +53,12 @@ const CONNECTIONS: Sql = Sql {
            FROM connections WHERE volume_id = $1 ORDER BY initiator, attachment_id",
 };
 
-/// Parameters: volume_id, chap_user, chap_secret. Keeps the credentials of an export that exists.
+/// Parameters: volume_id, chap_user, chap_secret, mutual_user, mutual_secret. Keeps the credentials of an export that
+/// exists: hosts have them.
 pub const INSERT: Sql = Sql {
     name: "exports.insert",
-    text: "INSERT INTO exports (volume_id, chap_user, chap_secret) VALUES ($1, $2, $3) \
+    text: "INSERT INTO exports (volume_id, chap_user, chap_secret, mutual_user, mutual_secret) \
+           VALUES ($1, $2, $3, $4, $5) \
            ON CONFLICT (volume_id) DO NOTHING",
 };
 
@@ -190,10 +194,13 @@ pub async fn connections(
 
 /// The parameters of [`INSERT`].
 pub fn insert_values(volume: VolumeId, chap: &Chap) -> Vec<Value> {
+    let mutual = chap.mutual.as_ref();
     vec![
         volume.to_string().into(),
         chap.user.as_str().into(),
         chap.secret.expose_secret().into(),
+        mutual.map(|one| one.user.as_str()).into(),
+        mutual.map(|one| one.secret.expose_secret()).into(),
     ]
 }
 
@@ -216,11 +223,16 @@ fn read(row: &Row) -> Result<ExportRow, StoreError> {
         }),
         (None, _) | (_, None) => None,
     };
+    let mutual = row.optional_text(6)?.zip(row.optional_text(7)?);
     Ok(ExportRow {
         volume_id: row.parsed(0, |text| text.parse().ok())?,
         chap: Chap {
             user: row.text(1)?.to_owned(),
             secret: SecretString::from(row.text(2)?.to_owned()),
+            mutual: mutual.map(|(user, secret)| Credentials {
+                user: user.to_owned(),
+                secret: SecretString::from(secret.to_owned()),
+            }),
         },
         address,
     })

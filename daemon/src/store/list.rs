@@ -50,6 +50,14 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// `column < value`.
+    pub fn below(column: &'static str, value: impl Into<Value>) -> Self {
+        Self {
+            comparison: Comparison::Less,
+            ..Self::equal(column, value)
+        }
+    }
+
     /// `column = value`.
     pub fn equal(column: &'static str, value: impl Into<Value>) -> Self {
         Self {

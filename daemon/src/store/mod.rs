@@ -11,6 +11,7 @@
 
 pub mod adoptions;
 pub mod attachments;
+pub mod backups;
 pub mod batch;
 mod contract;
 pub mod counts;
@@ -41,6 +42,7 @@ pub mod services;
 pub mod snapshots;
 mod sqlite;
 pub mod statuses;
+pub mod strays;
 pub mod tokens;
 pub mod transfers;
 pub mod type_access;
@@ -183,6 +185,7 @@ pub fn statements() -> Vec<Sql> {
     [
         adoptions::ALL,
         attachments::ALL,
+        backups::ALL,
         counts::ALL,
         events::ALL,
         exports::ALL,
@@ -197,6 +200,7 @@ pub fn statements() -> Vec<Sql> {
         services::ALL,
         snapshots::ALL,
         statuses::ALL,
+        strays::ALL,
         tokens::ALL,
         transfers::ALL,
         type_access::ALL,

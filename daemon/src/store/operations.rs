@@ -64,6 +64,10 @@ const LOCK_ATTACHMENT: Sql = Sql {
     name: "operations.lock_attachment",
     text: "UPDATE attachments SET id = id WHERE id = $1",
 };
+const LOCK_BACKUP: Sql = Sql {
+    name: "operations.lock_backup",
+    text: "UPDATE backups SET id = id WHERE id = $1",
+};
 
 const FREE_VOLUME: Sql = Sql {
     name: "operations.free_volume",
@@ -79,6 +83,11 @@ const FREE_SNAPSHOT: Sql = Sql {
 const FREE_ATTACHMENT: Sql = Sql {
     name: "operations.free_attachment",
     text: "UPDATE attachments SET id = id WHERE id = $1 AND NOT EXISTS \
+           (SELECT 1 FROM claims c WHERE c.object_id = $1 AND c.mode = 'exclusive')",
+};
+const FREE_BACKUP: Sql = Sql {
+    name: "operations.free_backup",
+    text: "UPDATE backups SET id = id WHERE id = $1 AND NOT EXISTS \
            (SELECT 1 FROM claims c WHERE c.object_id = $1 AND c.mode = 'exclusive')",
 };
 
@@ -162,9 +171,11 @@ pub(super) const ALL: &[Sql] = &[
     LOCK_VOLUME,
     LOCK_SNAPSHOT,
     LOCK_ATTACHMENT,
+    LOCK_BACKUP,
     FREE_VOLUME,
     FREE_SNAPSHOT,
     FREE_ATTACHMENT,
+    FREE_BACKUP,
     RELEASE,
     HOLDER,
     RECORD_STEP,
@@ -321,6 +332,7 @@ pub fn claim(batch: &mut Batch, operation: OperationId, noun: Noun, object_id: &
         Noun::Volume => LOCK_VOLUME,
         Noun::Snapshot => LOCK_SNAPSHOT,
         Noun::Attachment => LOCK_ATTACHMENT,
+        Noun::Backup => LOCK_BACKUP,
     };
     let mode = match mode {
         Mode::Exclusive => "exclusive",
@@ -343,6 +355,7 @@ pub fn is_free(batch: &mut Batch, noun: Noun, id: &str) {
         Noun::Volume => (LOCK_VOLUME, FREE_VOLUME),
         Noun::Snapshot => (LOCK_SNAPSHOT, FREE_SNAPSHOT),
         Noun::Attachment => (LOCK_ATTACHMENT, FREE_ATTACHMENT),
+        Noun::Backup => (LOCK_BACKUP, FREE_BACKUP),
     };
     batch.guard(noun.as_str(), lock, vec![id.into()]);
     batch.guard("claim", free, vec![id.into()]);

@@ -26,11 +26,11 @@ pub enum Resource {
     Gigabytes,
     /// GiB of one volume; nothing is counted.
     PerVolumeGigabytes,
-    /// Backups; none is made yet, the limit is kept.
+    /// Backups.
     Backups,
-    /// GiB of backups; likewise.
+    /// GiB of the volumes that backups are of.
     BackupGigabytes,
-    /// Groups; likewise.
+    /// Groups; none is made yet, the limit is kept.
     Groups,
 }
 
@@ -169,6 +169,14 @@ const GIVE_BACK_OF_VOLUME: Sql = Sql {
             WHERE v.id = COALESCE((SELECT s.volume_id FROM snapshots s WHERE s.id = $4), $4))",
 };
 
+/// Parameters: project, resource without the type, amount, volume.
+const GIVE_BACK_OF_RETYPE: Sql = Sql {
+    name: "quotas.give_back_of_retype",
+    text: "UPDATE quota_usages SET in_use = in_use - $3 WHERE project_id = $1 AND resource = \
+           (SELECT CAST($2 AS TEXT) || ':' || r.volume_type_id FROM retypes r JOIN volumes v ON v.id = r.volume_id \
+            WHERE r.volume_id = $4 AND v.volume_type_id <> r.volume_type_id)",
+};
+
 /// Parameters: project, resource, limit. Touches no row when more is in use.
 const SET_LIMIT: Sql = Sql {
     name: "quotas.set_limit",
@@ -218,6 +226,7 @@ pub(super) const ALL: &[Sql] = &[
     FITS,
     GIVE_BACK,
     GIVE_BACK_OF_VOLUME,
+    GIVE_BACK_OF_RETYPE,
     SET_LIMIT,
     FORGET_LIMITS,
     SET_CLASS_LIMIT,
@@ -285,10 +294,15 @@ pub fn fits(batch: &mut Batch, project_id: &str, size_gib: i64, limit: i64) {
     batch.guard(resource, FITS, values);
 }
 
-/// Adds the return of `amount`, to the project's own counter and to that of the volume type.
-pub fn give_back(batch: &mut Batch, project_id: &str, of: Of, resource: Resource, amount: i64) {
+/// Adds the return of `amount` to the project's own counter only: for what is not counted by volume type.
+pub fn give_back_in_all(batch: &mut Batch, project_id: &str, resource: Resource, amount: i64) {
     let values: Vec<Value> = vec![project_id.into(), resource.as_str().into(), amount.into()];
     batch.add(GIVE_BACK, values);
+}
+
+/// Adds the return of `amount`, to the project's own counter and to that of the volume type.
+pub fn give_back(batch: &mut Batch, project_id: &str, of: Of, resource: Resource, amount: i64) {
+    give_back_in_all(batch, project_id, resource, amount);
     give_back_of_type(batch, project_id, of, resource, amount);
 }
 
@@ -317,6 +331,23 @@ pub fn give_back_of_type(
             batch.add(GIVE_BACK_OF_VOLUME, values)
         }
     };
+}
+
+/// Adds the return of `amount` to the counter of the type that a volume is on its way to; nothing once it has it.
+pub fn give_back_of_retype(
+    batch: &mut Batch,
+    project_id: &str,
+    volume: VolumeId,
+    resource: Resource,
+    amount: i64,
+) {
+    let values: Vec<Value> = vec![
+        project_id.into(),
+        resource.as_str().into(),
+        amount.into(),
+        volume.to_string().into(),
+    ];
+    batch.add(GIVE_BACK_OF_RETYPE, values);
 }
 
 /// Adds the guard that sets a project's limit for a resource as [`recorded`]; not met when more is in use.

@@ -1,7 +1,9 @@
 //! Volumes on their way to another type. The row keeps the new type from being deleted meanwhile; the old one is kept
-//! by the volume itself.
+//! by the volume itself. Of a volume that moves to get it, the row also says where to.
 
-use super::batch::Sql;
+use super::Store;
+use super::batch::{Query, Sql, StoreError};
+use crate::model::id::VolumeId;
 
 /// Parameters: volume_id, volume_type_id. A guard: the type is still there.
 pub const INSERT: Sql = Sql {
@@ -28,4 +30,28 @@ pub const APPLY: Sql = Sql {
     text: "UPDATE volumes SET volume_type_id = $2, multiattach = $3, updated_at = $4 WHERE id = $1",
 };
 
-pub(super) const ALL: &[Sql] = &[INSERT, STILL_HAS, DELETE, APPLY];
+/// Parameters: volume_id, host. The pool that the volume moves to.
+pub const CHOOSE: Sql = Sql {
+    name: "retypes.choose",
+    text: "UPDATE retypes SET host = $2 WHERE volume_id = $1",
+};
+
+/// Parameters: volume id, the pool that it leaves, the pool that it moves to.
+pub const MOVE: Sql = Sql {
+    name: "retypes.move",
+    text: "UPDATE volumes SET host = $3 WHERE id = $1 AND host = $2",
+};
+
+const DESTINATION: Sql = Sql {
+    name: "retypes.destination",
+    text: "SELECT host FROM retypes WHERE volume_id = $1 AND host IS NOT NULL",
+};
+
+pub(super) const ALL: &[Sql] = &[INSERT, STILL_HAS, DELETE, APPLY, CHOOSE, MOVE, DESTINATION];
+
+/// The pool that a retype under way moves the volume to; `None` where it moves to none.
+pub async fn destination(store: &Store, volume: VolumeId) -> Result<Option<String>, StoreError> {
+    let query = Query::of(DESTINATION, vec![volume.to_string().into()]);
+    let row = store.row(query).await?;
+    row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
+}

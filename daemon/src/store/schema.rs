@@ -15,7 +15,58 @@ pub const MIGRATIONS: &[&str] = &[
     TYPES_AND_QUOTAS,
     TAKEN_OVER,
     JOURNAL,
+    MUTUAL_CHAP,
+    MOVES,
+    BACKUPS,
 ];
+
+/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON.
+const BACKUPS: &str = "
+CREATE TABLE backups (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    volume_id TEXT NOT NULL,
+    snapshot_id TEXT,
+    parent_id TEXT,
+    name TEXT,
+    description TEXT,
+    metadata TEXT NOT NULL,
+    size_gib BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    store TEXT NOT NULL,
+    host TEXT NOT NULL,
+    availability_zone TEXT NOT NULL,
+    fail_reason TEXT,
+    object_count BIGINT NOT NULL,
+    data_bytes BIGINT NOT NULL,
+    added_bytes BIGINT NOT NULL,
+    data_timestamp TEXT NOT NULL,
+    volume TEXT NOT NULL,
+    restored_volume_id TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE INDEX backups_by_project ON backups (project_id, created_at, id);
+CREATE INDEX backups_by_age ON backups (created_at, id);
+CREATE INDEX backups_by_volume ON backups (volume_id, created_at, id);
+";
+
+/// What the target proves to hosts in turn. Exports that were made before have none, as their hosts were told.
+const MUTUAL_CHAP: &str = "
+ALTER TABLE exports ADD COLUMN mutual_user TEXT;
+ALTER TABLE exports ADD COLUMN mutual_secret TEXT;
+";
+
+/// Where a volume moves to with its retype, and where bytes of volumes may lie beside those that count.
+const MOVES: &str = "
+ALTER TABLE retypes ADD COLUMN host TEXT;
+CREATE TABLE strays (
+    volume_id TEXT NOT NULL,
+    host TEXT NOT NULL,
+    PRIMARY KEY (volume_id, host)
+);
+";
 
 /// Who began an operation and whose its object was, in which other objects' journals it stands, and the indexes by which
 /// what is over is found and removed. Claims are released by their operation.

@@ -19,6 +19,8 @@ pub enum Noun {
     Snapshot,
     /// Attachments.
     Attachment,
+    /// Backups.
+    Backup,
 }
 
 impl Noun {
@@ -28,6 +30,7 @@ impl Noun {
             Noun::Volume => "volume",
             Noun::Snapshot => "snapshot",
             Noun::Attachment => "attachment",
+            Noun::Backup => "backup",
         }
     }
 
@@ -36,6 +39,7 @@ impl Noun {
             Noun::Volume => CHANGE_VOLUME,
             Noun::Snapshot => CHANGE_SNAPSHOT,
             Noun::Attachment => CHANGE_ATTACHMENT,
+            Noun::Backup => CHANGE_BACKUP,
         }
     }
 
@@ -44,6 +48,7 @@ impl Noun {
             Noun::Volume => HOLD_VOLUME,
             Noun::Snapshot => HOLD_SNAPSHOT,
             Noun::Attachment => HOLD_ATTACHMENT,
+            Noun::Backup => HOLD_BACKUP,
         }
     }
 }
@@ -63,6 +68,11 @@ const CHANGE_ATTACHMENT: Sql = Sql {
     text: "UPDATE attachments SET status = $2, updated_at = $3 \
            WHERE id = $1 AND status IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 };
+const CHANGE_BACKUP: Sql = Sql {
+    name: "statuses.change_backup",
+    text: "UPDATE backups SET status = $2, updated_at = $3 \
+           WHERE id = $1 AND status IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+};
 const HOLD_VOLUME: Sql = Sql {
     name: "statuses.hold_volume",
     text: "UPDATE volumes SET id = id \
@@ -76,6 +86,11 @@ const HOLD_SNAPSHOT: Sql = Sql {
 const HOLD_ATTACHMENT: Sql = Sql {
     name: "statuses.hold_attachment",
     text: "UPDATE attachments SET id = id \
+           WHERE id = $1 AND status IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+};
+const HOLD_BACKUP: Sql = Sql {
+    name: "statuses.hold_backup",
+    text: "UPDATE backups SET id = id \
            WHERE id = $1 AND status IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 };
 
@@ -98,9 +113,11 @@ pub(super) const ALL: &[Sql] = &[
     CHANGE_VOLUME,
     CHANGE_SNAPSHOT,
     CHANGE_ATTACHMENT,
+    CHANGE_BACKUP,
     HOLD_VOLUME,
     HOLD_SNAPSHOT,
     HOLD_ATTACHMENT,
+    HOLD_BACKUP,
     FROM_ATTACHMENTS,
 ];
 
@@ -157,6 +174,7 @@ mod tests {
             let verb = row.verb.as_str();
             assert!(fits(row.volume), "{verb}");
             assert!(fits(row.snapshot) && fits(row.attachment), "{verb}");
+            assert!(fits(row.backup), "{verb}");
             assert!(row.source_volume.len() <= FROM_MAX && row.source_snapshot.len() <= FROM_MAX);
         }
     }

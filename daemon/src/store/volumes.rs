@@ -80,6 +80,12 @@ pub const SET_IMAGE_METADATA: Sql = Sql {
            WHERE id = $1 AND image_metadata = $2 AND status NOT IN ('maintenance', 'uploading')",
 };
 
+/// Parameters: id, image metadata, updated_at. In place of whatever there is: its content is another's now.
+pub const REPLACE_IMAGE_METADATA: Sql = Sql {
+    name: "volumes.replace_image_metadata",
+    text: "UPDATE volumes SET image_metadata = $2, updated_at = $3 WHERE id = $1",
+};
+
 /// Parameters: id, bootable, updated_at.
 pub const SET_BOOTABLE: Sql = Sql {
     name: "volumes.set_bootable",
@@ -197,6 +203,7 @@ pub(super) const ALL: &[Sql] = &[
     IS_NOT_ATTACHED,
     HAS_SIZE,
     SET_IMAGE_METADATA,
+    REPLACE_IMAGE_METADATA,
     SET_BOOTABLE,
     SET_READONLY,
     IS_READONLY,

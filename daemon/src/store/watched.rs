@@ -3,7 +3,7 @@
 //! The triggers are made out of [`WATCHED`], with the columns that the database has, whenever the record is opened and
 //! the triggers in it were made from something else: a new column or table cannot be forgotten, and no statement has to
 //! think of events. A test holds every table of the schema to [`WATCHED`] or [`SILENT`]. Knows no engine's
-//! connection; the engines differ in a few words ([`Dialect`]). Fails nowhere.
+//! connection; the engines differ in a few words (`Dialect`). Fails nowhere.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -49,6 +49,14 @@ pub const WATCHED: &[Watched] = &[
     Watched {
         table: "snapshots",
         kind: "snapshot",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: Some("status"),
+        quiet: &["updated_at"],
+    },
+    Watched {
+        table: "backups",
+        kind: "backup",
         id: "id",
         audience: Audience::Project("project_id"),
         status: Some("status"),
@@ -141,6 +149,7 @@ pub const SILENT: &[(&str, &str)] = &[
     ("adoptions", "its operation and its object are told of"),
     ("listings", "an answer to one request, which waits for it"),
     ("retypes", "its volume is told of"),
+    ("strays", "its volume is told of"),
     ("journal_objects", "its operation is told of"),
 ];
 

@@ -7,7 +7,9 @@
 //! One target per volume, LUN 0. The serial number and NAA id come from the volume's id and from nothing else, so
 //! that a host sees the same disk after a detach, a restart or a restore.
 
+pub mod configfs;
 pub mod iscsi;
+pub mod lio;
 
 use crate::driver::{Device, Done, LiveWrites};
 use crate::model::id::{SessionId, VolumeId};
@@ -24,6 +26,17 @@ pub struct Chap {
     pub user: String,
     /// The secret.
     pub secret: SecretString,
+    /// What the target proves in turn, to an initiator that asks for it (mutual CHAP); `None`: it proves nothing.
+    pub mutual: Option<Credentials>,
+}
+
+/// A user name and the secret that proves it.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user name; no secret.
+    pub user: String,
+    /// The secret; never that of the other direction, or an answer to one could be had from the other.
+    pub secret: SecretString,
 }
 
 /// One initiator's right to one export.
@@ -31,7 +44,7 @@ pub struct Chap {
 pub struct Access {
     /// The initiator's IQN, lower case.
     pub initiator: String,
-    /// What it must prove; there is no access without.
+    /// What it must prove, and what is proved to it; there is no access without.
     pub chap: Chap,
     /// Whether writes are refused.
     pub read_only: bool,
@@ -68,22 +81,22 @@ pub struct Session {
     pub initiator: String,
     /// Where it comes from, `ip:port`.
     pub peer: String,
-    /// When it logged in.
-    pub since: Time,
+    /// When it logged in; `None` where the target does not know.
+    pub since: Option<Time>,
     /// Whether its writes are refused.
     pub read_only: bool,
-    /// Reads that it was answered.
-    pub reads: u64,
-    /// Writes that it was answered; those that move no data (WRITE SAME, UNMAP) too.
-    pub writes: u64,
+    /// Reads that it was answered; `None` where the target does not count them.
+    pub reads: Option<u64>,
+    /// Writes that it was answered; those that move no data (WRITE SAME, UNMAP) too. `None` likewise.
+    pub writes: Option<u64>,
     /// Bytes it has read.
     pub read_bytes: u64,
     /// Bytes it has written.
     pub written_bytes: u64,
-    /// When it last read or wrote; `None` if never.
+    /// When it last read or wrote; `None` if never, or where the target does not know.
     pub last_io_at: Option<Time>,
-    /// For how long it has neither read nor written.
-    pub quiet: Duration,
+    /// For how long it has neither read nor written; `None` where the target does not know.
+    pub quiet: Option<Duration>,
 }
 
 /// An export as it is.
@@ -124,6 +137,15 @@ pub trait Target: Send + Sync {
 
     /// Who is logged in now.
     async fn sessions(&self) -> Result<Vec<Session>, TargetError>;
+
+    /// Who is logged in to one volume now.
+    async fn sessions_of(&self, volume: VolumeId) -> Result<Vec<Session>, TargetError> {
+        let all = self.sessions().await?;
+        Ok(all
+            .into_iter()
+            .filter(|one| one.volume_id == volume)
+            .collect())
+    }
 
     /// Ends one session and nothing else: whoever is let in may log in again. Already so when there is none of this id.
     /// On return it can write no more.

@@ -2,8 +2,7 @@
 //! right status, and in a closed connection.
 
 use crate::rig::{HOST, Initiator, OTHER_HOST, Rig, SECRET, USER, Volume, chap_response, ok, rw16};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use ashlar_daemon::target::Credentials;
 
 const AUTHENTICATION: u16 = 0x0201;
 const FORBIDDEN: u16 = 0x0202;
@@ -183,15 +182,13 @@ fn mutual_chap_proves_the_target_and_refuses_its_own_challenge() {
     let rig = Rig::start();
     let volume = rig.volume(1 << 20);
     let secret = "target-own-secret";
-    let request = format!(
-        r#"{{"op":"allow","volume_id":"{}","access":{{"initiator":"{HOST}","chap":{{"user":"{USER}","secret":"{SECRET}"}},"mutual":{{"user":"target","secret":"{secret}"}}}}}}"#,
-        volume.id
-    );
-    let mut control = UnixStream::connect(rig.dir.path().join("target/control.sock")).unwrap();
-    control.write_all((request + "\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    BufReader::new(&control).read_line(&mut answer).unwrap();
-    assert_eq!(answer, "{\"answer\":\"done\",\"changed\":true}\n");
+    let mutual = Credentials {
+        user: "target".to_owned(),
+        secret: secret.to_owned().into(),
+    };
+    rig.allow_mutual(&volume, mutual);
+    // It is for the host to ask.
+    rig.host(&volume);
 
     for reflected in [false, true] {
         let mut host = Initiator::connect(rig.portal);

@@ -6,7 +6,7 @@ use ashlar_daemon::model::id::VolumeId;
 use ashlar_daemon::target::iscsi::{
     IQN_PREFIX, IscsiTarget, TargetConfig, TargetServeError, serve,
 };
-use ashlar_daemon::target::{Access, Chap, Export, Session, Target};
+use ashlar_daemon::target::{Access, Chap, Credentials, Export, Session, Target};
 use md5::{Digest, Md5};
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -92,14 +92,22 @@ impl Rig {
     }
 
     pub(crate) fn allow(&self, volume: &Volume, host: &str, secret: &str, read_only: bool) {
-        let chap = Chap {
-            user: USER.into(),
-            secret: secret.to_owned().into(),
-        };
         let access = Access {
             initiator: host.into(),
-            chap,
+            chap: chap(secret),
             read_only,
+        };
+        self.wait(self.client.allow(volume.id, &access)).unwrap();
+    }
+
+    /// Lets [`HOST`] in, to which the target proves itself with `mutual`.
+    pub(crate) fn allow_mutual(&self, volume: &Volume, mutual: Credentials) {
+        let mut chap = chap(SECRET);
+        chap.mutual = Some(mutual);
+        let access = Access {
+            initiator: HOST.into(),
+            chap,
+            read_only: false,
         };
         self.wait(self.client.allow(volume.id, &access)).unwrap();
     }
@@ -450,6 +458,14 @@ pub(crate) fn ok(pdu: &Pdu) -> Result<(), u16> {
     match u16::from_be_bytes([pdu.head[36], pdu.head[37]]) {
         0 => Ok(()),
         status => Err(status),
+    }
+}
+
+fn chap(secret: &str) -> Chap {
+    Chap {
+        user: USER.into(),
+        secret: secret.to_owned().into(),
+        mutual: None,
     }
 }
 

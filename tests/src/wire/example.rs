@@ -52,7 +52,8 @@ impl Kind {
     fn allows(self, code: u16) -> bool {
         match self {
             Kind::Success => (200..400).contains(&code),
-            Kind::WrongState => [400, 409].contains(&code),
+            // 503: the service that would do it is not there.
+            Kind::WrongState => [400, 409, 503].contains(&code),
             // Objects of others do not exist, and their projects are malformed paths.
             Kind::Forbidden => [400, 401, 403, 404].contains(&code),
             Kind::NotFound => code == 404,

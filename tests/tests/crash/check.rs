@@ -9,8 +9,10 @@ use ashlar_tests::daemon::Daemon;
 use ashlar_tests::initiator::INITIATOR;
 use ashlar_tests::table::{self, Row};
 use ashlar_tests::wait::{SOON, wait_for};
-use ashlar_tests::{discovery, pool};
+use ashlar_tests::{backups, discovery, pool};
 use serde_json::{Value, json};
+
+use crate::backing_up::LAID;
 
 /// Every row that the project's lists show, by noun.
 pub(crate) struct World {
@@ -20,6 +22,8 @@ pub(crate) struct World {
     pub(crate) snapshots: Vec<Value>,
     /// Attachments.
     pub(crate) attachments: Vec<Value>,
+    /// Backups.
+    pub(crate) backups: Vec<Value>,
 }
 
 impl World {
@@ -29,6 +33,7 @@ impl World {
             volumes: client.all("/volumes/detail", "volumes")?,
             snapshots: client.all("/snapshots/detail", "snapshots")?,
             attachments: client.all("/attachments/detail", "attachments")?,
+            backups: client.all("/backups/detail", "backups")?,
         })
     }
 
@@ -36,6 +41,7 @@ impl World {
         match noun {
             "volume" => &self.volumes,
             "snapshot" => &self.snapshots,
+            "backup" => &self.backups,
             _ => &self.attachments,
         }
     }
@@ -54,11 +60,34 @@ pub(crate) fn all(daemon: &Daemon, client: &Client, baseline: &BTreeSet<String>)
     statuses_fit_attachments(&world)?;
     pool_holds_what_rows_say(daemon, &world, baseline)?;
     exports_are_what_attachments_say(daemon, &world)?;
+    store_holds_what_rows_say(daemon, &world)?;
     quota_is_the_sum(client, &world)
 }
 
+/// Each backup that is available is in the store; and nobody else is, but what was laid there and what a failed delete
+/// could not take away.
+fn store_holds_what_rows_say(daemon: &Daemon, world: &World) -> Result<()> {
+    let with = |statuses: &[&str]| -> Result<BTreeSet<String>> {
+        let of = |item: &&Value| {
+            item["status"]
+                .as_str()
+                .is_some_and(|is| statuses.contains(&is))
+        };
+        world.backups.iter().filter(of).map(id).collect()
+    };
+    let held = backups::ids(&daemon.backup_dir())?;
+    let needed = with(&["available"])?;
+    let mut allowed = with(&["available", "error_deleting"])?;
+    allowed.insert(LAID.to_owned());
+    ensure!(
+        needed.is_subset(&held) && held.is_subset(&allowed),
+        "to be in the store: {needed:?}\nmay be: {allowed:?}\nis: {held:?}"
+    );
+    Ok(())
+}
+
 fn no_transient_status(world: &World, rows: &[Row]) -> Result<()> {
-    for noun in ["volume", "snapshot", "attachment"] {
+    for noun in ["volume", "snapshot", "attachment", "backup"] {
         let transient = table::transient(rows, noun);
         for item in world.noun(noun) {
             let status = item["status"].as_str().unwrap_or_default();
@@ -109,7 +138,15 @@ fn statuses_fit_attachments(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Each volume and snapshot that is whole has its bytes, and nobody else has any.
+/// What lies in both pools; names of the other one begin with `other/`.
+pub(crate) fn names(daemon: &Daemon) -> Result<BTreeSet<String>> {
+    let mut names = pool::names(&daemon.pool_dir())?;
+    let there = pool::names(&daemon.other_pool_dir())?;
+    names.extend(there.iter().map(|name| format!("other/{name}")));
+    Ok(names)
+}
+
+/// Each volume and snapshot that is whole has its bytes where its row says, and nowhere else; and nobody else has any.
 fn pool_holds_what_rows_say(
     daemon: &Daemon,
     world: &World,
@@ -122,24 +159,31 @@ fn pool_holds_what_rows_say(
             .unwrap_or_default()
             .starts_with("error")
     };
-    let needed: BTreeSet<String> = world
-        .volumes
-        .iter()
-        .chain(&world.snapshots)
-        .filter(whole)
-        .map(id)
-        .collect::<Result<_>>()?;
+    let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
+    let rows = world.volumes.iter().chain(&world.snapshots);
+    for item in rows.filter(whole) {
+        let host = item["os-vol-host-attr:host"].as_str().unwrap_or_default();
+        match host.contains("@other#") {
+            true => there.insert(id(item)?),
+            false => here.insert(id(item)?),
+        };
+    }
     let mut names = BTreeSet::new();
-    let settled = wait_for("the pool to hold what the rows say", SOON, || {
-        names = pool::names(&daemon.pool_dir())?;
+    let settled = wait_for("the pools to hold what the rows say", SOON, || {
+        names = self::names(daemon)?;
         let is_known = |name: &String| match pool::id_in(name) {
             Some(id) => known.contains(&id),
             None => baseline.contains(name),
         };
-        let ids = pool::ids(&daemon.pool_dir())?;
-        Ok((names.iter().all(is_known) && needed.is_subset(&ids)).then_some(()))
+        let (in_pool, in_other) = (
+            pool::ids(&daemon.pool_dir())?,
+            pool::ids(&daemon.other_pool_dir())?,
+        );
+        let is_held = here.is_subset(&in_pool) && there.is_subset(&in_other);
+        let is_once = in_pool.is_disjoint(&in_other);
+        Ok((names.iter().all(is_known) && is_held && is_once).then_some(()))
     });
-    settled.with_context(|| format!("known: {known:?}\nin the pool: {names:?}"))
+    settled.with_context(|| format!("known: {known:?}\nto be here: {here:?}\nto be there: {there:?}\nin the pools: {names:?}"))
 }
 
 /// A target is shown for each volume that somebody is connected to, and for no other.
@@ -222,7 +266,13 @@ fn quota_is_the_sum(client: &Client, world: &World) -> Result<()> {
     let set = client.get(&path)?.expect(200)?.body["quota_set"].clone();
     let sizes = world.volumes.iter().chain(&world.snapshots);
     let gigabytes: u64 = sizes.map(|item| item["size"].as_u64().unwrap_or(0)).sum();
+    let of_backups = world
+        .backups
+        .iter()
+        .map(|item| item["size"].as_u64().unwrap_or(0));
     for (resource, wanted) in [
+        ("backups", json!(world.backups.len())),
+        ("backup_gigabytes", json!(of_backups.sum::<u64>())),
         ("volumes", json!(world.volumes.len())),
         ("snapshots", json!(world.snapshots.len())),
         ("gigabytes", json!(gigabytes)),
@@ -348,6 +398,9 @@ pub(crate) fn clean_up(
 ) -> Result<()> {
     let_go(client)?;
     let world = World::of(client)?;
+    for backup in &world.backups {
+        client.destroy("/backups", &id(backup)?)?;
+    }
     let is_stuck = |item: &Value| item["status"] == "error_deleting";
     for snapshot in world.snapshots.iter().filter(|item| !is_stuck(item)) {
         client.destroy("/snapshots", &id(snapshot)?)?;
@@ -367,6 +420,7 @@ pub(crate) fn clean_up(
     }
     let world = World::of(client)?;
     pool_holds_what_rows_say(daemon, &world, baseline)?;
+    store_holds_what_rows_say(daemon, &world)?;
     exports_are_what_attachments_say(daemon, &world)?;
     quota_is_the_sum(client, &world)
 }

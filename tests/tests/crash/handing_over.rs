@@ -82,6 +82,20 @@ fn taking_over() -> Vec<Ask> {
             "",
             available("e"),
         ),
+        post(
+            "",
+            "/types",
+            r#"{"volume_type":{"name":"elsewhere","extra_specs":{"volume_backend_name":"other"}}}"#,
+            "elsewhere",
+            Until::Answered,
+        ),
+        post(
+            "retype_volume",
+            "/volumes/$e/action",
+            r#"{"os-retype":{"new_type":"elsewhere","migration_policy":"on-demand"}}"#,
+            "",
+            Until::Lies("e", "@other#"),
+        ),
         delete("delete_volume", "/volumes/$e", Until::Gone(VOLUMES, "e")),
     ]
 }

@@ -3,6 +3,7 @@
 //! `ashlard operations`, so that a new operation is in here by being in the table.
 
 mod at_once;
+mod backing_up;
 mod check;
 mod data;
 mod handing_over;
@@ -19,7 +20,7 @@ use ashlar_tests::daemon::Daemon;
 use ashlar_tests::qemu::Qemu;
 use ashlar_tests::stamp::Expected;
 use ashlar_tests::wait::{SOON, wait_for};
-use ashlar_tests::{Result, pool, table};
+use ashlar_tests::{Result, backups, pool, table};
 
 use crate::tour::{End, Traveller, tour};
 
@@ -62,6 +63,19 @@ fn every_step_repeated_once() -> Result<()> {
 fn with_fault(fault: &Fault) -> Config {
     Config {
         fault: Some(fault.clone()),
+        ..without_fault()
+    }
+}
+
+/// Lays a backup into the store of a daemon, as one whose record is lost; the answer is its record.
+fn laid(daemon: &Daemon) -> Result<String> {
+    Ok(backups::lay(&daemon.backup_dir(), backing_up::LAID)?.to_string())
+}
+
+/// Two pools, so that a volume can move.
+fn without_fault() -> Config {
+    Config {
+        has_other_pool: true,
         ..Config::default()
     }
 }
@@ -69,7 +83,7 @@ fn with_fault(fault: &Fault) -> Config {
 fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
-    let baseline = pool::names(&daemon.pool_dir())?;
+    let baseline = check::names(daemon)?;
     let qemu = data::sampled(number);
     let stamps = travel_to_death(&client, daemon, qemu.as_ref())?;
     let status = daemon.wait_end(SOON)?;
@@ -80,7 +94,7 @@ fn killed(number: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     if number.is_multiple_of(KILLED_TWICE_ONE_IN) {
         die_again(fault, daemon)?;
     }
-    daemon.start_with(Config::default())?;
+    daemon.start_with(without_fault())?;
     let client = daemon.client()?;
     check::all(daemon, &client, &baseline)?;
     check::nothing_is_lost(daemon, &client, &fault.operation)?;
@@ -113,7 +127,8 @@ fn travel_to_death(
 ) -> Result<Option<Expected>> {
     let tour = tour();
     let (first, rest) = tour.split_at(1);
-    let mut traveller = Traveller::new(client);
+    let record = laid(daemon)?;
+    let mut traveller = Traveller::new(client, &record);
     let mut stamps = None;
     let mut end = traveller.go(first)?;
     if let (End::Finished, Some(qemu), Some(volume)) = (&end, qemu, traveller.id("a")) {
@@ -139,8 +154,8 @@ fn travel_to_death(
 fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
-    let baseline = pool::names(&daemon.pool_dir())?;
-    let end = Traveller::new(&client).go(&tour())?;
+    let baseline = check::names(daemon)?;
+    let end = Traveller::new(&client, &laid(daemon)?).go(&tour())?;
     ensure!(!matches!(end, End::Lost), "a failed step ended the daemon");
     ensure!(
         daemon.whole_log().contains("injected fault"),
@@ -164,8 +179,8 @@ fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
 fn repeated(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
-    let baseline = pool::names(&daemon.pool_dir())?;
-    match Traveller::new(&client).go(&tour())? {
+    let baseline = check::names(daemon)?;
+    match Traveller::new(&client, &laid(daemon)?).go(&tour())? {
         End::Finished => {}
         end @ (End::Lost | End::Failed(_)) => bail!("\"already so\" is no success: {end:?}"),
     }
@@ -175,7 +190,7 @@ fn repeated(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     );
     check::all(daemon, &client, &baseline)?;
     ensure!(
-        pool::names(&daemon.pool_dir())? == baseline,
+        check::names(daemon)? == baseline,
         "the tour left something in the pool"
     );
     ensure!(

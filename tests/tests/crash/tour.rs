@@ -2,6 +2,7 @@
 //! lists it; this list must then reach it, or the harness says which point never fired.
 
 use crate::at_once::at_once;
+use crate::backing_up::{at_rest, while_in_use};
 use crate::handing_over::handing_over;
 use ashlar_tests::Result;
 use ashlar_tests::client::Client;
@@ -30,6 +31,8 @@ pub(crate) enum Until {
     Answered,
     /// The object of this name is in this status.
     Is(&'static str, &'static str, &'static str),
+    /// The volume of this name is available, and lies in a pool whose address has this in it.
+    Lies(&'static str, &'static str),
     /// The object of this name is gone.
     Gone(&'static str, &'static str),
 }
@@ -81,11 +84,13 @@ pub(crate) fn available(name: &'static str) -> Until {
 }
 
 /// In how many ways, that differ inside, the tour's first requests go through an operation: a create empty, from a
-/// snapshot and from a volume; a delete alone and with its snapshots; a snapshot and an extend at rest and in use.
+/// snapshot and from a volume; a delete alone and with its snapshots; a snapshot and an extend at rest and in use; a retype
+/// in place and one that moves; a backup in use, at rest and of a snapshot; a restore into a new volume and over another.
 pub(crate) fn ways(operation: &str) -> usize {
     match operation {
-        "create_volume" => 3,
-        "create_snapshot" | "delete_volume" | "extend_volume" => 2,
+        "create_volume" | "create_backup" => 3,
+        "create_snapshot" | "delete_volume" | "extend_volume" | "retype_volume"
+        | "restore_backup" => 2,
         _ => 1,
     }
 }
@@ -97,6 +102,7 @@ pub(crate) fn tour() -> Vec<Ask> {
         attaching(),
         attaching_the_old_way(),
         by_force(),
+        at_rest(),
         at_once(),
         handing_over(),
         deleting(),
@@ -155,6 +161,13 @@ fn making() -> Vec<Ask> {
 }
 
 fn attaching() -> Vec<Ask> {
+    let [mut parts, rest] = [letting_in(), while_in_use()];
+    parts.extend(rest);
+    parts.extend(shutting_out());
+    parts
+}
+
+fn letting_in() -> Vec<Ask> {
     let complete = r#"{"os-complete":null}"#;
     vec![
         post(
@@ -195,6 +208,12 @@ fn attaching() -> Vec<Ask> {
             "",
             Until::Is(VOLUMES, "a", "in-use"),
         ),
+    ]
+}
+
+fn shutting_out() -> Vec<Ask> {
+    let complete = r#"{"os-complete":null}"#;
+    vec![
         delete("delete_attachment", "/attachments/$x", available("a")),
         post(
             "create_attachment",
@@ -332,6 +351,8 @@ pub(crate) enum End {
 /// A tour under way.
 pub(crate) struct Traveller<'a> {
     client: &'a Client,
+    /// Of the backup that lies in the store already.
+    record: &'a str,
     ids: BTreeMap<&'static str, String>,
 }
 
@@ -340,9 +361,10 @@ const STEP_DEADLINE: Duration = Duration::from_secs(20);
 
 impl<'a> Traveller<'a> {
     /// At the start.
-    pub(crate) fn new(client: &'a Client) -> Self {
+    pub(crate) fn new(client: &'a Client, record: &'a str) -> Self {
         Self {
             client,
+            record,
             ids: BTreeMap::new(),
         }
     }
@@ -383,8 +405,9 @@ impl<'a> Traveller<'a> {
                 .body
                 .as_object()
                 .and_then(|body| body.values().next());
+            // A restore tells of the volume beside its backup.
             let id = object
-                .and_then(|object| object["id"].as_str())
+                .and_then(|object| object["id"].as_str().or(object["volume_id"].as_str()))
                 .unwrap_or_default();
             self.ids.insert(ask.binds, id.to_owned());
             if let Some(key) = object.and_then(|object| object["auth_key"].as_str()) {
@@ -394,8 +417,24 @@ impl<'a> Traveller<'a> {
         match ask.until {
             Until::Answered => Ok(End::Finished),
             Until::Is(noun, name, status) => self.settle(noun, name, Some(status)),
+            Until::Lies(name, place) => match self.settle(VOLUMES, name, Some("available"))? {
+                End::Finished => self.lies(name, place),
+                end @ (End::Lost | End::Failed(_)) => Ok(end),
+            },
             Until::Gone(noun, name) => self.settle(noun, name, None),
         }
+    }
+
+    fn lies(&self, name: &str, place: &str) -> Result<End> {
+        let id = self.id(name).unwrap_or_default();
+        let Ok(answer) = self.client.get(&format!("/volumes/{id}")) else {
+            return Ok(End::Lost);
+        };
+        let host = &answer.body["volume"]["os-vol-host-attr:host"];
+        if host.as_str().is_some_and(|host| host.contains(place)) {
+            return Ok(End::Finished);
+        }
+        Ok(End::Failed(format!("volume {name} is at {host}")))
     }
 
     fn settle(&self, noun: &str, name: &str, wanted: Option<&str>) -> Result<End> {
@@ -425,6 +464,7 @@ impl<'a> Traveller<'a> {
     fn fill(&self, text: &str) -> String {
         let connector: Value = connector(INITIATOR);
         let mut text = text.replace("$connector", &connector.to_string());
+        text = text.replace("$record", self.record);
         for (name, id) in &self.ids {
             for end in ["\"", "/", "?", "."] {
                 text = text.replace(&format!("${name}{end}"), &format!("{id}{end}"));

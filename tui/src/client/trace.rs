@@ -38,7 +38,14 @@ impl Client {
 }
 
 /// Keys whose values no log may hold.
-const SECRET_KEYS: &[&str] = &["auth_key", "auth_password", "password", "secret", "token"];
+const SECRET_KEYS: &[&str] = &[
+    "auth_key",
+    "auth_password",
+    "mutual_auth_password",
+    "password",
+    "secret",
+    "token",
+];
 
 /// The same without what is secret.
 pub(super) fn redacted(body: &Value) -> Value {
@@ -67,11 +74,12 @@ mod tests {
 
     #[test]
     fn what_is_secret_is_not_told() {
-        let body = json!({"accept": {"auth_key": "k3y"}, "list": [{"password": "p", "name": "n"}]});
+        let body = json!({"accept": {"auth_key": "k3y"}, "list": [{"password": "p", "name": "n"}],
+            "info": {"auth_password": "one", "mutual_auth_password": "other"}});
         let told = redacted(&body).to_string();
-        assert!(
-            !told.contains("k3y") && !told.contains("\"p\"") && told.contains("\"n\""),
-            "{told}"
-        );
+        for secret in ["k3y", "\"p\"", "one", "other"] {
+            assert!(!told.contains(secret), "{told}");
+        }
+        assert!(told.contains("\"n\""), "{told}");
     }
 }

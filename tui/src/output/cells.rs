@@ -151,7 +151,11 @@ pub(crate) fn field<'a>(item: &'a Value, path: &str) -> Option<&'a Value> {
 pub(crate) const GIB: f64 = 1_073_741_824.0;
 
 /// A secret that a host needs is in the JSON form only.
-const HIDDEN: &[&str] = &["auth_password", "discovery_auth_password"];
+const HIDDEN: &[&str] = &[
+    "auth_password",
+    "discovery_auth_password",
+    "mutual_auth_password",
+];
 
 /// What stands in the cell.
 pub(super) fn cell(item: &Value, column: &Column, style: &super::Style) -> String {

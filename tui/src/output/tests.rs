@@ -216,12 +216,14 @@ fn columns_are_chosen_by_head_or_field_in_the_order_named_and_added_with_a_plus(
 
 #[test]
 fn a_chap_secret_is_not_in_a_table() {
-    let item = json!({"name": {"auth_password": "s3cret", "auth_username": "u"}});
-    let text = shown(Answer::One(item), &Style::PLAIN, &["name"]);
-    assert!(
-        !text.contains("s3cret") && text.contains("auth_username=u"),
-        "{text}"
-    );
+    for key in ["auth_password", "mutual_auth_password"] {
+        let item = json!({"name": {key: "s3cret", "auth_username": "u"}});
+        let text = shown(Answer::One(item), &Style::PLAIN, &["name"]);
+        assert!(
+            !text.contains("s3cret") && text.contains("auth_username=u"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::connect;
 use super::rows::{self, Target, put};
 use crate::Session;
 use crate::client::{Method, text};
@@ -41,6 +42,8 @@ pub(super) static NOUN: Noun = Noun {
         CREATE,
         UPDATE,
         COMPLETE,
+        connect::CONNECT,
+        connect::DISCONNECT,
         rows::list("List the attachments of the project").key("5"),
         rows::show("Show attachments; -o json also shows the CHAP secret").key("Enter"),
         rows::delete(

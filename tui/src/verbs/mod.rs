@@ -2,7 +2,9 @@
 //! only lists, shows, deletes or sends one of Cinder's actions needs no code beyond its row (`rows.rs`).
 
 mod attachment;
+mod backup;
 mod completion;
+mod connect;
 mod context;
 mod encryption;
 mod event;
@@ -36,6 +38,7 @@ use crate::table::{Noun, Verb};
 pub(crate) static NOUNS: &[&Noun] = &[
     &volume::NOUN,
     &snapshot::NOUN,
+    &backup::NOUN,
     &attachment::NOUN,
     &transfer::NOUN,
     &volume_type::NOUN,

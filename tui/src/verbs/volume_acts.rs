@@ -15,7 +15,7 @@ use crate::wait;
 
 pub(super) const RETYPE: Verb = Verb::confirm(
     "retype",
-    "Give volumes another type, where their pool can carry it",
+    "Give volumes another type; --migration on-demand moves those whose pool cannot have it",
     &[
         Arg::One("volume", "its name or id"),
         Arg::One("type", "the new type"),

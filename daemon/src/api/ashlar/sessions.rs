@@ -26,13 +26,13 @@ fn view(session: &Session) -> Value {
         "volume_id": session.volume_id.to_string(),
         "initiator": session.initiator,
         "address": session.peer,
-        "since": session.since.as_str(),
+        "since": session.since.as_ref().map(Time::as_str),
         "read_only": session.read_only,
         "reads": session.reads,
         "writes": session.writes,
         "read_bytes": session.read_bytes,
         "written_bytes": session.written_bytes,
         "last_io_at": session.last_io_at.as_ref().map(Time::as_str),
-        "quiet_s": session.quiet.as_secs(),
+        "quiet_s": session.quiet.map(|quiet| quiet.as_secs()),
     })
 }

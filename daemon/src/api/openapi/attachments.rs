@@ -97,6 +97,8 @@ pub(super) fn data() -> Vec<Field> {
         field("auth_method", exactly("CHAP")),
         field("auth_username", text()),
         field("auth_password", text()),
+        field("mutual_auth_username", text()).optional(),
+        field("mutual_auth_password", text()).optional(),
         field("encrypted", boolean()),
         field("qos_specs", or_null(told_limits())),
         field("access_mode", one_of(&["rw", "ro"])),

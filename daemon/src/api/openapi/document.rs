@@ -4,8 +4,9 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, events, manageable, messages, metadata, plan, qos_specs, quota_sets,
-    services, snapshots, transfers, type_access, types, versions, volume_actions, volumes,
+    ashlar, attachments, backups, events, manageable, messages, metadata, plan, qos_specs,
+    quota_sets, services, snapshots, transfers, type_access, types, versions, volume_actions,
+    volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -31,6 +32,7 @@ fn nouns() -> Vec<Noun> {
         noun("volume actions", volume_actions::routes(), vec![]),
         noun("metadata", metadata::routes(), metadata::schemas()),
         noun("snapshots", snapshots::routes(), snapshots::schemas()),
+        noun("backups", backups::routes(), backups::schemas()),
         noun("manageable", manageable::routes(), manageable::schemas()),
         noun("attachments", attachments::routes(), attachments::schemas()),
         noun("transfers", transfers::routes(), transfers::schemas()),

@@ -120,7 +120,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 
 fn service() -> Value {
     object([
-        field("binary", one_of(&["cinder-scheduler", "cinder-volume"])),
+        field(
+            "binary",
+            one_of(&["cinder-backup", "cinder-scheduler", "cinder-volume"]),
+        ),
         field("host", text()),
         field("zone", text()),
         field("status", one_of(&["enabled", "disabled"])),

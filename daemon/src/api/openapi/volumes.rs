@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Described> {
         .answers(200, wrapped("volume-summary", volume_summary())),
         post(
             "/v3/volumes",
-            "Creates a volume: empty, of a snapshot, or of another volume.",
+            "Creates a volume: empty, of a snapshot, of another volume, or of a backup.",
         )
         .body(named("CreateVolume"))
         .answers(202, wrapped("volume", named("Volume")))

@@ -7,7 +7,7 @@ use crate::model::id::{AttachmentId, VolumeId};
 use crate::model::status::AttachmentStatus;
 use crate::model::time::Time;
 use crate::store::{Batch, attachments, exports};
-use crate::target::{Address, Chap};
+use crate::target::{Address, Chap, Credentials};
 use secrecy::SecretString;
 
 #[tokio::test]
@@ -34,6 +34,10 @@ async fn a_reader_sees_the_attachment_and_no_credentials() {
     let chap = Chap {
         user: "user".to_owned(),
         secret: SecretString::from("s3cret"),
+        mutual: Some(Credentials {
+            user: "target".to_owned(),
+            secret: SecretString::from("0ther"),
+        }),
     };
     let address = Address {
         iqn: "iqn.t".to_owned(),
@@ -53,13 +57,15 @@ async fn a_reader_sees_the_attachment_and_no_credentials() {
         "/v3/p/attachments/detail".to_owned(),
     ] {
         let told = api.get("member", &path).await.body.to_string();
-        assert!(told.contains("s3cret"), "{told}");
+        assert!(told.contains("s3cret") && told.contains("0ther"), "{told}");
         let got = api.get("reader", &path).await;
         let told = got.body.to_string();
         assert!(
             got.code == 200 && told.contains(&attachment.id.to_string()),
             "{told}"
         );
-        assert!(!told.contains("s3cret"), "{told}");
+        for secret in ["s3cret", "0ther"] {
+            assert!(!told.contains(secret), "{told}");
+        }
     }
 }

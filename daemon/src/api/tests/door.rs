@@ -202,8 +202,8 @@ async fn the_version_is_echoed_and_bounded() {
     assert_eq!(at("volume x", "/v3/p/volumes").await.code, 400);
     assert_eq!(at("volume 3.26", "/v3/p/attachments").await.code, 404);
     assert_eq!(at("volume 3.27", "/v3/p/attachments").await.code, 200);
-    assert_eq!(at("volume 3.27", "/v3/p/backups").await.code, 404);
-    let got = at("volume 3.27", "/v3/p/backups/detail").await;
+    assert_eq!(at("volume 3.27", "/v3/p/groups").await.code, 404);
+    let got = at("volume 3.27", "/v3/p/groups/detail").await;
     assert_eq!(
         (got.code, got.body["itemNotFound"]["code"].as_u64()),
         (404, Some(404))

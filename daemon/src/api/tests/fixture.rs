@@ -157,6 +157,7 @@ pub(in crate::api) async fn fixture_with(
     let ctx = Ctx {
         store: store.clone(),
         drivers: BTreeMap::new(),
+        backups: BTreeMap::new(),
         target,
         host: "h".to_owned(),
         availability_zone: "nova".to_owned(),
@@ -165,8 +166,12 @@ pub(in crate::api) async fn fixture_with(
             snapshots: 5,
             gigabytes: 100,
             per_volume_gigabytes: 50,
+            backups: 10,
+            backup_gigabytes: 1000,
         },
         doorbell: Doorbell::local(),
+        detach_policy: crate::ops::DetachPolicy::default(),
+        mutual_chap: false,
         gate: Default::default(),
         faults: Default::default(),
     };

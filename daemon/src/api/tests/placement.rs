@@ -101,3 +101,29 @@ async fn a_copy_would_go_where_its_source_lies() {
         assert_eq!(code, 400, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_plan_of_a_retype_says_where_the_volume_would_move() {
+    let api = with_pools().await;
+    let types = "/v3/ops/types";
+    let specs = json!({"provisioning:type": "thick"});
+    let body = json!({"volume_type": {"name": "thick", "extra_specs": specs}});
+    assert_eq!(api.ask("admin", "POST", types, body).await.code, 200);
+    let id = api.volume(1, "v").await["id"].as_str().unwrap().to_owned();
+    api.place(&id, "h@b#small").await;
+    let breaks = |policy: &'static str| {
+        let (api, id) = (&api, &id);
+        async move {
+            let input = json!({"new_type": "thick", "migration_policy": policy});
+            let body = json!({"verb": "retype_volume", "objects": [id], "input": input});
+            let got = api.ask("member", "POST", "/ashlar/v1/plan", body).await;
+            assert_eq!(got.code, 200, "{}", got.body);
+            got.body["plan"]["objects"][0]["breaks"].to_string()
+        }
+    };
+    let moves = breaks("on-demand").await;
+    for words in ["from pool h@b#small to pool h@b#large", "up to 1 GiB"] {
+        assert!(moves.contains(words), "{moves}");
+    }
+    assert_eq!(breaks("never").await, "[]");
+}

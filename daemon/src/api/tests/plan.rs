@@ -206,7 +206,9 @@ async fn a_host_without_an_attachment_is_told_of() {
     assert_eq!(before["objects"][0]["breaks"], json!([]));
     let mut batch = Batch::new();
     let text = |text: &str| text.into();
-    batch.add(exports::INSERT, [id.as_str(), "u", "s"].map(text).into());
+    let mut values: Vec<_> = [id.as_str(), "u", "s"].map(text).into();
+    values.extend([crate::store::Value::Null, crate::store::Value::Null]);
+    batch.add(exports::INSERT, values);
     let mut values: Vec<_> = [id.as_str(), "iqn.legacy", ""].map(text).into();
     values.extend([0.into(), text("o")]);
     batch.add(exports::CONNECT, values);

@@ -31,6 +31,10 @@ async fn specs_are_made_changed_and_deleted() {
     let more = json!({"qos_specs": {"consumer": "both", "read_bytes_sec": "9"}});
     let got = api.ask("admin", "PUT", &path, more.clone()).await;
     assert_eq!((got.code, got.body), (200, more));
+    let unsaid = json!({"qos_specs": {"consumer": null, "read_bytes_sec": "9"}});
+    let got = api.ask("admin", "PUT", &path, unsaid).await;
+    let answer = json!({"qos_specs": {"read_bytes_sec": "9"}});
+    assert_eq!((got.code, got.body), (200, answer));
     let bad = json!({"qos_specs": {"total_iops_sec_per_gb": "many"}});
     assert_eq!(api.ask("admin", "PUT", &path, bad).await.code, 400);
     assert_eq!(

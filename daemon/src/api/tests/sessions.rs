@@ -93,14 +93,14 @@ fn session(since: &str) -> Session {
         volume_id: VolumeId::random(),
         initiator: "iqn.a".to_owned(),
         peer: "192.0.2.1:3260".to_owned(),
-        since: Time::from_stored(since.to_owned()),
+        since: Some(Time::from_stored(since.to_owned())),
         read_only: true,
-        reads: 3,
-        writes: 4,
+        reads: Some(3),
+        writes: Some(4),
         read_bytes: 5,
         written_bytes: 6,
         last_io_at: None,
-        quiet: Duration::from_millis(7_900),
+        quiet: Some(Duration::from_millis(7_900)),
     }
 }
 

@@ -151,6 +151,11 @@ fn data(connected: &Connected, connector: &Connector) -> Value {
         // The target turns UNMAP into holes.
         "discard": true,
     });
+    // Not Cinder's, which has no place for them: a host that knows them asks the target to prove itself.
+    if let Some(mutual) = &connected.chap.mutual {
+        data["mutual_auth_username"] = json!(mutual.user);
+        data["mutual_auth_password"] = json!(mutual.secret.expose_secret());
+    }
     if address.portals.len() > 1 || connector.multipath {
         // Lists of one length and one order, or os-brick pairs the wrong ones.
         data["target_portals"] = json!(address.portals);
@@ -181,7 +186,7 @@ fn enforces_multipath(connector: &Connector) -> bool {
 mod tests {
     use super::*;
     use crate::model::id::VolumeId;
-    use crate::target::{Address, Chap};
+    use crate::target::{Address, Chap, Credentials};
     use secrecy::SecretString;
 
     fn connected(portals: &[&str]) -> Connected {
@@ -190,6 +195,7 @@ mod tests {
             chap: Chap {
                 user: "u".to_owned(),
                 secret: SecretString::from("s3cret"),
+                mutual: None,
             },
             address: Address {
                 iqn: "iqn.2010-10.org.openstack:volume-x".to_owned(),
@@ -241,6 +247,27 @@ mod tests {
         assert_eq!(flat["access_mode"], "ro");
         assert_eq!(flat["auth_password"], "s3cret");
         assert!(flat.get("target_portals").is_none());
+    }
+
+    #[test]
+    fn what_the_target_proves_is_told_only_where_it_proves_anything() {
+        let connector = read(&json!({"initiator": "iqn.a"})).unwrap();
+        let mut connected = connected(&["127.0.0.1:3260"]);
+        let one_way = flat(Some(&connected), Some(&connector), "att");
+        assert!(!one_way.to_string().contains("mutual"), "{one_way}");
+        connected.chap.mutual = Some(Credentials {
+            user: "t".to_owned(),
+            secret: SecretString::from("0ther"),
+        });
+        let mut told = flat(Some(&connected), Some(&connector), "att");
+        assert_eq!(
+            nested(&connected, &connector)["data"]["mutual_auth_password"],
+            "0ther"
+        );
+        let told = told.as_object_mut().unwrap();
+        assert_eq!(told.remove("mutual_auth_username"), Some(json!("t")));
+        assert_eq!(told.remove("mutual_auth_password"), Some(json!("0ther")));
+        assert_eq!(json!(told), one_way, "all else is as without");
     }
 
     #[test]

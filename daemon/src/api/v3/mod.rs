@@ -5,6 +5,7 @@
 mod admin_actions;
 pub(super) mod attachments;
 pub(super) mod availability_zones;
+pub(super) mod backups;
 pub(super) mod capabilities;
 mod connection;
 pub(super) mod extensions;

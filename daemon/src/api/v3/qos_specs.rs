@@ -130,10 +130,14 @@ pub(in crate::api) async fn create(State(api): State<Api>, call: Call) -> Answer
 }
 
 pub(in crate::api) async fn update(State(api): State<Api>, call: Call) -> Answer {
-    let body = call.json()?;
+    let mut body = call.json()?;
     only(&body, &["qos_specs"])?;
     let (consumer, specs) = limits(&body, &[])?;
     qos_specs::update(&api.ctx, &call.caller, call.id(NOUN)?, consumer, specs).await?;
+    // A consumer that is null was not said, and nothing else may be null.
+    if let Some(Value::Object(said)) = body.get_mut("qos_specs") {
+        said.retain(|_, value| !value.is_null());
+    }
     Ok(ok(&Value::Object(body)))
 }
 

@@ -1,6 +1,6 @@
 //! Which filters each list takes (3.33), from the tables that the lists themselves read.
 
-use super::{attachments, messages, pools, snapshots, types, volumes};
+use super::{attachments, backups, messages, pools, snapshots, types, volumes};
 use crate::api::call::Call;
 use crate::api::error::{Answer, ok};
 use crate::api::page::Listing;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 pub(in crate::api) const RESOURCES: &[(&str, &Listing)] = &[
     ("attachment", &attachments::LISTING),
+    ("backup", &backups::LISTING),
     ("message", &messages::LISTING),
     ("pool", &pools::LISTING),
     ("snapshot", &snapshots::LISTING),

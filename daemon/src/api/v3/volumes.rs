@@ -9,7 +9,7 @@ use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
 use crate::api::service_ids;
 use crate::model::attachment::Attachment;
-use crate::model::id::{SnapshotId, VolumeId};
+use crate::model::id::{BackupId, SnapshotId, VolumeId};
 use crate::model::size::Gib;
 use crate::model::status::VolumeStatus;
 use crate::model::volume::Volume;
@@ -22,6 +22,9 @@ use serde_json::{Map, Value, json};
 
 /// From this minor version on an administrator may delete whatever the status; before, the word is ignored.
 const FORCE_FROM: u16 = 23;
+
+/// From this minor version on a volume may be made of a backup; before, there is none for it.
+const BACKUP_FROM: u16 = 47;
 
 /// A page shows at most so many attachments in all: a thousand volumes with many hosts each is no page to read.
 const ATTACHMENTS_MAX: i64 = 20_000;
@@ -136,7 +139,7 @@ pub(in crate::api) fn create_request(
             "OS-SCH-HNT:scheduler_hints is not of type 'object', 'null'",
         ));
     }
-    refuse_absent_sources(&volume)?;
+    refuse_absent_sources(call, &volume)?;
     let size = volume.size("size")?;
     Ok(create_volume::Request {
         size_gib: size.and_then(Gib::new),
@@ -147,7 +150,7 @@ pub(in crate::api) fn create_request(
             .text("availability_zone")?
             .filter(|zone| !zone.is_empty()),
         metadata: volume.pairs("metadata")?.unwrap_or_default(),
-        from: source(&volume)?,
+        from: source(call, &volume)?,
     })
 }
 
@@ -157,20 +160,27 @@ fn either(object: &Object<'_>, newer: &str, older: &str) -> Result<Option<String
     Ok(object.text(newer)?.or(older))
 }
 
-fn source(volume: &Object<'_>) -> Result<create_volume::From, Fault> {
+fn source(call: &Call, volume: &Object<'_>) -> Result<create_volume::From, Fault> {
+    use create_volume::From;
     let snapshot = volume.id::<SnapshotId>("snapshot_id")?;
-    match (snapshot, volume.id::<VolumeId>("source_volid")?) {
-        (None, None) => Ok(create_volume::From::Nothing),
-        (Some(snapshot), None) => Ok(create_volume::From::Snapshot(snapshot)),
-        (None, Some(volume)) => Ok(create_volume::From::Volume(volume)),
-        (Some(_), Some(_)) => Err(Fault::bad_request(
-            "May specify only one of snapshot_id, source_volid: a volume has one source.",
+    let other = volume.id::<VolumeId>("source_volid")?;
+    let backup = match call.version.at_least(BACKUP_FROM) {
+        true => volume.id::<BackupId>("backup_id")?,
+        false => None,
+    };
+    match (snapshot, other, backup) {
+        (None, None, None) => Ok(From::Nothing),
+        (Some(snapshot), None, None) => Ok(From::Snapshot(snapshot)),
+        (None, Some(volume), None) => Ok(From::Volume(volume)),
+        (None, None, Some(backup)) => Ok(From::Backup(backup)),
+        (Some(_) | None, Some(_) | None, Some(_) | None) => Err(Fault::bad_request(
+            "May specify only one of snapshot_id, source_volid, backup_id: a volume has one source.",
         )),
     }
 }
 
 /// Sources that this Cinder does not have: an empty volume in their place would be a wrong answer.
-fn refuse_absent_sources(volume: &Object<'_>) -> Result<(), Fault> {
+fn refuse_absent_sources(call: &Call, volume: &Object<'_>) -> Result<(), Fault> {
     if volume.boolean("multiattach")? == Some(true) {
         return Err(Fault::bad_request(
             "multiattach parameter has been removed: use a volume type with the extra spec multiattach=\"<is> True\".",
@@ -182,7 +192,9 @@ fn refuse_absent_sources(volume: &Object<'_>) -> Result<(), Fault> {
             "Invalid image identifier or unable to access requested image.",
         ));
     }
-    if let Some(id) = is_set("backup_id")? {
+    if let Some(id) = is_set("backup_id")?
+        && !call.version.at_least(BACKUP_FROM)
+    {
         return Err(Fault::not_found("Backup", &id));
     }
     match is_set("group_id")?.or(is_set("consistencygroup_id")?) {
@@ -365,7 +377,7 @@ mod tests {
     fn sources_that_do_not_exist_are_never_an_empty_volume() {
         let id = VolumeId::random().to_string();
         let with = |key: &str, value: Value| {
-            create(60, &json!({"volume": {"size": 1, key: value}})).unwrap_err()
+            create(46, &json!({"volume": {"size": 1, key: value}})).unwrap_err()
         };
         assert_eq!(with("imageRef", json!(id)), 400);
         assert_eq!(with("backup_id", json!(id)), 404);
@@ -374,6 +386,11 @@ mod tests {
         assert_eq!(with("snapshot_id", json!("x")), 400);
         let both = json!({"volume": {"size": 1, "snapshot_id": id, "source_volid": id}});
         assert_eq!(create(0, &both).unwrap_err(), 400);
+        let backup = json!({"volume": {"backup_id": id}});
+        let made_of = create(47, &backup).unwrap().from;
+        assert_eq!(made_of, create_volume::From::Backup(id.parse().unwrap()));
+        let both = json!({"volume": {"snapshot_id": id, "backup_id": id}});
+        assert_eq!(create(47, &both).unwrap_err(), 400);
     }
 
     #[test]

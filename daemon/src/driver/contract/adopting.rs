@@ -45,8 +45,8 @@ pub(crate) async fn what_is_released_can_be_adopted_again<S: Subject>(subject: S
         panic!("not one")
     };
     assert_eq!(*len_bytes, gib_bytes(2));
-    let volume_name = format!("volume-{}", one.id);
-    assert_eq!(volume_in_name(name), Some(volume_name.as_str()));
+    let origin_name = format!("volume-{}", one.id);
+    assert_eq!(volume_in_name(name), Some(origin_name.as_str()));
     let again = snapshot_of(&one);
     let object = of_snapshot(&again);
     assert_eq!(driver.measure(&object, name).await.unwrap().get(), 2);
@@ -56,6 +56,7 @@ pub(crate) async fn what_is_released_can_be_adopted_again<S: Subject>(subject: S
 
     released(&driver, &of(&one), None).await;
     assert_empty(&driver).await;
+    let volume_name = S::name_when_released(&one);
     assert_eq!(
         foreign(&driver).await,
         [(volume_name.clone(), gib_bytes(2))]
@@ -79,11 +80,11 @@ pub(crate) async fn what_is_released_can_be_adopted_again<S: Subject>(subject: S
     assert_eq!(foreign(&driver).await, []);
     assert_eq!(subject.read(&of(&two)), held(3, &stamps));
     assert_eq!(driver.device(&two).await.unwrap().len_bytes, gib_bytes(3));
-    released(&driver, &of(&two), Some("golden image")).await;
-    let name = "golden image".to_owned();
+    released(&driver, &of(&two), Some(S::FOREIGN_NAME)).await;
+    let name = S::FOREIGN_NAME.to_owned();
     assert_eq!(foreign(&driver).await, [(name, gib_bytes(3))]);
     let last = anew(&two);
-    driver.adopt(&of(&last), "golden image").await.unwrap();
+    driver.adopt(&of(&last), S::FOREIGN_NAME).await.unwrap();
     delete(&driver, &of(&last)).await;
     assert_empty(&driver).await;
 }
@@ -142,8 +143,8 @@ pub(crate) async fn a_name_that_is_taken_is_not_overwritten<S: Subject>(subject:
     driver.release(&of(third), Some("../x")).await.unwrap();
     let mut wanted = vec![
         ("x".to_owned(), 1),
-        (format!("volume-{}", second.id), 2),
-        (format!("volume-{}", third.id), 3),
+        (S::name_when_released(second), 2),
+        (S::name_when_released(third), 3),
     ];
     wanted.sort();
     let names: Vec<String> = foreign(&driver)

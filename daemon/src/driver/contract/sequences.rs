@@ -113,7 +113,9 @@ impl<S: Subject> World<S> {
             }
             Step::Revert(which) => self.revert(which).await,
             Step::DeleteVolume(which) => {
-                if let Some(index) = chosen(&self.volumes, which) {
+                if let Some(index) = chosen(&self.volumes, which)
+                    && !(S::SNAPSHOTS_DEPEND && self.has_snapshots(index))
+                {
                     let (volume, _) = self.volumes.swap_remove(index);
                     super::delete(&driver, &of(&volume)).await;
                 }
@@ -130,6 +132,12 @@ impl<S: Subject> World<S> {
             }
         }
         self
+    }
+
+    fn has_snapshots(&self, index: usize) -> bool {
+        let (volume, _) = &self.volumes[index];
+        let mut snapshots = self.snapshots.iter();
+        snapshots.any(|(snapshot, _)| snapshot.volume_id == volume.id)
     }
 
     /// Only while the sizes agree; `ops` refuses it otherwise.
@@ -193,7 +201,8 @@ async fn play<S: Subject>(subject: S, steps: Vec<Step>) {
         world.check().await;
     }
     let driver = world.subject.driver();
-    for (object, _, _) in world.objects() {
+    let objects = world.objects().into_iter().map(|(object, _, _)| object);
+    for object in super::in_order::<S>(objects.collect()) {
         super::delete(&driver, &object).await;
     }
     assert_eq!(driver.objects().await.unwrap(), Vec::<String>::new());

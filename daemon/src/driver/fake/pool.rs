@@ -1,23 +1,69 @@
 //! What the fake holds: names and stamps instead of bytes, in memory and, when asked, in a small file that outlives
 //! a SIGKILL.
 //!
+//! A volume that is asked for its device gets one with real bytes, its stamps: a sparse file, or a memory file of this
+//! process. What hosts write there changes no stamps, and is what another pool reads when the volume moves.
+//!
 //! Names are those of the file driver (`volumes/volume-<uuid>`, `partial/...`, `trash/...`), so that leak checks read
 //! the same on both.
 
+use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// One line a change, the last one of a name counts. Appending keeps a change as cheap in a full pool as in an empty.
 const LOG: &str = "fake.jsonl";
+const BLOCK_BYTES: usize = 4096;
 
 /// An object: its length, and a stamp for each block of 4096 bytes that is not zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Content {
     pub(super) len_bytes: u64,
     pub(super) blocks: BTreeMap<u64, u64>,
+}
+
+impl Content {
+    /// What a device holds, whoever made it: of each block that is not zero, its first word.
+    pub(super) fn of_device(path: &Path) -> io::Result<Self> {
+        let file = fs::File::open(path)?;
+        let len_bytes = rustix::fs::seek(&file, SeekFrom::End(0))?;
+        let mut blocks = BTreeMap::new();
+        let mut buffer = [0; BLOCK_BYTES];
+        let mut at = 0;
+        while at < len_bytes {
+            // What knows no holes is looked through from here on.
+            at = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+                Ok(data) => data - data % BLOCK_BYTES as u64,
+                Err(Errno::INVAL) => at,
+                Err(Errno::NXIO) => break,
+                Err(error) => return Err(error.into()),
+            };
+            file.read_exact_at(&mut buffer, at)?;
+            let words = buffer
+                .chunks_exact(8)
+                .filter_map(|word| word.try_into().ok());
+            if let Some(stamp) = words.map(u64::from_le_bytes).find(|word| *word != 0) {
+                blocks.insert(at / BLOCK_BYTES as u64, stamp);
+            }
+            at += BLOCK_BYTES as u64;
+        }
+        Ok(Self { len_bytes, blocks })
+    }
+
+    /// Lays the stamps into a new device.
+    fn stamp(&self, file: &fs::File) -> io::Result<()> {
+        for (block, stamp) in &self.blocks {
+            let bytes = stamp.to_le_bytes().repeat(BLOCK_BYTES / 8);
+            file.write_all_at(&bytes, block * BLOCK_BYTES as u64)?;
+        }
+        Ok(())
+    }
 }
 
 /// A line of the log: what is under a name from now on.
@@ -87,6 +133,8 @@ impl Objects {
 pub(super) struct FakePool {
     objects: Objects,
     kept: Option<(PathBuf, fs::File)>,
+    /// Devices of volumes, where there is no directory for them.
+    in_memory: BTreeMap<String, fs::File>,
 }
 
 impl FakePool {
@@ -106,7 +154,11 @@ impl FakePool {
             .append(true)
             .open(directory.join(LOG))?;
         let kept = Some((directory.to_owned(), log));
-        Ok(Self { objects, kept })
+        Ok(Self {
+            objects,
+            kept,
+            in_memory: BTreeMap::new(),
+        })
     }
 
     pub(super) fn objects(&self) -> &Objects {
@@ -118,7 +170,14 @@ impl FakePool {
         let value = act(&mut self.objects);
         let kept = match &mut self.kept {
             Some((directory, log)) => keep(&self.objects, directory, log),
-            None => Ok(()),
+            None => {
+                let is_there = |name: &String| {
+                    let homes = ["volumes", "snapshots"].map(|home| format!("{home}/{name}"));
+                    homes.iter().any(|one| self.objects.contains_key(one))
+                };
+                self.in_memory.retain(|name, _| is_there(name));
+                Ok(())
+            }
         };
         match kept {
             Ok(()) => self.objects.replaced.clear(),
@@ -130,11 +189,31 @@ impl FakePool {
         Ok(value)
     }
 
-    /// A volume's device: a sparse file of its length, so that a target can open it, made when it is first asked for;
-    /// only when the fake has a directory. What hosts write there is not looked at.
-    pub(super) fn device(&self, file_name: &str, len_bytes: u64) -> io::Result<PathBuf> {
+    /// Takes a snapshot's device away; whether there was one.
+    pub(super) fn close(&mut self, file_name: &str) -> io::Result<bool> {
         let Some((directory, _)) = &self.kept else {
-            return Ok(Path::new("/nonexistent/ashlar-fake").join(file_name));
+            return Ok(self.in_memory.remove(file_name).is_some());
+        };
+        match fs::remove_file(directory.join(file_name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A volume's device, so that a target can open it, or a snapshot's; made when it is first asked for.
+    pub(super) fn device(&mut self, file_name: &str, content: &Content) -> io::Result<PathBuf> {
+        let Some((directory, _)) = &self.kept else {
+            if !self.in_memory.contains_key(file_name) {
+                let made = rustix::fs::memfd_create(file_name, MemfdFlags::CLOEXEC)?;
+                let file = fs::File::from(made);
+                content.stamp(&file)?;
+                self.in_memory.insert(file_name.to_owned(), file);
+            }
+            let found = self.in_memory.get(file_name);
+            let file = found.ok_or(io::ErrorKind::NotFound)?;
+            grow(file, content.len_bytes)?;
+            return Ok(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
         };
         let path = directory.join(file_name);
         let file = fs::OpenOptions::new()
@@ -142,7 +221,10 @@ impl FakePool {
             .create(true)
             .truncate(false)
             .open(&path)?;
-        grow(&file, len_bytes)?;
+        if file.metadata()?.len() == 0 {
+            content.stamp(&file)?;
+        }
+        grow(&file, content.len_bytes)?;
         Ok(path)
     }
 }

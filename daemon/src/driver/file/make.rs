@@ -10,12 +10,15 @@ use super::layout::{Name, Partial, Place};
 use super::live::LiveCopy;
 use super::pool_file::PoolFile;
 use crate::driver::{DriverError, LiveWrites};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a new file is copied from.
-pub(super) struct Origin {
-    pub(super) name: Name,
-    pub(super) live: Option<Arc<dyn LiveWrites>>,
+pub(super) enum Origin {
+    /// An object of the pool, held still by the handle when hosts may be writing.
+    Object(Name, Option<Arc<dyn LiveWrites>>),
+    /// A device that nobody writes to.
+    Device(PathBuf),
 }
 
 impl FileDriver {
@@ -42,17 +45,19 @@ impl FileDriver {
         origin: Option<Origin>,
     ) -> Result<Arc<Making>, DriverError> {
         let (layout, name) = (self.layout.clone(), name.clone());
-        let (source_name, live) = match origin {
-            Some(origin) => (Some(origin.name), origin.live),
-            None => (None, None),
+        let live = match &origin {
+            Some(Origin::Object(_, live)) => live.clone(),
+            Some(Origin::Device(_)) | None => None,
         };
         let (making, source) = job
             .run(move |stop| {
-                let source = source_name
-                    .map(|source| {
+                let source = origin.map(|origin| match origin {
+                    Origin::Object(source, _) => {
                         PoolFile::open(&layout.home(&source), &source.text, layout.pool(), false)
-                    })
-                    .transpose()?;
+                    }
+                    Origin::Device(path) => PoolFile::open_device(&path, layout.pool()),
+                });
+                let source = source.transpose()?;
                 layout.unlink(&layout.partial(&name))?;
                 let partial = Partial::at(&layout, &name);
                 let target = PoolFile::create(partial.path(), &name.text, layout.pool())?;

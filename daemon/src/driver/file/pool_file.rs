@@ -78,6 +78,20 @@ impl PoolFile {
         }
     }
 
+    /// Opens what is copied from another pool, a file or a block device, to read it. What the page cache holds of a block
+    /// device from an earlier time is let go, since hosts write past it.
+    pub(super) fn open_device(path: &Path, pool: &Arc<str>) -> Result<Self, DriverError> {
+        let name = path.display().to_string();
+        match File::open(path) {
+            Ok(file) => {
+                let opened = Self::of(file, &name, pool);
+                opened.forget(0..opened.len_bytes()?);
+                Ok(opened)
+            }
+            Err(error) => Err(fault(pool, "opening", &name, error)),
+        }
+    }
+
     /// Makes a new file that only we may read; it must not be there.
     pub(super) fn create(path: &Path, name: &str, pool: &Arc<str>) -> Result<Self, DriverError> {
         OpenOptions::new()
@@ -106,10 +120,13 @@ impl PoolFile {
     }
 
     pub(super) fn len_bytes(&self) -> Result<u64, DriverError> {
-        match self.file.metadata() {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) => Err(self.failed("asking the length", error)),
+        let failed = |error| self.failed("asking the length", error);
+        let metadata = self.file.metadata().map_err(failed)?;
+        if metadata.is_file() {
+            return Ok(metadata.len());
         }
+        // A block device tells its length only so; the position that this moves is used by nobody.
+        rustix::fs::seek(&self.file, SeekFrom::End(0)).map_err(|errno| failed(errno.into()))
     }
 
     /// What makes it the same file, whatever it is called: its file system and its number there.
@@ -173,8 +190,8 @@ impl PoolFile {
         }
     }
 
-    /// The next part of `range` that may hold something other than zeros. File systems that know no holes call all
-    /// of it data.
+    /// The next part of `range` that may hold something other than zeros. File systems and devices that know no holes
+    /// call all of it data.
     pub(super) fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>, DriverError> {
         if range.is_empty() {
             return Ok(None);
@@ -182,6 +199,7 @@ impl PoolFile {
         let start = match rustix::fs::seek(&self.file, SeekFrom::Data(range.start)) {
             Ok(start) => start,
             Err(Errno::NXIO) => return Ok(None),
+            Err(Errno::INVAL) => return Ok(Some(range)),
             Err(error) => return Err(self.failed("looking for data", error)),
         };
         if start >= range.end {

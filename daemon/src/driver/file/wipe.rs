@@ -11,9 +11,9 @@
 //! A wiped file is cut to nothing but stays in the trash until it is removed, so that a repeat finds it done.
 
 use super::jobs::{Job, Stop};
-use super::pace::Pace;
 use super::pool_file::{BLOCK_BYTES, PoolFile};
 use crate::driver::DriverError;
+use crate::driver::pace::Pace;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Duration, Instant};

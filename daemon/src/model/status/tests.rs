@@ -41,6 +41,7 @@ fn an_object_that_is_made_never_returns_to_a_previous_status() {
         check(row.verb, row.volume);
         check(row.verb, row.snapshot);
         check(row.verb, row.attachment);
+        check(row.verb, row.backup);
     }
 }
 
@@ -55,12 +56,24 @@ fn statuses_that_only_a_live_operation_explains() {
             V::Reverting,
             V::Managing,
             V::Unmanaging,
-            V::Retyping
+            V::Retyping,
+            V::BackingUp,
+            V::RestoringBackup
         ]
     );
     assert_eq!(
         snapshot_only_during(),
-        [S::Deleting, S::Restoring, S::Creating, S::Unmanaging]
+        [
+            S::Deleting,
+            S::Restoring,
+            S::Creating,
+            S::Unmanaging,
+            S::BackingUp
+        ]
+    );
+    assert_eq!(
+        backup_only_during(),
+        [B::Creating, B::Restoring, B::Deleting]
     );
 }
 
@@ -109,20 +122,7 @@ fn line<S: Word>(page: &mut String, verb: Verb, noun: &str, one: Option<Move<S>>
     .unwrap();
 }
 
-fn printed() -> String {
-    let mut page = String::from(
-        "# Statuses: THE TABLE\n\n\
-         Printed from `daemon/src/model/status.rs` by its tests (`ASHLAR_BLESS=1 cargo test -p ashlar-daemon status`);\n\
-         do not edit. An operation may begin only in a status of *from*; the one conditional UPDATE that begins it\n\
-         carries that list. While it runs the object shows *during*; it ends in *done*, or in *failed* with what was\n\
-         done undone. A cancelled operation ends where it began.\n\n\
-         | operation | noun | from | during | done | failed | note |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    for row in TABLE {
-        line(&mut page, row.verb, "volume", row.volume, row.note);
-        line(&mut page, row.verb, "snapshot", row.snapshot, row.note);
-        line(&mut page, row.verb, "attachment", row.attachment, row.note);
-    }
+fn reads(page: &mut String) {
     page.push_str(
         "\n## What is read from\n\n| operation | source | must be |\n| --- | --- | --- |\n",
     );
@@ -153,6 +153,9 @@ fn printed() -> String {
             writeln!(page, "| {} | snapshot | {list} |", row.verb.as_str()).unwrap();
         }
     }
+}
+
+fn only_during(page: &mut String) {
     page.push_str(
         "\n## Statuses that only a live operation explains\n\n\
          After a crash and recovery none of these is left without an operation that is running or being undone.\n\n",
@@ -165,13 +168,37 @@ fn printed() -> String {
         .into_iter()
         .map(SnapshotStatus::as_str)
         .collect();
+    let backup: Vec<&str> = backup_only_during()
+        .into_iter()
+        .map(BackupStatus::as_str)
+        .collect();
     writeln!(
         page,
-        "- volume: {}\n- snapshot: {}",
+        "- volume: {}\n- snapshot: {}\n- backup: {}",
         volume.join(", "),
-        snapshot.join(", ")
+        snapshot.join(", "),
+        backup.join(", ")
     )
     .unwrap();
+}
+
+fn printed() -> String {
+    let mut page = String::from(
+        "# Statuses: THE TABLE\n\n\
+         Printed from `daemon/src/model/status.rs` by its tests (`ASHLAR_BLESS=1 cargo test -p ashlar-daemon status`);\n\
+         do not edit. An operation may begin only in a status of *from*; the one conditional UPDATE that begins it\n\
+         carries that list. While it runs the object shows *during*; it ends in *done*, or in *failed* with what was\n\
+         done undone. A cancelled operation ends where it began.\n\n\
+         | operation | noun | from | during | done | failed | note |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for row in TABLE {
+        line(&mut page, row.verb, "volume", row.volume, row.note);
+        line(&mut page, row.verb, "snapshot", row.snapshot, row.note);
+        line(&mut page, row.verb, "attachment", row.attachment, row.note);
+        line(&mut page, row.verb, "backup", row.backup, row.note);
+    }
+    reads(&mut page);
+    only_during(&mut page);
     page.push_str(
         "\n## Rows to come\n\n| operation | noun | from | during | done | failed |\n| --- | --- | --- | --- | --- | --- |\n",
     );

@@ -90,6 +90,19 @@ statuses! {
 }
 
 statuses! {
+    /// Where a backup is in its life.
+    BackupStatus {
+        Creating = "creating"
+        Available = "available"
+        Deleting = "deleting"
+        Deleted = "deleted"
+        Error = "error"
+        ErrorDeleting = "error_deleting"
+        Restoring = "restoring"
+    }
+}
+
+statuses! {
     /// Where an attachment is in its life (also a volume's `attach_status`).
     AttachmentStatus {
         Attached = "attached"

@@ -64,6 +64,9 @@ impl Beginning<'_> {
         if let (Some(subject), Some(one)) = (&self.input.volume, self.row.volume) {
             at_once(&mut batch, Noun::Volume, subject, one);
         }
+        if let (Some(subject), Some(one)) = (&self.input.backup, self.row.backup) {
+            at_once(&mut batch, Noun::Backup, subject, one);
+        }
         batch
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Beginning;
 use crate::error::{Conflict, Error, Refusal};
-use crate::model::id::{AttachmentId, SnapshotId, VolumeId};
+use crate::model::id::{AttachmentId, BackupId, SnapshotId, VolumeId};
 use crate::ops::unreadable;
 use crate::store::statuses::Noun;
-use crate::store::{attachments, operations, snapshots, volumes};
+use crate::store::{attachments, backups, operations, snapshots, volumes};
 
 impl Beginning<'_> {
     /// Why a guard was not met, in words for the caller.
@@ -39,6 +39,8 @@ impl Beginning<'_> {
             .map(|subject| (subject.id.clone(), Noun::Volume));
         let snapshots = self.input.snapshots.iter();
         let input = input.chain(snapshots.map(|subject| (subject.id.clone(), Noun::Snapshot)));
+        let backup = self.input.backup.iter();
+        let input = input.chain(backup.map(|subject| (subject.id.clone(), Noun::Backup)));
         let claimed = self.claims.iter().map(|(id, noun, _)| (id.clone(), *noun));
         for (id, noun) in claimed.chain(input) {
             let holder = operations::holder(&self.ctx.store, &id)
@@ -105,6 +107,13 @@ impl Beginning<'_> {
                     .map(|a| a.status.as_str()),
                 Err(_) => None,
             },
+            Noun::Backup => match id.parse::<BackupId>() {
+                Ok(id) => backups::get(store, id)
+                    .await
+                    .map_err(unreadable)?
+                    .map(|b| b.status.as_str()),
+                Err(_) => None,
+            },
         }
         .map(str::to_owned))
     }
@@ -125,5 +134,6 @@ fn title(noun: Noun) -> &'static str {
         Noun::Volume => "Volume",
         Noun::Snapshot => "Snapshot",
         Noun::Attachment => "Volume attachment",
+        Noun::Backup => "Backup",
     }
 }

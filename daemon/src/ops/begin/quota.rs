@@ -60,6 +60,16 @@ impl Beginning<'_> {
         self.takes_of_type(project_id, of, resource, amount);
     }
 
+    /// Takes quota of a project in all: of what is not counted by volume type.
+    pub(in crate::ops) fn takes_in_all(
+        &mut self,
+        project_id: &str,
+        resource: Resource,
+        amount: i64,
+    ) {
+        self.taken(project_id, What::InAll(resource), amount);
+    }
+
     /// Takes quota of a volume type only: for what the project has already, of another type.
     pub(in crate::ops) fn takes_of_type(
         &mut self,
@@ -154,19 +164,20 @@ impl Beginning<'_> {
             (What::Size, _) => OverQuota::PerVolume { requested, limit },
             (_, Resource::Volumes) => OverQuota::Volumes { name, limit },
             (_, Resource::Snapshots) => OverQuota::Snapshots { name, limit },
-            (
-                _,
-                Resource::Gigabytes
-                | Resource::PerVolumeGigabytes
-                | Resource::Backups
-                | Resource::BackupGigabytes
-                | Resource::Groups,
-            ) => OverQuota::Gigabytes {
-                name,
+            (_, Resource::Backups) => OverQuota::Backups { limit },
+            (_, Resource::BackupGigabytes) => OverQuota::BackupGigabytes {
                 requested,
                 limit,
                 used,
             },
+            (_, Resource::Gigabytes | Resource::PerVolumeGigabytes | Resource::Groups) => {
+                OverQuota::Gigabytes {
+                    name,
+                    requested,
+                    limit,
+                    used,
+                }
+            }
         };
         Ok((over, is_short))
     }

@@ -1,5 +1,7 @@
 //! A worker at work on a record of its own, and how to ask it.
 
+use crate::backup::BackupEngine;
+use crate::backup::fake::FakeEngine;
 use crate::driver::fake::{FakeDriver, Faults};
 use crate::driver::{Done, Driver, LiveWrites, Source, VolumeRef, Work};
 use crate::error::Error;
@@ -12,7 +14,9 @@ use crate::model::status::VolumeStatus;
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::model::volume_type::VolumeType;
-use crate::ops::{Ctx, Doorbell, Lane, Queue, QuotaLimits, create_snapshot, run_worker};
+use crate::ops::{
+    Ctx, DetachPolicy, Doorbell, Lane, Queue, QuotaLimits, create_snapshot, run_worker,
+};
 use crate::store::list::{Filter, ListRequest};
 use crate::store::quotas::{self, Of, Resource};
 use crate::store::{
@@ -36,6 +40,10 @@ pub(super) struct MemoryTarget {
     exports: Mutex<BTreeMap<VolumeId, (Export, BTreeSet<String>)>>,
     /// Who may only read.
     read_only: Mutex<BTreeSet<(VolumeId, String)>>,
+    /// Who is logged in.
+    pub(super) logged_in: Mutex<Vec<Session>>,
+    /// Whether everybody logs out once that was looked at.
+    pub(super) leave_when_seen: AtomicBool,
     /// Whether `allow` fails, after having let the initiator in: an answer that was lost.
     pub(super) allow_fails: AtomicBool,
     /// Whether `deny` and `unexport` fail.
@@ -63,6 +71,28 @@ impl MemoryTarget {
     pub(super) fn lets_in_behind(&self, volume: VolumeId, initiator: &str) {
         let mut all = self.all();
         all.get_mut(&volume).unwrap().1.insert(initiator.to_owned());
+    }
+
+    /// Lets a host log in, or out.
+    pub(super) fn logs_in(&self, volume_id: VolumeId, initiator: &str, is_in: bool) {
+        let mut all = self.logged_in.lock().unwrap();
+        all.retain(|one| one.volume_id != volume_id || one.initiator != initiator);
+        if is_in {
+            all.push(Session {
+                id: SessionId::random(),
+                volume_id,
+                initiator: initiator.to_owned(),
+                peer: "10.0.0.9:1".to_owned(),
+                since: None,
+                read_only: false,
+                reads: None,
+                writes: None,
+                read_bytes: 0,
+                written_bytes: 0,
+                last_io_at: None,
+                quiet: None,
+            });
+        }
     }
 
     fn lost(doing: &'static str, fails: &AtomicBool) -> Result<(), TargetError> {
@@ -135,7 +165,12 @@ impl Target for MemoryTarget {
     }
 
     async fn sessions(&self) -> Result<Vec<Session>, TargetError> {
-        Ok(Vec::new())
+        let mut all = self.logged_in.lock().unwrap();
+        let seen = all.clone();
+        if self.leave_when_seen.load(Ordering::SeqCst) {
+            all.clear();
+        }
+        Ok(seen)
     }
 
     async fn kick(&self, _: SessionId) -> Result<Done, TargetError> {
@@ -151,7 +186,11 @@ impl Target for MemoryTarget {
 pub(super) struct Fixture {
     pub(super) ctx: Arc<Ctx>,
     pub(super) driver: Arc<FakeDriver>,
+    /// A second backend, `c`, if it was asked for.
+    pub(super) other: Option<Arc<FakeDriver>>,
     pub(super) target: Arc<MemoryTarget>,
+    /// The backup store `nas`.
+    pub(super) engine: Arc<FakeEngine>,
     pub(super) caller: Caller,
     pub(super) volume_type: VolumeType,
     stop: CancellationToken,
@@ -165,6 +204,20 @@ impl Drop for Fixture {
 }
 
 pub(super) async fn fixture() -> Fixture {
+    fixture_with(DetachPolicy::default()).await
+}
+
+pub(super) async fn fixture_with(detach_policy: DetachPolicy) -> Fixture {
+    fixture_of(detach_policy, None).await
+}
+
+/// One with a second backend on the same host.
+pub(super) async fn fixture_of_two() -> Fixture {
+    let other = FakeDriver::in_memory("c", "pool", Faults::default());
+    fixture_of(DetachPolicy::default(), Some(Arc::new(other))).await
+}
+
+async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         reserve_bytes: 0,
@@ -188,9 +241,16 @@ pub(super) async fn fixture() -> Fixture {
     store.write(batch).await.unwrap();
     let driver = Arc::new(FakeDriver::in_memory("b", "pool", Faults::default()));
     let target = Arc::new(MemoryTarget::default());
+    let mut drivers = BTreeMap::from([("b".to_owned(), driver.clone() as Arc<dyn Driver>)]);
+    if let Some(other) = &other {
+        drivers.insert("c".to_owned(), other.clone());
+    }
+    let engine = Arc::new(FakeEngine::new("nas", &dir.path().join("nas")));
+    let engines = BTreeMap::from([("nas".to_owned(), engine.clone() as Arc<dyn BackupEngine>)]);
     let ctx = Ctx {
         store,
-        drivers: [("b".to_owned(), driver.clone() as Arc<dyn Driver>)].into(),
+        drivers,
+        backups: engines,
         target: Some(target.clone() as Arc<dyn Target>),
         host: "h".to_owned(),
         availability_zone: "nova".to_owned(),
@@ -199,15 +259,21 @@ pub(super) async fn fixture() -> Fixture {
             snapshots: 100,
             gigabytes: 1000,
             per_volume_gigabytes: 50,
+            backups: 4,
+            backup_gigabytes: 6,
         },
         doorbell: Doorbell::local(),
+        detach_policy,
+        mutual_chap: false,
         gate: Default::default(),
         faults: Default::default(),
     };
     Fixture {
         ctx: Arc::new(ctx),
         driver,
+        other,
         target,
+        engine,
         caller: caller("p", Role::Member),
         volume_type,
         stop: CancellationToken::new(),
@@ -234,7 +300,10 @@ impl Fixture {
     /// Starts a worker over every queue.
     pub(super) fn works(&self) {
         let mut queues = vec![Queue::scheduler()];
-        queues.extend(Lane::ALL.map(|lane| Queue::lane("h@b", lane)));
+        for service in ["h@b", "h@c"] {
+            queues.extend(Lane::ALL.map(|lane| Queue::lane(service, lane)));
+        }
+        queues.push(Queue::backup("h@nas"));
         tokio::spawn(run_worker(self.ctx.clone(), queues, self.stop.clone()));
     }
 

@@ -7,7 +7,8 @@
 use super::backup::{BackupError, Held, held, is_ours, open, record_of};
 use super::connection::{FLAGS, fault};
 use crate::model::status::{
-    SnapshotStatus, VolumeStatus, snapshot_only_during, volume_only_during,
+    BackupStatus, SnapshotStatus, VolumeStatus, backup_only_during, snapshot_only_during,
+    volume_only_during,
 };
 use crate::store::batch::StoreError;
 use crate::store::migrations;
@@ -83,11 +84,16 @@ fn unexplained(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let snapshots = snapshot_only_during()
         .into_iter()
         .map(SnapshotStatus::as_str);
+    let backups = backup_only_during().into_iter().map(BackupStatus::as_str);
     let mut found = Vec::new();
     for (noun, table, statuses) in [
         ("volume", "volumes", quoted(volumes.collect())),
         ("snapshot", "snapshots", quoted(snapshots.collect())),
+        ("backup", "backups", quoted(backups.collect())),
     ] {
+        if !has(connection, table)? {
+            continue;
+        }
         let query = format!(
             "SELECT '{noun} ' || t.id || ' is ' || t.status || ', and no operation is at it' FROM {table} t \
              WHERE t.status IN ({statuses}) AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.object_id = t.id) \
@@ -98,10 +104,13 @@ fn unexplained(connection: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(found)
 }
 
-/// Projects whose counted volumes or snapshots are not those that are there.
+/// Projects whose counted volumes, snapshots or backups are not those that are there.
 fn miscounted(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
-    for table in ["volumes", "snapshots"] {
+    for table in ["volumes", "snapshots", "backups"] {
+        if !has(connection, table)? {
+            continue;
+        }
         let query = format!(
             "SELECT 'project ' || u.project_id || ' is said to have ' || u.in_use || ' {table}, and has ' || \
              (SELECT COUNT(*) FROM {table} t WHERE t.project_id = u.project_id) FROM quota_usages u \
@@ -111,6 +120,12 @@ fn miscounted(connection: &Connection) -> Result<Vec<String>, StoreError> {
         found.extend(texts(connection, &query)?);
     }
     Ok(found)
+}
+
+/// Whether there is such a table: a copy may be of an older schema.
+fn has(connection: &Connection, table: &str) -> Result<bool, StoreError> {
+    let query = format!("SELECT name FROM sqlite_schema WHERE type = 'table' AND name = '{table}'");
+    Ok(!texts(connection, &query)?.is_empty())
 }
 
 fn texts(connection: &Connection, query: &str) -> Result<Vec<String>, StoreError> {

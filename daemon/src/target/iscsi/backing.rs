@@ -130,7 +130,7 @@ impl Backing {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Puts everything written on stable storage; see [`Flushes`].
+    /// Puts everything written on stable storage; see `Flushes`.
     pub fn sync(&self) -> io::Result<()> {
         self.flushes.flush(|| self.file.sync_data())
     }

@@ -4,7 +4,7 @@
 //! that connection ends.
 
 use super::serve::control_socket;
-use super::table::{AccessRecord, ChapRecord, Secret};
+use super::table::{AccessRecord, ChapRecord};
 use super::wire::{Answer, Op, SessionLine};
 use crate::driver::{Device, Done, LiveWrites, LiveWritesLost};
 use crate::model::id::{SessionId, VolumeId};
@@ -127,13 +127,13 @@ fn session(line: SessionLine) -> Session {
         initiator: line.initiator,
         peer: line.peer,
         last_io_at: (line.last_ms).map(|ms| since.plus(Duration::from_millis(ms))),
-        since,
+        since: Some(since),
         read_only: line.read_only,
-        reads: line.reads,
-        writes: line.writes,
+        reads: Some(line.reads),
+        writes: Some(line.writes),
         read_bytes: line.read_bytes,
         written_bytes: line.written_bytes,
-        quiet: Duration::from_millis(line.quiet_ms),
+        quiet: Some(Duration::from_millis(line.quiet_ms)),
     }
 }
 
@@ -177,14 +177,12 @@ impl Target for IscsiTarget {
     }
 
     async fn allow(&self, volume: VolumeId, access: &Access) -> Result<Done, TargetError> {
-        let secret = Secret(access.chap.secret.clone());
+        let chap = &access.chap;
+        let mutual = chap.mutual.as_ref();
         let access = AccessRecord {
             initiator: access.initiator.clone(),
-            chap: ChapRecord {
-                user: access.chap.user.clone(),
-                secret,
-            },
-            mutual: None,
+            chap: ChapRecord::of(&chap.user, &chap.secret),
+            mutual: mutual.map(|one| ChapRecord::of(&one.user, &one.secret)),
             read_only: access.read_only,
         };
         self.change(

@@ -58,10 +58,8 @@ pub enum Status {
 pub struct Grant {
     /// The initiator's IQN, lower case.
     pub initiator: String,
-    /// What it must prove.
+    /// What it must prove, and what we prove when it asks us to.
     pub chap: Chap,
-    /// What we prove when it asks us to.
-    pub mutual: Option<Chap>,
     /// Whether its writes are refused.
     pub read_only: bool,
 }
@@ -370,7 +368,7 @@ impl Login {
                 .ok_or(failure)?;
             let identifier = pairs.get("CHAP_I").and_then(|text| text.parse().ok());
             let identifier: u8 = identifier.ok_or(failure)?;
-            let mutual = grant.mutual.as_ref().ok_or(failure)?;
+            let mutual = grant.chap.mutual.as_ref().ok_or(failure)?;
             // Our own challenge sent back asks us to compute an answer for somebody else.
             if theirs == challenge.bytes {
                 return Err(failure);

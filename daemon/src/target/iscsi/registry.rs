@@ -346,10 +346,18 @@ impl Registry {
 
     /// Ends one session without shutting anybody out; already so when there is none of this name.
     pub async fn kick(&self, name: SessionId) -> Result<Done, ChangeError> {
-        let ended = self.lock().end(|session| session.name == name);
-        let any = !ended.is_empty();
+        let (is_live, ended) = {
+            let mut state = self.lock();
+            let is_live = state.sessions.iter().any(|session| session.name == name);
+            (is_live, state.end(|session| session.name == name))
+        };
+        // One that ended earlier is still waited for, and is not ended again.
         self.drain(ended).await?;
-        Ok(if any { Done::Changed } else { Done::AlreadySo })
+        Ok(if is_live {
+            Done::Changed
+        } else {
+            Done::AlreadySo
+        })
     }
 
     /// Waits until nothing of ended sessions is under way.
@@ -401,11 +409,7 @@ fn open_beside(record: &ExportRecord, served: Option<Arc<Lun>>) -> io::Result<(A
 fn grant(access: &AccessRecord) -> Arc<Grant> {
     Arc::new(Grant {
         initiator: access.initiator.clone(),
-        chap: access.chap.to_chap(),
-        mutual: access
-            .mutual
-            .as_ref()
-            .map(super::table::ChapRecord::to_chap),
+        chap: access.to_chap(),
         read_only: access.read_only,
     })
 }

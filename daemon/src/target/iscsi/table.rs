@@ -3,7 +3,7 @@
 //! directory synced), so that a crash leaves the old table or the new one.
 
 use super::limits::TABLE_LEN_MAX;
-use crate::target::Chap;
+use crate::target::{Chap, Credentials};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs::{self, File, OpenOptions};
@@ -88,9 +88,16 @@ pub struct ChapRecord {
 }
 
 impl ChapRecord {
-    /// As the login wants it.
-    pub fn to_chap(&self) -> Chap {
-        Chap {
+    /// As the table keeps them.
+    pub fn of(user: &str, secret: &SecretString) -> Self {
+        Self {
+            user: user.to_owned(),
+            secret: Secret(secret.clone()),
+        }
+    }
+
+    fn to_credentials(&self) -> Credentials {
+        Credentials {
             user: self.user.clone(),
             secret: self.secret.0.clone(),
         }
@@ -111,6 +118,18 @@ pub struct AccessRecord {
     /// Whether its writes are refused.
     #[serde(default)]
     pub read_only: bool,
+}
+
+impl AccessRecord {
+    /// As the login wants it.
+    pub fn to_chap(&self) -> Chap {
+        let Credentials { user, secret } = self.chap.to_credentials();
+        Chap {
+            user,
+            secret,
+            mutual: self.mutual.as_ref().map(ChapRecord::to_credentials),
+        }
+    }
 }
 
 /// One export.

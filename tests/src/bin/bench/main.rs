@@ -5,6 +5,7 @@
 //! a part of their name. Each figure is also a line of `target/bench/core.jsonl`.
 
 mod attach;
+mod backup;
 mod events;
 mod figure;
 mod flows;
@@ -32,6 +33,7 @@ const FIGURES: &[&[Figure]] = &[
     reads::FIGURES,
     attach::FIGURES,
     events::FIGURES,
+    backup::FIGURES,
 ];
 
 /// How often a figure is taken that does not say otherwise.
@@ -80,12 +82,17 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// wrk from Debian's packages; without it, or root to install it, its figure says so.
+/// What is compared with, from Debian's packages; without it, or root to install it, its figure says so.
 fn install() {
-    if cmd::find("wrk").is_ok() || !rustix::process::geteuid().is_root() {
+    let wanted = ["wrk", "restic"];
+    let missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|name| cmd::find(name).is_err())
+        .collect();
+    if missing.is_empty() || !rustix::process::geteuid().is_root() {
         return;
     }
-    if let Err(error) = qemu::apt_update().and_then(|()| qemu::apt_install(&["wrk"])) {
+    if let Err(error) = qemu::apt_update().and_then(|()| qemu::apt_install(&missing)) {
         say(&format!("{error:#}"));
     }
 }

@@ -1,6 +1,6 @@
 //! The daemons that are measured: release builds, each on a state directory of its own, started when first wanted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ashlar_tests::config::Config;
@@ -8,6 +8,7 @@ use ashlar_tests::daemon::Daemon;
 use ashlar_tests::wait::{SOON, wait_for};
 use ashlar_tests::{Result, binary};
 
+use crate::backup::Backups;
 use crate::http::Http;
 use crate::many;
 
@@ -20,6 +21,7 @@ pub(crate) struct Rig {
     fake: Option<Daemon>,
     file: Option<Daemon>,
     hundred_thousand: Option<Daemon>,
+    backups: Option<Backups>,
 }
 
 impl Rig {
@@ -29,7 +31,21 @@ impl Rig {
             fake: None,
             file: None,
             hundred_thousand: None,
+            backups: None,
         })
+    }
+
+    /// The program.
+    pub(crate) fn ashlard(&self) -> &Path {
+        &self.ashlard
+    }
+
+    /// A volume to be copied.
+    pub(crate) fn backups(&mut self) -> Result<&mut Backups> {
+        if self.backups.is_none() {
+            self.backups = Some(Backups::new()?);
+        }
+        self.backups.as_mut().context("no volume")
     }
 
     /// A daemon that was not started yet.

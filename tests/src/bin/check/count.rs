@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 
 /// Tests by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     /// Well.
     pub(crate) passed: u64,
@@ -12,6 +12,8 @@ pub(crate) struct Count {
     pub(crate) failed: u64,
     /// Not at all, with a reason.
     pub(crate) skipped: u64,
+    /// Which did not end well.
+    pub(crate) names: Vec<String>,
 }
 
 impl AddAssign for Count {
@@ -19,6 +21,7 @@ impl AddAssign for Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.names.extend(other.names);
     }
 }
 
@@ -53,11 +56,19 @@ impl Count {
             } else if line.starts_with("skipped: ") {
                 count.skipped += 1;
                 said += 1;
+            } else if let Some(name) = failed(line) {
+                count.names.push(name.to_owned());
             }
         }
         count.passed = count.passed.saturating_sub(said);
         count
     }
+}
+
+/// The test that a line says has failed.
+fn failed(line: &str) -> Option<&str> {
+    let of_cargo = || line.strip_prefix("test ")?.strip_suffix(" ... FAILED");
+    line.strip_prefix("failed: ").or_else(of_cargo)
 }
 
 #[cfg(test)]
@@ -68,6 +79,8 @@ mod tests {
     fn closing_lines_and_skips_are_summed() {
         let output = "\
 running 3 tests
+test store::quotas ... FAILED
+failed: full pools: a pool is down
 skipped: oracle: no qemu
 test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
 test result: FAILED. 4 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out
@@ -77,7 +90,11 @@ test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
             Count {
                 passed: 6,
                 failed: 2,
-                skipped: 2
+                skipped: 2,
+                names: vec![
+                    "store::quotas".to_owned(),
+                    "full pools: a pool is down".to_owned()
+                ],
             }
         );
         assert_eq!(Count::read("nothing ran"), Count::default());

@@ -1,5 +1,5 @@
-//! `make check` and `make soak`: every part that CI checks, one after the other, each with its time; the last line is
-//! the sum of what the runners themselves counted.
+//! `make check`, `make lab` and `make soak`: every part that CI checks, one after the other, each with its time; the
+//! last line is the sum of what the runners themselves counted.
 //!
 //! Output goes to `target/check/PART.log` and is shown when the part failed. All parts run, whatever fails.
 
@@ -7,6 +7,7 @@ mod count;
 mod part;
 mod reflink;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -22,12 +23,16 @@ fn main() -> ExitCode {
     let done = match words.next().as_deref() {
         None => check(),
         Some("soak") => soak(words.next().as_deref().unwrap_or("1")),
+        Some("lab") => lab(words.next().as_deref().unwrap_or("")),
         Some(other) => Err(anyhow::anyhow!(
-            "`{other}` is neither empty nor `soak HOURS`"
+            "`{other}` is neither empty, `lab CASE` nor `soak HOURS`"
         )),
     };
     match done {
         Ok(count) => {
+            for name in &count.names {
+                say(&format!("failed: {name}"));
+            }
             say(&format!("\n{count}"));
             if count.failed == 0 {
                 ExitCode::SUCCESS
@@ -50,10 +55,7 @@ fn check() -> Result<Count> {
         count += run(&part)?;
     }
     count += run(&licences())?;
-    // The daemon that the black box tests run is built here, once, and by nobody else.
-    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
-    let kept = ashlard.with_file_name("ashlard-faults");
-    std::fs::copy(&ashlard, &kept).with_context(|| kept.display().to_string())?;
+    let kept = daemon_with_faults()?;
     let test = [
         "test",
         "--no-fail-fast",
@@ -84,11 +86,41 @@ fn check() -> Result<Count> {
     count += run(&ring)?;
     let story = Part::cargo("make try", &["run", "--bin", "try"]);
     count += run(&story.counts_as_one())?;
+    count += run(&real_kernel("", &kept))?;
     say(&format!(
         "\nall parts took {:.0} s",
         start.elapsed().as_secs_f32()
     ));
     Ok(count)
+}
+
+/// A little optimised, with every check that an unoptimised build has: under emulation it was a fifth of the
+/// processor's time. Only what is built for these tests, since it takes three times as long to compile.
+const A_LITTLE: &str = "profile.dev.package.ashlar-daemon.opt-level=1";
+
+/// The daemon that the black box tests run, built once, and by nobody else.
+fn daemon_with_faults() -> Result<PathBuf> {
+    let args = ["--features", binary::FAULTS, "--config", A_LITTLE];
+    let ashlard = binary::build("ashlard", &args)?;
+    let kept = ashlard.with_file_name("ashlard-faults");
+    std::fs::copy(&ashlard, &kept).with_context(|| kept.display().to_string())?;
+    Ok(kept)
+}
+
+/// The lab's cases whose name has `word`, and nothing else.
+fn lab(word: &str) -> Result<Count> {
+    if let Err(error) = venv::prepare(say) {
+        say(&format!("{error:#}"));
+    }
+    run(&real_kernel(word, &daemon_with_faults()?))
+}
+
+fn real_kernel(word: &str, ashlard: &Path) -> Part {
+    let part = Part::cargo(
+        "ring 4: a real kernel",
+        &["run", "--bin", "lab", "--", word],
+    );
+    part.env("ASHLAR_TEST_BIN", ashlard).shown()
 }
 
 /// What reads the sources only.
@@ -149,6 +181,7 @@ fn install() {
     let wanted = [
         ("postgresql", has_postgres),
         ("libiscsi-bin", cmd::find("iscsi-test-cu").is_ok()),
+        ("restic", cmd::find("restic").is_ok()),
     ];
     let missing: Vec<&str> = wanted
         .into_iter()
@@ -176,10 +209,8 @@ fn soak(hours: &str) -> Result<Count> {
     let hours: f32 = hours.parse().context("HOURS is not a number")?;
     let end = Instant::now() + Duration::from_secs_f32(hours * 3600.0);
     install();
-    let ashlard = binary::build("ashlard", &["--features", binary::FAULTS])?;
-    let kept = ashlard.with_file_name("ashlard-faults");
-    std::fs::copy(&ashlard, &kept)?;
-    let mut count = Count::default();
+    let kept = daemon_with_faults()?;
+    let mut count = run(&real_kernel("", &kept).env("ASHLAR_FULL", "1"))?;
     let mut round = 0_u64;
     let first = u64::from(std::process::id()) << 20;
     while Instant::now() < end {

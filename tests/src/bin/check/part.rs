@@ -2,17 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ashlar_tests::{Result, binary, cmd};
 
 use crate::count::Count;
 
-/// No part of it takes that long on two cores, not even from cold.
-const DEADLINE: Duration = Duration::from_secs(3000);
+/// No part of it takes that long on two cores, not even the lab when it has to build its image first.
+const DEADLINE: Duration = Duration::from_secs(4000);
 /// Enough to hold the runner's list of failures.
 const LINES_SHOWN: usize = 150;
 
@@ -22,6 +22,7 @@ pub(crate) struct Part {
     args: Vec<OsString>,
     env: Vec<(String, OsString)>,
     is_one: bool,
+    is_shown: bool,
     /// Why there is nothing to run here.
     nothing: Option<&'static str>,
 }
@@ -35,6 +36,7 @@ impl Part {
             args,
             env: Vec::new(),
             is_one: false,
+            is_shown: false,
             nothing: None,
         }
     }
@@ -61,6 +63,14 @@ impl Part {
         }
     }
 
+    /// What it writes is shown as it comes, beside being logged.
+    pub(crate) fn shown(self) -> Self {
+        Self {
+            is_shown: true,
+            ..self
+        }
+    }
+
     fn command(&self) -> Command {
         let mut command = binary::cargo();
         command.args(&self.args).current_dir(binary::workspace());
@@ -81,15 +91,21 @@ pub(crate) fn run(part: &Part) -> Result<Count> {
     let start = Instant::now();
     let path = log_path(&part.name)?;
     let log = File::create(&path)?;
-    let mut child = part
-        .command()
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
+    let stdout = match part.is_shown {
+        true => Stdio::piped(),
+        false => log.try_clone()?.into(),
+    };
+    let mut command = part.command();
+    let mut child = command.stdout(stdout).stderr(log.try_clone()?).spawn()?;
+    let stdout = child.stdout.take();
+    let showing = stdout.map(|stdout| std::thread::spawn(move || show(stdout, log)));
     let ended = cmd::end_of(&mut child, &part.name, DEADLINE);
     if ended.is_err() {
         let _ = child.kill();
         let _ = child.wait();
+    }
+    if let Some(showing) = showing {
+        let _ = showing.join();
     }
     let is_ok = ended.as_ref().is_ok_and(std::process::ExitStatus::success);
     let output = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
@@ -100,12 +116,18 @@ pub(crate) fn run(part: &Part) -> Result<Count> {
     if !is_ok && count.failed == 0 {
         count.failed += 1;
     }
+    if !is_ok && count.names.is_empty() {
+        count.names.push(format!("see {}", path.display()));
+    }
+    for name in &mut count.names {
+        *name = format!("{}: {name}", part.name);
+    }
     let took_s = start.elapsed().as_secs_f32();
     let how = if is_ok { "ok" } else { "FAILED" };
     say(&format!(
         "{:<46} {how:<6} {took_s:>7.1} s  {}",
         part.name,
-        shown(count)
+        shown(&count)
     ));
     for line in output.lines().filter(|line| line.starts_with("skipped: ")) {
         say(&format!("    {line}"));
@@ -120,8 +142,15 @@ pub(crate) fn run(part: &Part) -> Result<Count> {
     Ok(count)
 }
 
-fn shown(count: Count) -> String {
-    if count == Count::default() {
+fn show(output: ChildStdout, mut log: File) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        say(&format!("    {line}"));
+        let _ = writeln!(log, "{line}");
+    }
+}
+
+fn shown(count: &Count) -> String {
+    if *count == Count::default() {
         String::new()
     } else {
         count.to_string()

@@ -300,11 +300,15 @@ mod tests {
 
     #[test]
     fn secrets_do_not_come_to_the_screen() {
-        let mut value = json!({"connection_info": {"auth_password": "p4ss", "auth_username": "u"}, "list": [{"secret": "s"}]});
+        let mut value = json!({"connection_info": {"auth_password": "p4ss", "auth_username": "u",
+            "mutual_auth_password": "0ther"}, "list": [{"secret": "s"}]});
         hide_secrets(&mut value);
         let text = value.to_string();
         assert!(
-            !text.contains("p4ss") && !text.contains("\"s\"") && text.contains("\"u\""),
+            !text.contains("p4ss")
+                && !text.contains("0ther")
+                && !text.contains("\"s\"")
+                && text.contains("\"u\""),
             "{text}"
         );
     }

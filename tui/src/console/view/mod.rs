@@ -75,7 +75,7 @@ fn body(canvas: &mut Canvas, state: &State, parts: &Layout) {
                 canvas,
                 all,
                 &[
-                    "Backups come with a later version of Ashlar: this daemon has none.",
+                    "This screen comes with a later version; `ashlar backup` has them all.",
                     "Snapshots are on 4; s on a volume makes one.",
                 ],
             );

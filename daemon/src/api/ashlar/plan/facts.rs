@@ -5,10 +5,14 @@
 use super::table::{Act, Noun};
 use crate::api::error::Fault;
 use crate::model::attachment::Attachment;
+use crate::model::backup::Backup;
 use crate::model::caller::Caller;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
-use crate::ops::{Ctx, unreadable, visible_attachment, visible_snapshot, visible_volume};
+use crate::ops::retype_volume::{self, Policy};
+use crate::ops::{
+    Ctx, unreadable, visible_attachment, visible_backup, visible_snapshot, visible_volume,
+};
 use crate::store::list::{Filter, ListError, ListRequest};
 use crate::store::{attachments, exports, snapshots, volumes};
 use serde_json::{Value, json};
@@ -167,11 +171,20 @@ pub(super) async fn look(ctx: &Ctx, caller: &Caller, act: &Act) -> Result<Facts,
     match act.noun() {
         Noun::Volume | Noun::VolumeInBody => {
             let volume = visible_volume(ctx, caller, id(act.id(), "Volume")?).await?;
-            volume_facts(ctx, act, family(ctx, volume).await?).await
+            let family = family(ctx, volume).await?;
+            let mut facts = volume_facts(ctx, act, &family).await?;
+            if act.verb() == "retype_volume" {
+                moves(ctx, caller, &mut facts, act, &family).await;
+            }
+            Ok(facts)
         }
         Noun::Snapshot => {
             let snapshot = visible_snapshot(ctx, caller, id(act.id(), "Snapshot")?).await?;
             snapshot_facts(ctx, act, &snapshot).await
+        }
+        Noun::Backup => {
+            let backup = visible_backup(ctx, caller, id(act.id(), "Backup")?).await?;
+            backup_facts(ctx, caller, act, &backup).await
         }
         Noun::Attachment => {
             let wanted = id(act.id(), "Volume attachment")?;
@@ -192,8 +205,8 @@ pub(super) async fn look(ctx: &Ctx, caller: &Caller, act: &Act) -> Result<Facts,
     }
 }
 
-async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fault> {
-    let mut facts = Facts::of_volume(&family);
+async fn volume_facts(ctx: &Ctx, act: &Act, family: &Family) -> Result<Facts, Fault> {
+    let mut facts = Facts::of_volume(family);
     let volume = &family.volume;
     let (size, named) = (
         volume.size_gib.get(),
@@ -222,9 +235,9 @@ async fn volume_facts(ctx: &Ctx, act: &Act, family: Family) -> Result<Facts, Fau
             facts.keeps.push("what is on it".to_owned());
             facts.frees(size);
         }
-        "revert_volume" => reverts(&mut facts, act, &family),
-        "detach_volume" | "force_detach" => detaches(&mut facts, act, &family),
-        "reset_volume_status" => resets(&mut facts, act, &family),
+        "revert_volume" => reverts(&mut facts, act, family),
+        "detach_volume" | "force_detach" => detaches(&mut facts, act, family),
+        "reset_volume_status" => resets(&mut facts, act, family),
         "retype_volume" => {
             facts.level = Level::Confirm;
             facts.keeps.push("the volume and what is on it".to_owned());
@@ -287,6 +300,91 @@ fn resets(facts: &mut Facts, act: &Act, family: &Family) {
         facts.shuts_out(&family.hosts);
     }
     facts.keeps.push("the volume and what is on it".to_owned());
+}
+
+/// A retype that moves the volume says from where to where. What is wrong with the request, its own refusal says.
+async fn moves(ctx: &Ctx, caller: &Caller, facts: &mut Facts, act: &Act, family: &Family) {
+    let said = |key: &str| act.input().get(key).and_then(Value::as_str);
+    let policy = match said("migration_policy") {
+        Some("on-demand") => Policy::OnDemand,
+        Some(_) | None => Policy::Never,
+    };
+    let (volume, word) = (&family.volume, said("new_type").unwrap_or_default());
+    let Ok(Some(moves)) = retype_volume::rehearse(ctx, caller, volume, word, policy).await else {
+        return;
+    };
+    let to = moves.to.map_or_else(
+        || "another pool, of which none has room for it now".to_owned(),
+        |to| format!("pool {to}"),
+    );
+    facts.breaks.push(format!(
+        "volume {} is moved from pool {} to {to}: up to {} GiB are copied, then the old ones are removed, and no host can \
+         have it meanwhile",
+        called(volume.name.as_deref(), &volume.id),
+        moves.from,
+        volume.size_gib
+    ));
+    facts.shuts_out(&family.hosts);
+}
+
+async fn backup_facts(
+    ctx: &Ctx,
+    caller: &Caller,
+    act: &Act,
+    backup: &Backup,
+) -> Result<Facts, Fault> {
+    let mut facts = Facts {
+        id: backup.id.to_string(),
+        name: backup.name.clone(),
+        level: Level::Confirm,
+        ..Facts::default()
+    };
+    facts.mind(&backup.id, backup.status.as_str());
+    let named = called(backup.name.as_deref(), &backup.id);
+    match act.verb() {
+        "delete_backup" | "force_delete_backup" => {
+            facts.lost.push(format!(
+                "backup {named} of volume {}, {} GiB, of {}",
+                backup.volume_id, backup.size_gib, backup.data_timestamp
+            ));
+            facts
+                .keeps
+                .push("every other backup: each is whole by itself".to_owned());
+        }
+        "restore_backup" => restores(ctx, caller, &mut facts, act, backup).await?,
+        _ => facts.keeps.push("what is in the store".to_owned()),
+    }
+    Ok(facts)
+}
+
+/// A restore into a new volume loses nothing; one over a volume loses what that holds.
+async fn restores(
+    ctx: &Ctx,
+    caller: &Caller,
+    facts: &mut Facts,
+    act: &Act,
+    backup: &Backup,
+) -> Result<(), Fault> {
+    facts.keeps.push("the backup".to_owned());
+    let Some(over) = act.input().get("volume_id").and_then(Value::as_str) else {
+        facts.level = Level::Safe;
+        facts.gigabytes = backup.size_gib.get();
+        return Ok(());
+    };
+    let volume = visible_volume(ctx, caller, id(over, "Volume")?).await?;
+    let family = family(ctx, volume).await?;
+    let volume = &family.volume;
+    let size = volume.size_gib.get();
+    facts.mind(&volume.id, &format!("{} {size}", volume.status.as_str()));
+    facts.level = Level::TypeName;
+    facts.lost.push(format!(
+        "everything on volume {}, {size} GiB",
+        called(volume.name.as_deref(), &volume.id)
+    ));
+    if !family.snapshots.is_empty() {
+        facts.keeps.push("the volume's snapshots".to_owned());
+    }
+    Ok(())
 }
 
 async fn snapshot_facts(ctx: &Ctx, act: &Act, snapshot: &Snapshot) -> Result<Facts, Fault> {

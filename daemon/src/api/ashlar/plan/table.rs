@@ -17,6 +17,8 @@ pub(super) enum Noun {
     Snapshot,
     /// An attachment.
     Attachment,
+    /// A backup.
+    Backup,
     /// A volume, named in the body.
     VolumeInBody,
     /// Nothing that exists: the verb makes it.
@@ -53,6 +55,7 @@ const VOLUME: &str = "/v3/volumes/{id}";
 const VOLUME_ACTION: &str = "/v3/volumes/{id}/action";
 const SNAPSHOT: &str = "/v3/snapshots/{id}";
 const SNAPSHOT_ACTION: &str = "/v3/snapshots/{id}/action";
+const BACKUP_ACTION: &str = "/v3/backups/{id}/action";
 
 const LINES: &[Line] = &[
     line("delete_volume", Noun::Volume, Method::DELETE, VOLUME, None),
@@ -148,6 +151,34 @@ const LINES: &[Line] = &[
         Some("os-unmanage"),
     ),
     line(
+        "delete_backup",
+        Noun::Backup,
+        Method::DELETE,
+        "/v3/backups/{id}",
+        None,
+    ),
+    line(
+        "force_delete_backup",
+        Noun::Backup,
+        Method::POST,
+        BACKUP_ACTION,
+        Some("os-force_delete"),
+    ),
+    line(
+        "reset_backup_status",
+        Noun::Backup,
+        Method::POST,
+        BACKUP_ACTION,
+        Some("os-reset_status"),
+    ),
+    line(
+        "restore_backup",
+        Noun::Backup,
+        Method::POST,
+        "/v3/backups/{id}/restore",
+        Some("restore"),
+    ),
+    line(
         "delete_attachment",
         Noun::Attachment,
         Method::DELETE,
@@ -241,7 +272,9 @@ impl Act {
                 };
                 let id = match line.noun {
                     Noun::VolumeInBody => input.get("volume_uuid")?.as_str()?.to_owned(),
-                    Noun::Volume | Noun::Snapshot | Noun::Attachment | Noun::New => id.to_owned(),
+                    Noun::Volume | Noun::Snapshot | Noun::Attachment | Noun::Backup | Noun::New => {
+                        id.to_owned()
+                    }
                 };
                 let mut act = Self { line, id, input };
                 if line.noun == Noun::VolumeInBody

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::checkup::check;
-use crate::store::{Batch, SqliteOptions, Store, events, snapshots, volumes};
+use crate::store::{Batch, SqliteOptions, Store, events, exports, snapshots, volumes};
 use std::os::unix::fs::PermissionsExt;
 
 /// A record as the first schema had it, with rows of every noun.
@@ -54,6 +54,10 @@ async fn the_first_schema_comes_up_to_date_with_all_its_rows() {
     );
     let kept = snapshots::of_volume(&store, volume.id).await.unwrap();
     assert_eq!(kept.len(), 1);
+    // Its host was told of no proof, and the target goes on without one.
+    let export = exports::get(&store, volume.id).await.unwrap().unwrap();
+    assert_eq!(export.chap.user, "abcdefghijklmnopqrst");
+    assert!(export.chap.mutual.is_none());
     store.close().await;
     let after = check(dir.path(), None).unwrap();
     assert_eq!(

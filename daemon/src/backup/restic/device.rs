@@ -1,0 +1,236 @@
+//! A volume's file or device, opened: read in pieces, its holes known, written back and made zero.
+
+use super::pipe::{Doing, Failure};
+use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::{Path, PathBuf};
+
+/// The unit in which zeros are told from data.
+const BLOCK_BYTES: usize = 4096;
+/// Written at once where zeros cannot be had cheaper.
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+
+/// An open file or device.
+#[derive(Debug)]
+pub(super) struct Opened {
+    path: PathBuf,
+    file: File,
+    is_regular: bool,
+    len_bytes: u64,
+}
+
+impl Opened {
+    pub(super) fn to_read(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
+        let opened = Self::open(File::options().read(true), path, len_bytes)?;
+        opened.is_whole()?;
+        if !opened.is_regular {
+            // The kernel's target writes past the page cache, where somebody's earlier reading may still be. Advice
+            // only: what is opened to be copied was mostly closed by everybody before, and has nothing there.
+            let _ = fadvise(&opened.file, 0, None, Advice::DontNeed);
+        }
+        Ok(opened)
+    }
+
+    /// A file that is shorter than it is to be becomes as long.
+    pub(super) fn to_write(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
+        let opened = Self::open(File::options().read(true).write(true), path, len_bytes)?;
+        let present_bytes = opened.present_bytes()?;
+        if opened.is_regular && present_bytes < len_bytes {
+            let grown = opened.file.set_len(len_bytes);
+            grown.map_err(|error| opened.failed(Doing::Writing, &error))?;
+        }
+        opened.is_whole()?;
+        Ok(opened)
+    }
+
+    fn open(options: &std::fs::OpenOptions, path: &Path, len_bytes: u64) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::device(Doing::Opening, path, &error);
+        let file = options.open(path).map_err(failed)?;
+        let kind = file.metadata().map_err(failed)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            let why = "it is neither a regular file nor a block device";
+            return Err(failed(io::Error::other(why)));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            is_regular: kind.is_file(),
+            len_bytes,
+        })
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    fn present_bytes(&self) -> Result<u64, Failure> {
+        seek(&self.file, SeekFrom::End(0))
+            .map_err(|errno| self.failed(Doing::Reading, &errno.into()))
+    }
+
+    /// A file that was cut short would seem to end in a hole.
+    pub(super) fn is_whole(&self) -> Result<(), Failure> {
+        let present_bytes = self.present_bytes()?;
+        if present_bytes >= self.len_bytes {
+            return Ok(());
+        }
+        let why = format!(
+            "it has {present_bytes} bytes of the {} that it is to have",
+            self.len_bytes
+        );
+        Err(self.failed(Doing::Reading, &io::Error::other(why)))
+    }
+
+    /// Whether a volume of this length goes in.
+    pub(super) fn holds(&self, need_bytes: u64) -> Result<(), Failure> {
+        if need_bytes <= self.len_bytes {
+            return Ok(());
+        }
+        let why = format!(
+            "it has {} bytes, and the volume had {need_bytes}",
+            self.len_bytes
+        );
+        Err(self.failed(Doing::Writing, &io::Error::other(why)))
+    }
+
+    /// The first part of `range` that may hold data, if there is one. A device has no holes.
+    pub(super) fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>, Failure> {
+        if !self.is_regular || range.is_empty() {
+            return Ok(Some(range).filter(|range| !range.is_empty()));
+        }
+        let start = match seek(&self.file, SeekFrom::Data(range.start)) {
+            Ok(start) if start < range.end => start,
+            Ok(_) | Err(Errno::NXIO) => return Ok(None),
+            // A file system that knows no holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some(range)),
+            Err(errno) => return Err(self.failed(Doing::Reading, &errno.into())),
+        };
+        let end = seek(&self.file, SeekFrom::Hole(start))
+            .map_err(|errno| self.failed(Doing::Reading, &errno.into()))?;
+        Ok(Some(start..end.min(range.end)))
+    }
+
+    pub(super) fn read(&self, at: u64, len_bytes: u64) -> Result<Vec<u8>, Failure> {
+        let failed = |error: io::Error| self.failed(Doing::Reading, &error);
+        let len = usize::try_from(len_bytes).map_err(|error| failed(io::Error::other(error)))?;
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, at).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+        let written = self.file.write_all_at(bytes, at);
+        written.map_err(|error| self.failed(Doing::Writing, &error))
+    }
+
+    /// Writes what is not zero, where it reads as zeros so far.
+    pub(super) fn write_nonzero(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+        let mut offset = 0;
+        for (is_zero, run) in runs(bytes) {
+            if !is_zero {
+                self.write(run, at + offset)?;
+            }
+            offset += run.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Makes `range` read as zeros; without taking room where that can be had.
+    pub(super) fn erase(&self, range: Range<u64>) -> Result<(), Failure> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&self.file, flags, range.start, range.end - range.start) {
+            Ok(()) => return Ok(()),
+            // Not here, or not at this alignment.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NODEV | Errno::NOSYS) => {}
+            Err(errno) => return Err(self.failed(Doing::Writing, &errno.into())),
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let len = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            let zeros = ZEROS.get(..len).unwrap_or(&ZEROS);
+            self.write(zeros, at)?;
+            at += zeros.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// What was written is on the disk afterwards.
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| self.failed(Doing::Syncing, &error))
+    }
+
+    fn failed(&self, doing: Doing, error: &io::Error) -> Failure {
+        Failure::device(doing, &self.path, error)
+    }
+}
+
+/// Whether there is nothing in it.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes
+        .chunks(BLOCK_BYTES)
+        .all(|block| ZEROS.get(..block.len()) == Some(block))
+}
+
+/// `bytes` cut where blocks of zeros begin and end.
+fn runs(bytes: &[u8]) -> Vec<(bool, &[u8])> {
+    let mut found: Vec<(bool, Range<usize>)> = Vec::new();
+    for (index, block) in bytes.chunks(BLOCK_BYTES).enumerate() {
+        let start = index * BLOCK_BYTES;
+        let end = start + block.len();
+        let is_zero = is_zero(block);
+        match found.last_mut().filter(|(last, _)| *last == is_zero) {
+            Some((_, run)) => run.end = end,
+            None => found.push((is_zero, start..end)),
+        }
+    }
+    let cut = |(is_zero, run)| (is_zero, bytes.get::<Range<usize>>(run).unwrap_or_default());
+    found.into_iter().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_told_from_data_by_blocks() {
+        let mut bytes = vec![0; 3 * BLOCK_BYTES + 5];
+        assert!(is_zero(&bytes) && is_zero(&[]));
+        bytes[BLOCK_BYTES] = 1;
+        assert!(!is_zero(&bytes));
+        let lens: Vec<(bool, usize)> = runs(&bytes)
+            .into_iter()
+            .map(|(is_zero, run)| (is_zero, run.len()))
+            .collect();
+        assert_eq!(
+            lens,
+            [
+                (true, BLOCK_BYTES),
+                (false, BLOCK_BYTES),
+                (true, BLOCK_BYTES + 5)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_no_further_than_it_is_and_erased() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(3 << 20).unwrap();
+        let opened = Opened::to_write(file.path(), 4 << 20).unwrap();
+        assert_eq!(file.as_file().metadata().unwrap().len(), 4 << 20);
+        opened.write_nonzero(&[7; 9000], 1 << 20).unwrap();
+        let data = opened.data_in(0..4 << 20).unwrap().unwrap();
+        assert!(data.start <= 1 << 20 && data.end >= (1 << 20) + 9000);
+        opened.erase(0..4 << 20).unwrap();
+        assert!(is_zero(&opened.read(0, 4 << 20).unwrap()));
+        file.as_file().set_len(1 << 20).unwrap();
+        assert!(matches!(opened.is_whole(), Err(Failure::Device { .. })));
+        let directory = tempfile::tempdir().unwrap();
+        let refused = Opened::to_read(directory.path(), 1);
+        assert!(matches!(refused, Err(Failure::Device { .. })));
+    }
+}

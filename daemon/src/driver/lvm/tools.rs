@@ -1,0 +1,190 @@
+//! LVM's own programs: its reports, and what udisks2 cannot do (tags, the activation skip, merging, splitting).
+//!
+//! Every one of them takes LVM's lock of the group, so that whatever was under way in it, ours or another's, even by a
+//! process that outlived us, has ended when a report is there.
+
+use super::report::{self, Group, LV_COLUMNS, Lv, VG_COLUMNS};
+use crate::cmd::{Ended, Programs};
+use crate::driver::DriverError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// LVM answers within a second; within a minute or two when disks are slow or another waits for the lock.
+const DEADLINE: Duration = Duration::from_secs(180);
+/// A merge copies what changed back; its size is not known.
+const MERGE_DEADLINE: Duration = Duration::from_secs(6 * 3600);
+
+/// A merge under way is looked at this often.
+const MERGE_POLL: Duration = Duration::from_secs(1);
+
+/// LVM's programs for one group.
+#[derive(Clone)]
+pub(super) struct Tools {
+    programs: Arc<dyn Programs>,
+    backend: String,
+    group: String,
+}
+
+impl Tools {
+    pub(super) fn new(programs: Arc<dyn Programs>, backend: &str, group: &str) -> Self {
+        Self {
+            programs,
+            backend: backend.to_owned(),
+            group: group.to_owned(),
+        }
+    }
+
+    /// Every logical volume of the group.
+    pub(super) async fn volumes(&self) -> Result<Vec<Lv>, DriverError> {
+        let args = [
+            "--reportformat",
+            "json",
+            "--units",
+            "b",
+            "--nosuffix",
+            "-o",
+            LV_COLUMNS,
+            &self.group,
+        ];
+        let ended = self.ok("lvs", &args, DEADLINE).await?;
+        report::volumes(&ended.stdout).map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    /// The group itself.
+    pub(super) async fn group(&self) -> Result<Group, DriverError> {
+        let args = [
+            "--reportformat",
+            "json",
+            "--units",
+            "b",
+            "--nosuffix",
+            "-o",
+            VG_COLUMNS,
+            &self.group,
+        ];
+        let ended = self.ok("vgs", &args, DEADLINE).await?;
+        let group =
+            report::group(&ended.stdout).map_err(|error| self.unavailable(error.to_string()))?;
+        group.ok_or_else(|| self.unavailable(format!("there is no volume group {}", self.group)))
+    }
+
+    /// Adds and removes tags of a volume, and lets LVM activate it as any other when `unskip`.
+    pub(super) async fn mark(
+        &self,
+        lv: &str,
+        add: &[&str],
+        remove: &[&str],
+        unskip: bool,
+    ) -> Result<(), DriverError> {
+        let mut args = vec!["-q"];
+        for tag in add {
+            args.extend(["--addtag", tag]);
+        }
+        for tag in remove {
+            args.extend(["--deltag", tag]);
+        }
+        if unskip {
+            args.extend(["--setactivationskip", "n"]);
+        }
+        let path = self.path(lv);
+        args.push(&path);
+        self.ok("lvchange", &args, DEADLINE).await.map(|_| ())
+    }
+
+    /// Activates a volume even if LVM is to skip it; a classic snapshot's origin is activated with it, which LVM wants
+    /// to be told.
+    pub(super) async fn activate(&self, lv: &str) -> Result<(), DriverError> {
+        let path = self.path(lv);
+        let args = ["-q", "-y", "-ay", "-K", &path];
+        self.ok("lvchange", &args, DEADLINE).await.map(|_| ())
+    }
+
+    /// Puts an origin back to what its classic snapshot holds, and waits until that is done; the snapshot is no more.
+    pub(super) async fn merge(&self, snapshot: &str) -> Result<(), DriverError> {
+        let path = self.path(snapshot);
+        let args = ["-q", "--merge", "-i", "1", &path];
+        self.ok("lvconvert", &args, MERGE_DEADLINE)
+            .await
+            .map(|_| ())
+    }
+
+    /// Waits until a merge into `origin` that somebody began is done; begins to look after it if nobody does.
+    pub(super) async fn finish_merge(&self, origin: &str) -> Result<(), DriverError> {
+        let path = self.path(origin);
+        let deadline = Instant::now() + MERGE_DEADLINE;
+        let args = ["-q", "--poll", "y", &path];
+        self.ok("lvchange", &args, DEADLINE).await?;
+        let is_merging = |lv: &Lv| lv.name == origin && lv.is_merging;
+        while self.volumes().await?.iter().any(is_merging) {
+            if Instant::now() >= deadline {
+                return Err(self.unavailable(format!("{path} is still being merged")));
+            }
+            tokio::time::sleep(MERGE_POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Makes a plain volume of a classic snapshot's own space, so that it can be overwritten.
+    pub(super) async fn split(&self, snapshot: &str) -> Result<(), DriverError> {
+        let path = self.path(snapshot);
+        let args = ["-q", "-y", "--splitsnapshot", &path];
+        self.ok("lvconvert", &args, DEADLINE).await.map(|_| ())
+    }
+
+    /// Adds a tag to the group.
+    pub(super) async fn mark_group(&self, tag: &str) -> Result<(), DriverError> {
+        let args = ["-q", "--addtag", tag, &self.group];
+        self.ok("vgchange", &args, DEADLINE).await.map(|_| ())
+    }
+
+    fn path(&self, lv: &str) -> String {
+        format!("{}/{lv}", self.group)
+    }
+
+    async fn ok(
+        &self,
+        program: &str,
+        args: &[&str],
+        deadline: Duration,
+    ) -> Result<Ended, DriverError> {
+        let failed = |source: io::Error| DriverError::Io {
+            doing: "running one of LVM's programs",
+            object: format!("{program} {}", self.group),
+            source,
+        };
+        let ended = match self.programs.run(program, args, deadline).await {
+            Ok(ended) => ended,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(
+                    self.unavailable(format!("there is no program {program}; install lvm2"))
+                );
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if ended.code == Some(0) {
+            return Ok(ended);
+        }
+        let said = ended.stderr.trim();
+        if said.contains("Volume group") && said.contains("not found") {
+            return Err(self.unavailable(format!(
+                "there is no volume group {}; is its disk there? Nothing was changed",
+                self.group
+            )));
+        }
+        let code = ended
+            .code
+            .map_or("a signal".to_owned(), |code| code.to_string());
+        Err(failed(io::Error::other(format!(
+            "it ended with {code}: {said}"
+        ))))
+    }
+
+    fn unavailable(&self, why: String) -> DriverError {
+        DriverError::Unavailable {
+            backend: self.backend.clone(),
+            why,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which backup service takes what, and the keeping of a store: it is opened at the start, and its service is up from then
+//! on.
+//!
+//! Each store that a process with the role `backup` reaches is a service `cinder-backup` at `host@store`. One that cannot
+//! be opened is a warning, its service is not up, and whoever asks for it hears 503; it is tried again until it can.
+
+use super::edges::engine_of;
+use super::{Ctx, heartbeat, unreadable};
+use crate::backup::BackupEngine;
+use crate::driver::Work;
+use crate::error::{Error, chain};
+use crate::model::service::{Binary, Service};
+use crate::store::operations::{self, Place};
+use crate::store::services;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The store that is meant when none is named, if there is one of this name; else the first.
+const DEFAULT_STORE: &str = "default";
+
+/// How long a start waits for a store to open; then it goes on without.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// When a store that could not be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_secs(30);
+
+/// What is asked of a backup service.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    /// A store by name; any when absent.
+    pub(super) store: Option<&'a str>,
+    /// A zone; any when absent.
+    pub(super) availability_zone: Option<&'a str>,
+    /// The host that comes first, if its service will do.
+    pub(super) near: Option<&'a str>,
+}
+
+/// The store of a backup service.
+pub(super) fn store_of(service: &Service) -> &str {
+    service
+        .host
+        .split_once('@')
+        .map_or(service.host.as_str(), |(_, store)| store)
+}
+
+/// A backup service that is up, enabled and what is wanted.
+pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error> {
+    let all = services::list(&ctx.store).await.map_err(unreadable)?;
+    let will_do = |one: &Service| {
+        one.binary == Binary::Backup
+            && one.is_up
+            && !one.is_disabled
+            && wanted.store.is_none_or(|store| store == store_of(one))
+            && (wanted.availability_zone).is_none_or(|zone| zone == one.availability_zone)
+    };
+    let is_near = |one: &Service| {
+        let host = one.host.split_once('@').map_or("", |(host, _)| host);
+        wanted
+            .near
+            .is_some_and(|near| near == host || near == one.host)
+    };
+    // By name after that, so that it is the same one each time.
+    let best = all.into_iter().filter(will_do).min_by_key(|one| {
+        let store = store_of(one).to_owned();
+        (
+            store != DEFAULT_STORE,
+            store,
+            !is_near(one),
+            one.host.clone(),
+        )
+    });
+    best.ok_or_else(|| none_is_up(wanted))
+}
+
+fn none_is_up(wanted: Wanted<'_>) -> Error {
+    let zone = wanted
+        .availability_zone
+        .map(|zone| format!(" in the zone {zone}"))
+        .unwrap_or_default();
+    let why = match wanted.store {
+        Some(store) => format!("No service of the backup store {store} is up and enabled{zone}."),
+        None => format!(
+            "No backup store is up and enabled{zone}; a [[backup_store]] in the configuration makes one."
+        ),
+    };
+    Error::NoService {
+        binary: Binary::Backup.as_str(),
+        why,
+    }
+}
+
+/// Opens the store, making it if nothing is there, and says from then on that its service is up, until `shutdown`. Returns
+/// once that was said for the first time, or the store took too long: then it goes on by itself.
+pub async fn start(
+    ctx: &Arc<Ctx>,
+    store: &str,
+    shutdown: &CancellationToken,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let engine = Arc::clone(ctx.backups.get(store)?);
+    let runs = vec![(Binary::Backup, format!("{}@{store}", ctx.host))];
+    let is_open = opens(engine.as_ref(), store).await;
+    if is_open {
+        heartbeat::beat(ctx, &runs).await;
+    }
+    let (ctx, store, shutdown) = (Arc::clone(ctx), store.to_owned(), shutdown.clone());
+    Some(async move {
+        let mut is_open = is_open;
+        while !is_open {
+            tokio::select! {
+                () = tokio::time::sleep(OPEN_AGAIN) => {}
+                () = shutdown.cancelled() => return,
+            }
+            is_open = opens(engine.as_ref(), &store).await;
+            if is_open {
+                heartbeat::beat(&ctx, &runs).await;
+            }
+        }
+        heartbeat::keep_beating(ctx, runs, shutdown).await;
+    })
+}
+
+async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
+    match tokio::time::timeout(OPEN_WITHIN, engine.report()).await {
+        Ok(Ok(report)) => {
+            tracing::info!(
+                store,
+                location = report.location,
+                backups = report.backups,
+                "backup store open"
+            );
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(
+                store,
+                error = chain(&error),
+                "the backup store cannot be opened; trying again"
+            );
+            false
+        }
+        Err(_elapsed) => {
+            tracing::warn!(store, "the backup store does not answer; trying again");
+            false
+        }
+    }
+}
+
+/// Gives back the room of what was removed, unless something else waits in the service's queue that will do it. What
+/// cannot be given back now will be another time, so this does not fail.
+pub(super) async fn prune(ctx: &Ctx, store: &str, queue: &str, work: &Work) {
+    let waiting = operations::live(&ctx.store, queue, &Place::default(), 2).await;
+    if waiting.is_ok_and(|part| part.operations.len() > 1) {
+        return;
+    }
+    let Ok(engine) = engine_of(ctx, store) else {
+        return;
+    };
+    match engine.prune(work).await {
+        Ok(freed_bytes) => tracing::info!(store, freed_bytes, "backup store pruned"),
+        Err(error) => tracing::warn!(
+            store,
+            error = chain(&error),
+            "the backup store was not pruned; the next delete tries again"
+        ),
+    }
+}

@@ -1,0 +1,277 @@
+//! `ashlar backup ...`
+
+use serde_json::{Value, json};
+
+use super::rows::{self, pairs, put};
+use crate::Session;
+use crate::client::{Method, text};
+use crate::failure::Failure;
+use crate::find;
+use crate::output::{Answer, Column};
+use crate::places::{Api, BACKUP, SNAPSHOT, VOLUME};
+use crate::plan::About;
+use crate::table::{Arg, Given, Level, Noun, Verb};
+use crate::wait;
+
+pub(super) static NOUN: Noun = Noun {
+    name: "backup",
+    aliases: &["backups"],
+    about: "Copies of volumes in a backup store, each whole by itself",
+    place: &BACKUP,
+    short: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("volume", "volume_id"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::text("store", "container"),
+        Column::time("of", "data_timestamp"),
+    ],
+    long: &[
+        Column::text("id", "id"),
+        Column::text("name", "name"),
+        Column::text("description", "description"),
+        Column::text("volume", "volume_id"),
+        Column::text("snapshot", "snapshot_id"),
+        Column::text("status", "status"),
+        Column::gib("size", "size"),
+        Column::text("store", "container"),
+        Column::text("zone", "availability_zone"),
+        Column::text("incremental", "is_incremental"),
+        Column::text("objects", "object_count"),
+        Column::text("failed because", "fail_reason"),
+        Column::text("metadata", "metadata"),
+        Column::time("of", "data_timestamp"),
+        Column::time("created", "created_at"),
+        Column::time("updated", "updated_at"),
+    ],
+    verbs: &[
+        CREATE,
+        rows::list("List the backups of the project"),
+        rows::show("Show backups"),
+        RESTORE,
+        RESTORE_OVER,
+        SET,
+        EXPORT,
+        IMPORT,
+        RESET_STATE,
+        rows::delete(Level::Confirm, "Delete backups; no other backup needs them")
+            .plan("delete_backup"),
+        FORCE_DELETE,
+    ],
+};
+
+const CREATE: Verb = Verb::form(
+    "create",
+    "Copy a volume, or a snapshot of it, into a backup store",
+    &[
+        Arg::One("volume", "the volume's name or id"),
+        Arg::Maybe("name", "the backup's name"),
+        Arg::Option(
+            "snapshot",
+            "the snapshot of the volume that is to be copied instead",
+        ),
+        Arg::Option(
+            "store",
+            "the backup store; else the one called default, or the first",
+        ),
+        Arg::Flag(
+            "incremental",
+            "read only what differs from the volume's newest backup",
+        ),
+        Arg::Flag("force", "also while the volume is in use"),
+        Arg::Option("description", "what it is for"),
+        Arg::Option("zone", "the zone that the backup service must be in"),
+        Arg::Repeated("meta", "metadata, KEY=VALUE"),
+    ],
+    create,
+);
+
+fn create<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let volume = given.word("volume");
+    let mut backup = json!({
+        "volume_id": find::id(session, &VOLUME, volume)?,
+        "incremental": given.flag("incremental"),
+        "force": given.flag("force"),
+    });
+    if let Some(snapshot) = given.option("snapshot") {
+        backup["snapshot_id"] = json!(find::id(session, &SNAPSHOT, snapshot)?);
+    }
+    put(&mut backup, "name", given.option("name"));
+    put(&mut backup, "container", given.option("store"));
+    put(&mut backup, "description", given.option("description"));
+    put(&mut backup, "availability_zone", given.option("zone"));
+    let meta = pairs(&given.all("meta"))?;
+    if meta.as_object().is_some_and(|meta| !meta.is_empty()) {
+        backup["metadata"] = meta;
+    }
+    let body = json!({"backup": backup});
+    let made = session
+        .client
+        .cinder(Method::Post, "/backups", Some(&body))
+        .map_err(|failure| failure.of(&format!("backing up the volume {volume}")))?;
+    begun(session, &find::inner(&made, "backup"))
+}
+
+/// A backup whose making has begun: what the list shows of it, and its end if that is waited for.
+fn begun<'s>(session: &'s Session, made: &Value) -> Result<Answer<'s>, Failure> {
+    let backup = find::show(session, &BACKUP, &text(made, "id"))?;
+    Ok(Answer::One(wait::settled(session, &BACKUP, backup)?))
+}
+
+const RESTORE: Verb = Verb::form(
+    "restore",
+    "Restore a backup into a new volume of its size",
+    &[
+        Arg::One("backup", "the backup's name or id"),
+        Arg::Option("name", "what the new volume is called"),
+    ],
+    |session, given| restore(session, given, None),
+)
+.shows(RESTORED);
+
+const RESTORE_OVER: Verb = Verb::type_name(
+    "restore-over",
+    "Restore a backup over an available volume, which loses what it holds",
+    &[
+        Arg::One("backup", "the backup's name or id"),
+        Arg::One("volume", "the volume that is overwritten"),
+    ],
+    |session, given| restore(session, given, Some(given.word("volume"))),
+)
+.shows(RESTORED)
+.plan("restore_backup");
+
+const RESTORED: &[Column] = &[
+    Column::text("backup", "backup_id"),
+    Column::text("volume", "volume_id"),
+    Column::text("name", "volume_name"),
+];
+
+fn restore<'s>(
+    session: &'s Session,
+    given: &Given<'_>,
+    over: Option<&str>,
+) -> Result<Answer<'s>, Failure> {
+    let mut said = json!({});
+    match over {
+        Some(volume) => said["volume_id"] = json!(find::id(session, &VOLUME, volume)?),
+        None => put(&mut said, "name", given.option("name")),
+    }
+    let about = |target: &rows::Target| {
+        Ok(About {
+            object_id: Some(target.id.clone()),
+            input: said.clone(),
+        })
+    };
+    rows::each_planned(session, given, "restoring", &about, |target| {
+        let path = format!("/backups/{}/restore", target.id);
+        let body = json!({"restore": said});
+        let answer = rows::send(session, &BACKUP, Method::Post, &path, Some(&body), target)?;
+        let restored = find::inner(&answer, "restore");
+        let volume = find::show(session, &VOLUME, &text(&restored, "volume_id"))?;
+        wait::settled(session, &VOLUME, volume)?;
+        Ok(Some(restored))
+    })
+}
+
+const SET: Verb = Verb::form(
+    "set",
+    "Change what is written about backups; metadata is replaced as a whole",
+    &[
+        Arg::Many("backup", "names or ids"),
+        Arg::Option("name", "a new name"),
+        Arg::Option("description", "a new description"),
+        Arg::Repeated("meta", "metadata in place of what there is, KEY=VALUE"),
+    ],
+    set,
+);
+
+fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let mut words = json!({});
+    put(&mut words, "name", given.option("name"));
+    put(&mut words, "description", given.option("description"));
+    let meta = given.all("meta");
+    if !meta.is_empty() {
+        words["metadata"] = pairs(&meta)?;
+    }
+    if words == json!({}) {
+        return Err(Failure::usage(
+            "nothing was named to be changed",
+            "add --name, --description or --meta",
+        ));
+    }
+    rows::each(session, given, "changing", |target| {
+        let path = format!("/backups/{}", target.id);
+        let body = json!({"backup": words});
+        rows::send(session, &BACKUP, Method::Put, &path, Some(&body), target)?;
+        find::show(session, &BACKUP, &target.id).map(Some)
+    })
+}
+
+const RECORD: &[Column] = &[
+    Column::text("service", "backup_service"),
+    Column::text("url", "backup_url"),
+];
+
+const EXPORT: Verb = Verb::read(
+    "export",
+    "Show the record of backups, for another Ashlar that reaches the same store (admin)",
+    &[Arg::Many("backup", "names or ids")],
+    |session, given| {
+        rows::each(session, given, "exporting", |target| {
+            let path = format!("/backups/{}/export_record", target.id);
+            let answer = session.client.at(Api::Cinder, Method::Get, &path, None)?;
+            Ok(Some(find::inner(&answer, "backup-record")))
+        })
+    },
+)
+.shows(RECORD);
+
+const IMPORT: Verb = Verb::form(
+    "import",
+    "Take over what lies in a backup store, from its record (admin)",
+    &[
+        Arg::One("service", "as `backup export` showed it"),
+        Arg::One("url", "as `backup export` showed it"),
+    ],
+    import,
+);
+
+fn import<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failure> {
+    let record = json!({
+        "backup_service": given.word("service"), "backup_url": given.word("url"),
+    });
+    let body = json!({"backup-record": record});
+    let made = session
+        .client
+        .cinder(Method::Post, "/backups/import_record", Some(&body))
+        .map_err(|failure| failure.of("importing the backup"))?;
+    begun(session, &find::inner(&made, "backup"))
+}
+
+const RESET_STATE: Verb = Verb::type_name(
+    "reset-state",
+    "Say what a backup is, if it is true (admin)",
+    &[
+        Arg::One("backup", "its name or id"),
+        Arg::One("state", "the status to write: available, error"),
+    ],
+    |session, given| {
+        rows::act(session, given, "resetting", |_| {
+            Ok(json!({"os-reset_status": {"status": given.word("state")}}))
+        })
+    },
+)
+.plan("reset_backup_status");
+
+const FORCE_DELETE: Verb = Verb::type_name(
+    "force-delete",
+    "Delete backups whatever their status (admin)",
+    &[
+        Arg::Many("backup", "names or ids; - reads them from standard input"),
+        rows::ABSENT_OK,
+    ],
+    |session, given| rows::act_away(session, given, "deleting", "os-force_delete"),
+)
+.plan("force_delete_backup");
