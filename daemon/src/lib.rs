@@ -40,6 +40,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -288,7 +289,7 @@ async fn start_heartbeat(
     ));
 }
 
-/// Each store's service is up when this returns, unless the store does not open.
+/// Each store's service is up when this returns, unless its store takes long to open.
 async fn start_backup_role(
     config: &Config,
     ctx: &Arc<Ctx>,
@@ -298,10 +299,26 @@ async fn start_backup_role(
     if !config.has(RoleName::Backup) {
         return;
     }
+    let mut opening = Vec::new();
     for store in ctx.backups.keys() {
-        if let Some(keeping) = ops::backup_stores::start(ctx, store, shutdown).await {
-            tasks.spawn(keeping);
+        let (opened, is_open) = oneshot::channel();
+        let (ctx, store) = (Arc::clone(ctx), store.clone());
+        tasks.spawn(ops::backup_stores::keep(
+            ctx,
+            store,
+            opened,
+            shutdown.clone(),
+        ));
+        opening.push(is_open);
+    }
+    let all = async {
+        for is_open in opening {
+            let _gone = is_open.await;
         }
+    };
+    let patience = ops::backup_stores::START_WAITS;
+    if tokio::time::timeout(patience, all).await.is_err() {
+        tracing::warn!("not every backup store is open yet; their services come up when they are");
     }
 }
 

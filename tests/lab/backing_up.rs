@@ -1,5 +1,6 @@
 //! Backups of logical volumes: a thin one that a host may be writing to, and a thick one, come back byte by byte, and nothing
-//! that the copying needed stays.
+//! that the copying needed stays. Of a thin one only what was written is read, and upon a snapshot's backup only what
+//! differs from that snapshot.
 
 use anyhow::{Context as _, ensure};
 use ashlar_tests::Result;
@@ -53,8 +54,47 @@ pub(crate) fn case(place: &Place) -> Result<()> {
             client.destroy("/volumes", restored)?;
             client.destroy("/backups", &backup)?;
         }
+        upon_snapshots(&client, shell)?;
         shell.run(&format!("rm -r {STORE}")).map(|_| ())
     })
+}
+
+/// Two snapshots of a thin volume, the second backed up upon the first's backup.
+fn upon_snapshots(client: &Client, shell: &Shell) -> Result<()> {
+    let new = json!({"size": 1, "volume_type": "thin"});
+    let volume = id(&client.make("/volumes", "volume", &new, "available")?)?;
+    let lv = format!("volume-{volume}");
+    let mut made = Vec::new();
+    for (place, written_mib, most_mib) in [(100, 16, 20), (500, 4, 8)] {
+        shell.run(&format!(
+            "lvchange -ay -K vg0/{lv}; dd if=/dev/urandom of=/dev/vg0/{lv} bs=1M count={written_mib} seek={place} oflag=direct conv=fsync,notrunc status=none"
+        ))?;
+        let new = json!({"volume_id": volume});
+        let snapshot = id(&client.make("/snapshots", "snapshot", &new, "available")?)?;
+        let new = json!({"volume_id": volume, "snapshot_id": snapshot, "incremental": !made.is_empty()});
+        let backup = id(&client.make("/backups", "backup", &new, "available")?)?;
+        let told = format!("journalctl -q -o cat -u ashlard | grep 'copied.*{backup}' | sed 's/.*read_bytes=\\([0-9]*\\).*/\\1/'");
+        let read_bytes: u64 = shell.run(&told)?.trim().parse().context("no word of what was read")?;
+        ensure!(
+            (1..=most_mib << 20).contains(&read_bytes),
+            "{read_bytes} bytes were read of {written_mib} MiB written"
+        );
+        made.push((snapshot, backup));
+    }
+    let before = sum(shell, &lv)?;
+    let (_, last) = made.last().context("no backup")?;
+    let answer = client.post(&format!("/backups/{last}/restore"), &json!({"restore": {"name": "again"}}))?;
+    let answer = answer.expect(202)?;
+    let restored = answer.body["restore"]["volume_id"].as_str().context("no volume")?;
+    client.wait_status("/volumes", "volume", restored, "available")?;
+    client.wait_status("/backups", "backup", last, "available")?;
+    ensure!(sum(shell, &format!("volume-{restored}"))? == before, "it came back otherwise");
+    client.destroy("/volumes", restored)?;
+    for (snapshot, backup) in &made {
+        client.destroy("/backups", backup)?;
+        client.destroy("/snapshots", snapshot)?;
+    }
+    client.destroy("/volumes", &volume)
 }
 
 fn attach(client: &Client, volume: &str) -> Result<String> {

@@ -1,5 +1,7 @@
 //! What a create and a delete take when a group has 10, 100 and 300 volumes, beside bare `lvcreate` and `lvremove` in the
-//! same guest: at once after the others were made, while udisks2 is still reading them, and when it has come to rest.
+//! same guest: when udisks2 has come to rest, and just after somebody else made twenty volumes in one go.
+//!
+//! The other volumes are made while udisks2 does not run: what it makes of hundreds of them is not what is measured.
 
 use anyhow::Context as _;
 use ashlar_tests::Result;
@@ -8,33 +10,46 @@ use ashlar_tests::lab::PATIENCE;
 use ashlar_tests::lab::shell::Shell;
 use ashlar_tests::lab::storage::Setup;
 use ashlar_tests::wait::wait_for;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::rig::Place;
 
 const COUNTS: [usize; 3] = [10, 100, 300];
+/// What somebody else makes in one go.
+const BURST: usize = 20;
 /// The median of so many.
 const ROUNDS: usize = 3;
-/// Some 200 volumes at a second each, and what udisks2 makes of them.
+/// Some 200 volumes at a second or two each.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
-pub(crate) fn case(place: &Place) -> Result<()> {
+/// With the rules for udev that Ashlar ships.
+pub(crate) fn with_rules(place: &Place) -> Result<()> {
+    measured(place, "true")
+}
+
+/// Without, as a host is on which nobody copied them.
+pub(crate) fn without_rules(place: &Place) -> Result<()> {
+    measured(
+        place,
+        "rm /etc/udev/rules.d/90-ashlar.rules && udevadm control --reload && udevadm trigger -s block && udevadm settle",
+    )
+}
+
+fn measured(place: &Place, before: &str) -> Result<()> {
     place.one(Setup::default(), |storage| {
         let mut client = storage.client()?;
         client.patience = DEADLINE;
         let shell = &storage.guest.shell;
+        shell.run(before)?;
         let mut count = 0;
         for wanted in COUNTS {
-            let more: Vec<String> = (count..wanted)
-                .map(|number| format!("lvcreate -q -V 1g -T vg0/vg0-pool -n other{number}"))
-                .collect();
-            shell.put("/root/more", &(more.join("\n") + "\n"))?;
-            shell.run_within("lvm < /root/more > /dev/null && rm /root/more", DEADLINE)?;
+            shell.run("systemctl stop udisks2")?;
+            lvcreate(shell, "other", count..wanted)?;
             count = wanted;
-            let (create, delete) = ours(&client)?;
-            crate::say(&format!(
-                "    {wanted} volumes, just made: create {create:.1} s, delete {delete:.1} s"
-            ));
+            shell.run("systemctl start udisks2")?;
+            // The first call makes it load what it needs to see the group.
+            ours(&client)?;
             wait_rest(shell)?;
             let mut took = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
@@ -46,14 +61,36 @@ pub(crate) fn case(place: &Place) -> Result<()> {
                     list.push(one);
                 }
             }
-            let [create, lvcreate, delete, lvremove] = took.map(median);
+            let [create, lvcreate_took, delete, lvremove_took] = took.map(median);
             crate::say(&format!(
-                "    {wanted} volumes, at rest: create {create:.1} s (lvcreate {lvcreate:.1} s), delete {delete:.1} s (lvremove {lvremove:.1} s)"
+                "    {wanted} volumes, at rest: create {create:.1} s (lvcreate {lvcreate_took:.1} s), delete {delete:.1} s (lvremove {lvremove_took:.1} s)"
             ));
+            lvcreate(shell, "burst", 0..BURST)?;
+            let (create, delete) = ours(&client)?;
+            crate::say(&format!(
+                "    {wanted} volumes, just after {BURST} more: create {create:.1} s, delete {delete:.1} s"
+            ));
+            lvremove(shell, "burst")?;
         }
-        let gone = "lvs --noheadings -o lv_full_name vg0 | grep -o 'vg0/other.*' | sed 's/^/lvremove -q -y /' | lvm >/dev/null";
-        shell.run_within(gone, DEADLINE).map(|_| ())
+        lvremove(shell, "other")
     })
+}
+
+/// Thin volumes of nobody's, by one LVM program.
+fn lvcreate(shell: &Shell, name: &str, numbers: Range<usize>) -> Result<()> {
+    let lines: Vec<String> = numbers
+        .map(|number| format!("lvcreate -q -V 1g -T vg0/vg0-pool -n {name}{number}"))
+        .collect();
+    shell.put("/root/more", &(lines.join("\n") + "\n"))?;
+    let made = "lvm < /root/more > /dev/null && rm /root/more";
+    shell.run_within(made, DEADLINE).map(|_| ())
+}
+
+fn lvremove(shell: &Shell, name: &str) -> Result<()> {
+    let gone = format!(
+        "lvs --noheadings -o lv_full_name vg0 | grep -o 'vg0/{name}.*' | sed 's/^/lvremove -q -y /' | lvm >/dev/null"
+    );
+    shell.run_within(&gone, DEADLINE).map(|_| ())
 }
 
 /// Seconds from a POST to `available`, and from a DELETE until it is gone.

@@ -58,7 +58,11 @@ const CASES: &[Case] = &[
 /// What is recorded in `docs/lab.md` and takes long: run when it is named, and by `make soak`.
 const RECORDED: &[Case] = &[
     ("libiscsi's suite", conformance::case),
-    ("the growth of a group", growth::case),
+    ("the growth of a group", growth::with_rules),
+    (
+        "the growth of a group without rules for udev",
+        growth::without_rules,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -114,6 +114,7 @@ pub(crate) fn description(volume: VolumeId) -> Description {
 pub(crate) fn all_of(device: &Device) -> Source {
     Source {
         device: device.clone(),
+        data: None,
         parent: None,
         changed: None,
     }
@@ -229,6 +230,37 @@ pub(crate) async fn the_absent_is_said_to_be_absent<S: Subject>(subject: S) {
     assert_eq!(engine.remove(id).await.unwrap(), Done::AlreadySo);
 }
 
+/// Of a volume of which is known where it is not zero, nothing else is read, and the parts need keep to no bounds.
+pub(crate) async fn what_is_known_to_be_zero_is_not_read<S: Subject>(subject: S) {
+    let engine = subject.engine();
+    let mut volumes = Volumes::new(9);
+    let path = volumes.path("known");
+    // Zeros that are written, which no hole tells.
+    std::fs::write(&path, vec![0; 9 << 20]).unwrap();
+    let device = Device {
+        path,
+        len_bytes: 9 * MIB,
+    };
+    let parts = [(100, 700), (4 * MIB - 10, 20), (8 * MIB + 1, 40 * MIB)];
+    for (at, _) in parts {
+        write(&device, &volumes.noise(20), at);
+    }
+    let source = Source {
+        data: Some(parts.to_vec()),
+        ..all_of(&device)
+    };
+    let (id, numbers) = stored(&engine, &source).await;
+    assert!(numbers.read_bytes <= 4 * MIB, "{numbers:?}");
+    assert_holds(&engine, &mut volumes, id, &bytes(&device.path)).await;
+    let nothing = Source {
+        data: Some(Vec::new()),
+        ..all_of(&volumes.empty("blank", 9 * MIB))
+    };
+    let (id, numbers) = stored(&engine, &nothing).await;
+    assert_eq!((numbers.read_bytes, numbers.data_bytes), (0, 0));
+    assert_holds(&engine, &mut volumes, id, &vec![0; 9 << 20]).await;
+}
+
 /// Backups on top of each other, each with what changed said or not, removed from the oldest on: each stays whole.
 pub(crate) async fn each_of_a_chain_is_whole_by_itself<S: Subject>(subject: S) {
     let engine = subject.engine();
@@ -253,6 +285,7 @@ pub(crate) async fn each_of_a_chain_is_whole_by_itself<S: Subject>(subject: S) {
         let changed = places.map(|(at, len)| (at, if round == 2 { MIB } else { len as u64 }));
         let source = Source {
             device: device.clone(),
+            data: None,
             parent: Some(parent),
             changed: (round % 2 == 0).then(|| changed.to_vec()),
         };
@@ -281,6 +314,7 @@ pub(crate) async fn each_of_a_chain_is_whole_by_itself<S: Subject>(subject: S) {
     for parent in [chain[0].0, last] {
         let source = Source {
             device: grown.clone(),
+            data: None,
             parent: Some(parent),
             changed: Some(vec![(grown.len_bytes - 5000, 5000)]),
         };
@@ -345,6 +379,7 @@ macro_rules! engine_contract {
         $crate::backup::contract::engine_contract! { $subject:
             what_is_stored_is_given_back
             what_is_so_already_is_no_error
+            what_is_known_to_be_zero_is_not_read
             the_absent_is_said_to_be_absent
             each_of_a_chain_is_whole_by_itself
             a_cancel_leaves_nothing

@@ -63,6 +63,8 @@ pub struct Description {
 pub struct Source {
     /// A regular file or a block device that nobody writes to meanwhile. Holes of a file are found by the engine.
     pub device: Device,
+    /// The byte ranges (offset, length) outside of which it reads as zeros, if the driver knows: nothing else is read.
+    pub data: Option<Vec<(u64, u64)>>,
     /// The backup whose content is most like this one; what is the same is neither copied nor kept twice. When it is
     /// gone, everything is copied.
     pub parent: Option<BackupId>,

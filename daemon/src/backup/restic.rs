@@ -169,6 +169,7 @@ impl BackupEngine for ResticStore {
             description: Box::new(description.clone()),
             path: source.device.path.clone(),
             len_bytes: source.device.len_bytes,
+            data: source.data.clone(),
             parent: source.parent,
             changed: source.changed.clone(),
         };

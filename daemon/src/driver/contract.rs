@@ -7,6 +7,7 @@
 pub(crate) mod adopting;
 pub(crate) mod live;
 pub(crate) mod moving;
+pub(crate) mod parts;
 pub(crate) mod sequences;
 
 use super::{Device, Done, Driver, DriverError, ObjectRef, SnapshotRef, Source, VolumeRef, Work};
@@ -33,6 +34,8 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
     const NEEDS_LIVE_WRITES: bool = true;
     /// Whether a snapshot lives off its volume: then that is not deleted before it, which is refused.
     const SNAPSHOTS_DEPEND: bool = false;
+    /// Whether it tells which parts of an object were written ([`Driver::parts`]).
+    const TELLS_PARTS: bool = false;
     /// As unusual a name as an administrator may give.
     const FOREIGN_NAME: &'static str = "golden image";
 
@@ -526,6 +529,9 @@ macro_rules! driver_contract {
             a_move_that_is_cancelled_or_cut_short_leaves_nothing
             what_is_asked_in_one_pool_is_not_done_in_the_other
         }
+        $crate::driver::contract::driver_contract! { $subject: parts:
+            parts_have_all_that_was_written
+        }
         #[test]
         fn random_sequences_agree_with_the_oracle() {
             $crate::driver::contract::sequences::agree_with_the_oracle::<$subject>();
@@ -540,30 +546,12 @@ macro_rules! driver_contract {
             }
         }
     )+};
-    ($subject:ty: adopting: $($rule:ident)+) => {$(
+    ($subject:ty: $module:ident: $($rule:ident)+) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $rule() {
             use $crate::driver::contract::Subject;
             if let Some(subject) = <$subject>::fresh() {
-                $crate::driver::contract::adopting::$rule(subject).await;
-            }
-        }
-    )+};
-    ($subject:ty: moving: $($rule:ident)+) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $rule() {
-            use $crate::driver::contract::Subject;
-            if let Some(subject) = <$subject>::fresh() {
-                $crate::driver::contract::moving::$rule(subject).await;
-            }
-        }
-    )+};
-    ($subject:ty: live: $($rule:ident)+) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $rule() {
-            use $crate::driver::contract::Subject;
-            if let Some(subject) = <$subject>::fresh() {
-                $crate::driver::contract::live::$rule(subject).await;
+                $crate::driver::contract::$module::$rule(subject).await;
             }
         }
     )+};

@@ -13,6 +13,7 @@
 //! one is [`DriverError::NoSpace`]. A volume that is open is not touched.
 
 mod away;
+mod blocks;
 mod bytes;
 mod change;
 mod hand_over;
@@ -38,6 +39,7 @@ use crate::model::size::Gib;
 use ashlar_dbus::Udisks;
 use async_trait::async_trait;
 use names::{Name, OURS};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -209,6 +211,14 @@ impl Driver for LvmDriver {
 
     async fn close_snapshot(&self, snapshot: &SnapshotRef) -> Result<Done, DriverError> {
         self.close_again(snapshot).await
+    }
+
+    async fn parts(
+        &self,
+        object: &ObjectRef,
+        since: Option<&SnapshotRef>,
+    ) -> Result<Option<Vec<Range<u64>>>, DriverError> {
+        self.parts_of(object, since).await
     }
 
     async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError> {

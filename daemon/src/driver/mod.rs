@@ -29,6 +29,7 @@ use crate::model::pool::PoolReport;
 use crate::model::size::Gib;
 use async_trait::async_trait;
 use manageable::Manageable;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -101,6 +102,9 @@ pub struct Device {
     pub len_bytes: u64,
 }
 
+/// The most parts of [`Driver::parts`].
+pub const PARTS_MAX: usize = 10_000;
+
 /// A driver's methods; the module's text states the rules that hold for all of them.
 #[async_trait]
 pub trait Driver: Send + Sync {
@@ -161,6 +165,19 @@ pub trait Driver: Send + Sync {
 
     /// The end of [`Driver::open_snapshot`]. Already so when it is not open, or not there.
     async fn close_snapshot(&self, snapshot: &SnapshotRef) -> Result<Done, DriverError>;
+
+    /// The parts of `object` outside of which it reads as zeros; with `since`, an earlier snapshot of the same volume,
+    /// those outside of which it reads as that does. In bytes, sorted, apart, [`PARTS_MAX`] at most; they may end beyond
+    /// the object. Nobody writes to it meanwhile, and it is open. `None` where that cannot be told, or is seen in the
+    /// holes of a file.
+    async fn parts(
+        &self,
+        object: &ObjectRef,
+        since: Option<&SnapshotRef>,
+    ) -> Result<Option<Vec<Range<u64>>>, DriverError> {
+        let _ = (object, since);
+        Ok(None)
+    }
 
     /// What lies in `pool` that is not ours and might be taken over, sorted by name; changes nothing.
     async fn manageable(&self, pool: &str) -> Result<Vec<Manageable>, DriverError>;

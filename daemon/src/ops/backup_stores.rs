@@ -14,13 +14,17 @@ use crate::store::operations::{self, Place};
 use crate::store::services;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// The store that is meant when none is named, if there is one of this name; else the first.
 const DEFAULT_STORE: &str = "default";
 
-/// How long a start waits for a store to open; then it goes on without.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a start waits for the stores to open; then it goes on, and they open when they can.
+pub const START_WAITS: Duration = Duration::from_secs(10);
+/// How long a store may take to open: a new one derives its key from the password, which is meant to be slow, and a server
+/// of files may be starting itself.
+const OPEN_WITHIN: Duration = Duration::from_secs(300);
 /// When a store that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(30);
 
@@ -89,34 +93,42 @@ fn none_is_up(wanted: Wanted<'_>) -> Error {
     }
 }
 
-/// Opens the store, making it if nothing is there, and says from then on that its service is up, until `shutdown`. Returns
-/// once that was said for the first time, or the store took too long: then it goes on by itself.
-pub async fn start(
-    ctx: &Arc<Ctx>,
-    store: &str,
-    shutdown: &CancellationToken,
-) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let engine = Arc::clone(ctx.backups.get(store)?);
-    let runs = vec![(Binary::Backup, format!("{}@{store}", ctx.host))];
+/// Opens the store, making it if nothing is there, however often that takes; says from then on that its service is up,
+/// until `shutdown`. `opened` hears when that was said for the first time.
+pub async fn keep(
+    ctx: Arc<Ctx>,
+    store: String,
+    opened: oneshot::Sender<()>,
+    shutdown: CancellationToken,
+) {
+    let opening = async {
+        while !open(&ctx, &store).await {
+            tokio::time::sleep(OPEN_AGAIN).await;
+        }
+    };
+    if shutdown.run_until_cancelled(opening).await.is_none() {
+        return;
+    }
+    // A start that did not wait for it is no reason to stop.
+    let _unheard = opened.send(());
+    let runs = runs(&ctx, &store);
+    heartbeat::keep_beating(ctx, runs, shutdown).await;
+}
+
+/// Opens the store and says that its service is up; whether it could be opened.
+pub(super) async fn open(ctx: &Ctx, store: &str) -> bool {
+    let Some(engine) = ctx.backups.get(store) else {
+        return false;
+    };
     let is_open = opens(engine.as_ref(), store).await;
     if is_open {
-        heartbeat::beat(ctx, &runs).await;
+        heartbeat::beat(ctx, &runs(ctx, store)).await;
     }
-    let (ctx, store, shutdown) = (Arc::clone(ctx), store.to_owned(), shutdown.clone());
-    Some(async move {
-        let mut is_open = is_open;
-        while !is_open {
-            tokio::select! {
-                () = tokio::time::sleep(OPEN_AGAIN) => {}
-                () = shutdown.cancelled() => return,
-            }
-            is_open = opens(engine.as_ref(), &store).await;
-            if is_open {
-                heartbeat::beat(&ctx, &runs).await;
-            }
-        }
-        heartbeat::keep_beating(ctx, runs, shutdown).await;
-    })
+    is_open
+}
+
+fn runs(ctx: &Ctx, store: &str) -> Vec<(Binary, String)> {
+    vec![(Binary::Backup, format!("{}@{store}", ctx.host))]
 }
 
 async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
@@ -139,7 +151,7 @@ async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
             false
         }
         Err(_elapsed) => {
-            tracing::warn!(store, "the backup store does not answer; trying again");
+            tracing::warn!(store, "the backup store did not open in time; trying again");
             false
         }
     }

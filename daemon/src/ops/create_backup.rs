@@ -27,9 +27,10 @@ use crate::model::status::{BackupStatus, VolumeStatus};
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::store::quotas::Resource;
-use crate::store::{Batch, backups, exports};
+use crate::store::{Batch, backups, exports, snapshots};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What the steps do.
@@ -291,17 +292,37 @@ async fn copy(job: &Job) -> Result<Outcome, Error> {
     let backup = job.backup().await?;
     let engine = engine_of(ctx, &backup.store)?;
     let (driver, pool) = driver_of(ctx, &asked.address)?;
-    let device = match source(job, &asked, &backup, pool).await? {
-        ObjectRef::Volume(volume) => driver.device(&volume).await,
-        ObjectRef::Snapshot(snapshot) => driver.open_snapshot(&snapshot).await,
+    let object = source(job, &asked, &backup, pool).await?;
+    let device = match &object {
+        ObjectRef::Volume(volume) => driver.device(volume).await,
+        ObjectRef::Snapshot(snapshot) => driver.open_snapshot(snapshot).await,
     };
-    let source = Source {
+    let parts = async |since: Option<&SnapshotRef>| {
+        let parts = driver.parts(&object, since).await;
+        let parts =
+            parts.map_err(|error| driver_failed("looking over", &backup.volume_id, error))?;
+        Ok::<_, Error>(parts.map(ranges))
+    };
+    let mut source = Source {
         device: device.map_err(|error| driver_failed("opening", &backup.volume_id, error))?,
+        data: None,
         parent: backup.parent_id,
         changed: None,
     };
+    if let Some(since) = snapshot_of_parent(ctx, &backup, pool).await? {
+        source.changed = parts(Some(&since)).await?;
+    }
+    if source.changed.is_none() {
+        source.data = parts(None).await?;
+    }
     let stored = engine.store(&describe(&backup), &source, &job.work).await;
     let stored = stored.map_err(|error| engine_failed("copying", &backup.volume_id, error))?;
+    tracing::info!(
+        backup = %backup.id,
+        read_bytes = stored.read_bytes,
+        added_bytes = stored.added_bytes,
+        "copied"
+    );
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut outcome = Outcome::default();
     let values = vec![
@@ -312,6 +333,29 @@ async fn copy(job: &Job) -> Result<Outcome, Error> {
     ];
     outcome.also.add(backups::SET_STORED, values);
     Ok(outcome)
+}
+
+/// The snapshot that the parent is a copy of, while it is there: what is unlike it is unlike the parent.
+async fn snapshot_of_parent(
+    ctx: &Ctx,
+    backup: &Backup,
+    pool: &str,
+) -> Result<Option<SnapshotRef>, Error> {
+    let Some(parent) = backup.parent_id else {
+        return Ok(None);
+    };
+    let parent = backups::get(&ctx.store, parent).await.map_err(unreadable)?;
+    let Some(id) = parent.and_then(|parent| parent.snapshot_id) else {
+        return Ok(None);
+    };
+    let snapshot = snapshots::get(&ctx.store, id).await.map_err(unreadable)?;
+    let snapshot = snapshot.filter(|one| one.volume_id == backup.volume_id);
+    Ok(snapshot.map(|one| snapshot_ref(&one, pool)))
+}
+
+fn ranges(parts: Vec<Range<u64>>) -> Vec<(u64, u64)> {
+    let range = |part: Range<u64>| (part.start, part.end - part.start);
+    parts.into_iter().map(range).collect()
 }
 
 /// What is copied, in the words of its driver.

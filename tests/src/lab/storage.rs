@@ -121,7 +121,7 @@ impl Storage {
     /// Makes its volume group and starts the daemon.
     pub fn prepare(&mut self) -> Result<()> {
         self.guest.wait_thawed()?;
-        let mut groups = format!("vgcreate -q {GROUP} /dev/vdb");
+        let mut groups = format!("udevadm control --reload && vgcreate -q {GROUP} /dev/vdb");
         if let Some(second) = self.setup.second_group {
             groups.push_str(&format!(" && vgcreate -q {second} /dev/vdc"));
         }
@@ -159,19 +159,26 @@ impl Storage {
         &self.setup
     }
 
-    /// Until the daemon answers, and knows what room there is in each backend.
+    /// Until the daemon answers, knows what room there is in each backend, and its store of backups is open.
     pub fn wait_ready(&self) -> Result<()> {
         let socket = self.socket();
         self.guest.shell.forward(&socket, SOCKET)?;
         let client = self.client()?;
         let mut backends = vec!["@default#"];
         backends.extend(self.setup.second_group.map(|_| "@second#"));
-        wait_for("ashlard to report its pools", PATIENCE, || {
+        wait_for("ashlard to report what it has", PATIENCE, || {
             if !client.is_up() {
                 return Ok(None);
             }
             let pools = client.get("/scheduler-stats/get_pools?detail=true")?;
             let pools = pools.body["pools"].as_array().cloned().unwrap_or_default();
+            if self.setup.store.is_some() {
+                let services = client.get("/os-services?binary=cinder-backup")?;
+                let services = services.body["services"].as_array().cloned();
+                if !(services.unwrap_or_default().iter()).any(|one| one["state"] == "up") {
+                    return Ok(None);
+                }
+            }
             let is_up = |backend: &&str| {
                 pools.iter().any(|pool| {
                     pool["capabilities"]["backend_state"] == "up"

@@ -34,6 +34,11 @@ const LEFT_OUT: &[&str] = &[
     "setuptools",
     "__pycache__",
 ];
+/// What an operator copies to his host, and where it goes.
+const SHIPPED: &[(&str, &str)] = &[
+    ("ashlard.service", "etc/systemd/system"),
+    ("90-ashlar.rules", "etc/udev/rules.d"),
+];
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Writes the disk.
@@ -66,12 +71,11 @@ fn pack() -> Result<PathBuf> {
             .arg(tree.join("usr/bin").join(name));
         cmd::run_ok(&mut strip, DEADLINE)?;
     }
-    let unit = "etc/systemd/system/ashlard.service";
-    std::fs::create_dir_all(tree.join("etc/systemd/system"))?;
-    std::fs::copy(
-        binary::workspace().join("docs/ashlard.service"),
-        tree.join(unit),
-    )?;
+    for (file, dir) in SHIPPED {
+        std::fs::create_dir_all(tree.join(dir))?;
+        let from = binary::workspace().join("docs").join(file);
+        std::fs::copy(from, tree.join(dir).join(file))?;
+    }
     if let Ok(venv) = venv::get() {
         std::fs::create_dir_all(tree.join("opt"))?;
         let mut exclude = Vec::new();

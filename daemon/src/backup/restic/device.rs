@@ -3,6 +3,7 @@
 use super::pipe::{Doing, Failure};
 use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -21,6 +22,8 @@ pub(super) struct Opened {
     file: File,
     is_regular: bool,
     len_bytes: u64,
+    /// Where there may be data, by where a part begins, if that is known beforehand.
+    data: Option<BTreeMap<u64, u64>>,
 }
 
 impl Opened {
@@ -60,7 +63,18 @@ impl Opened {
             file,
             is_regular: kind.is_file(),
             len_bytes,
+            data: None,
         })
+    }
+
+    /// Outside of `parts`, which are apart, it reads as zeros.
+    pub(super) fn with_data_in(mut self, parts: &[(u64, u64)]) -> Self {
+        let ends = parts
+            .iter()
+            .filter(|(_, len_bytes)| *len_bytes > 0)
+            .map(|(at, len_bytes)| (*at, at.saturating_add(*len_bytes)));
+        self.data = Some(ends.collect());
+        self
     }
 
     pub(super) fn len_bytes(&self) -> u64 {
@@ -97,8 +111,15 @@ impl Opened {
         Err(self.failed(Doing::Writing, &io::Error::other(why)))
     }
 
-    /// The first part of `range` that may hold data, if there is one. A device has no holes.
+    /// The first part of `range` that may hold data, if there is one. Of a device nobody knows, unless it was told.
     pub(super) fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>, Failure> {
+        if let Some(parts) = &self.data {
+            let before = parts.range(..=range.start).next_back();
+            let before = before.filter(|(_, end)| **end > range.start);
+            let part = before.or_else(|| parts.range(range.start..).next());
+            let part = part.map(|(start, end)| range.start.max(*start)..range.end.min(*end));
+            return Ok(part.filter(|part| !part.is_empty()));
+        }
         if !self.is_regular || range.is_empty() {
             return Ok(Some(range).filter(|range| !range.is_empty()));
         }
@@ -214,6 +235,20 @@ mod tests {
                 (true, BLOCK_BYTES + 5)
             ]
         );
+    }
+
+    #[test]
+    fn data_are_where_they_are_said_to_be() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1000).unwrap();
+        let parts = [(100, 50), (300, 0), (400, 900)];
+        let opened = Opened::to_read(file.path(), 1000).unwrap();
+        let opened = opened.with_data_in(&parts);
+        let first_in = |range| opened.data_in(range).unwrap();
+        assert_eq!(first_in(0..1000), Some(100..150));
+        assert_eq!(first_in(120..1000), Some(120..150));
+        assert_eq!(first_in(150..1000), Some(400..1000));
+        assert_eq!((first_in(150..400), first_in(0..100)), (None, None));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) enum Task {
         description: Box<Description>,
         path: PathBuf,
         len_bytes: u64,
+        data: Option<Vec<(u64, u64)>>,
         parent: Option<BackupId>,
         changed: Option<Vec<(u64, u64)>>,
     },

@@ -24,6 +24,7 @@ pub(super) struct Copy<'a> {
     pub(super) description: &'a Description,
     pub(super) path: &'a Path,
     pub(super) len_bytes: u64,
+    pub(super) data: Option<&'a [(u64, u64)]>,
     pub(super) parent: Option<BackupId>,
     pub(super) changed: Option<Vec<(u64, u64)>>,
     /// Whether an earlier try of this backup died, and may have left packs that no index names.
@@ -56,7 +57,11 @@ pub(super) fn store(
         forget_unfinished(&repository, id)?;
         return Ok(stored);
     }
-    let device = Arc::new(Opened::to_read(copy.path, copy.len_bytes)?);
+    let device = Opened::to_read(copy.path, copy.len_bytes)?;
+    let device = Arc::new(match copy.data {
+        Some(parts) => device.with_data_in(parts),
+        None => device,
+    });
     heal_index(&repository, copy.was_left_behind)?;
     let parent = copy.parent.and_then(|parent| backups.get(&parent)).cloned();
     let directory = repository.directory().clone();

@@ -136,6 +136,7 @@ pub(super) fn perform(job: &Job, directory: &Directory, work: &Work) -> Result<A
             description,
             path,
             len_bytes,
+            data,
             parent,
             changed,
         } => {
@@ -145,6 +146,7 @@ pub(super) fn perform(job: &Job, directory: &Directory, work: &Work) -> Result<A
                 description,
                 path,
                 len_bytes: *len_bytes,
+                data: data.as_deref(),
                 parent: *parent,
                 changed: changed.clone(),
                 was_left_behind: claim.was_left_behind(),

@@ -1,6 +1,8 @@
 //! What LVM says of a group: one report for all its volumes, never a property per volume.
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The columns that [`Lv`] is made of.
@@ -8,6 +10,9 @@ pub(super) const LV_COLUMNS: &str = "lv_name,lv_size,origin_size,pool_lv,origin,
 /// The columns that [`Group`] is made of.
 pub(super) const VG_COLUMNS: &str =
     "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_missing_pv_count,vg_tags,pv_name";
+
+/// The columns that [`ThinIds`] are made of.
+pub(super) const THIN_COLUMNS: &str = "lv_name,thin_id,metadata_lv";
 
 /// A volume group.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +79,24 @@ impl Lv {
     }
 }
 
+/// What thin volumes are called in their pools' metadata, and where those are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ThinIds {
+    ids: BTreeMap<String, u64>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl ThinIds {
+    pub(super) fn id_of(&self, lv: &str) -> Option<u64> {
+        self.ids.get(lv).copied()
+    }
+
+    /// The hidden volume with a pool's metadata.
+    pub(super) fn metadata_of(&self, pool: &str) -> Option<&str> {
+        self.metadata.get(pool).map(String::as_str)
+    }
+}
+
 /// Why a report cannot be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("LVM's report is not understood: {why}")]
@@ -81,17 +104,25 @@ pub(super) struct Unreadable {
     pub(super) why: String,
 }
 
+/// A report of volumes with the columns of `L`, or of groups.
 #[derive(Deserialize)]
-struct Whole {
-    report: Vec<Part>,
+struct Whole<L> {
+    report: Vec<Part<L>>,
 }
 
 #[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    lv: Vec<LvRow>,
+struct Part<L> {
+    #[serde(default = "Vec::new")]
+    lv: Vec<L>,
     #[serde(default)]
     vg: Vec<VgRow>,
+}
+
+#[derive(Deserialize)]
+struct ThinRow {
+    lv_name: String,
+    thin_id: String,
+    metadata_lv: String,
 }
 
 #[derive(Deserialize)]
@@ -121,13 +152,39 @@ struct VgRow {
 
 /// Reads the answer of `lvs --reportformat json --units b --nosuffix`.
 pub(super) fn volumes(json: &str) -> Result<Vec<Lv>, Unreadable> {
-    let parts = parsed(json)?.report;
+    let parts = parsed::<LvRow>(json)?.report;
     parts.into_iter().flat_map(|part| part.lv).map(lv).collect()
+}
+
+/// Reads the same of [`THIN_COLUMNS`].
+pub(super) fn thin_ids(json: &str) -> Result<ThinIds, Unreadable> {
+    let parts = parsed::<ThinRow>(json)?.report;
+    let mut ids = ThinIds::default();
+    for row in parts.into_iter().flat_map(|part| part.lv) {
+        if !row.thin_id.is_empty() {
+            let id = number("thin_id", &row.thin_id)?;
+            ids.ids.insert(row.lv_name.clone(), id);
+        }
+        if !row.metadata_lv.is_empty() {
+            // Hidden volumes stand in brackets.
+            let metadata = row.metadata_lv.trim_matches(['[', ']']).to_owned();
+            ids.metadata.insert(row.lv_name, metadata);
+        }
+    }
+    Ok(ids)
+}
+
+/// Reads the kernel's status of a thin pool: whether somebody holds its metadata. After start, length and target it has
+/// the transaction, the metadata and the data in use, and where the held metadata are.
+pub(super) fn is_held(status: &str) -> Option<bool> {
+    let words: Vec<&str> = status.split_whitespace().collect();
+    let held = words.get(6)?;
+    (words[2] == "thin-pool").then(|| *held != "-")
 }
 
 /// Reads the answer of `vgs --reportformat json --units b --nosuffix`; `None` when there is no such group.
 pub(super) fn group(json: &str) -> Result<Option<Group>, Unreadable> {
-    let parts = parsed(json)?.report;
+    let parts = parsed::<IgnoredAny>(json)?.report;
     // A row a disk, all the same but for its name; of one that is missing LVM says `[unknown]`.
     let rows: Vec<VgRow> = parts.into_iter().flat_map(|part| part.vg).collect();
     let disks = rows.iter().map(|row| PathBuf::from(&row.pv_name));
@@ -147,7 +204,7 @@ pub(super) fn group(json: &str) -> Result<Option<Group>, Unreadable> {
     .transpose()
 }
 
-fn parsed(json: &str) -> Result<Whole, Unreadable> {
+fn parsed<L: DeserializeOwned>(json: &str) -> Result<Whole<L>, Unreadable> {
     serde_json::from_str(json).map_err(|error| Unreadable {
         why: error.to_string(),
     })
@@ -247,6 +304,30 @@ mod tests {
         let found = group(&format!(r#"{{"report":[{{"vg":[{rows}]}}]}}"#));
         let disks = found.unwrap().unwrap().disks;
         assert_eq!(disks, [Path::new("/dev/vdb"), Path::new("/dev/vdc")]);
+    }
+
+    #[test]
+    fn thin_volumes_have_ids_and_pools_have_metadata() {
+        // As printed by lvm2 2.03.16.
+        let told = r#"{"report":[{"lv":[
+            {"lv_name":"vg0-pool","thin_id":"","metadata_lv":"[vg0-pool_tmeta]"},
+            {"lv_name":"a","thin_id":"7","metadata_lv":""},
+            {"lv_name":"thick","thin_id":"","metadata_lv":""}]}]}"#;
+        let ids = thin_ids(told).unwrap();
+        assert_eq!((ids.id_of("a"), ids.id_of("thick")), (Some(7), None));
+        assert_eq!(ids.metadata_of("vg0-pool"), Some("vg0-pool_tmeta"));
+    }
+
+    #[test]
+    fn the_kernel_says_whether_metadata_are_held() {
+        // As printed by dmsetup 1.02.185.
+        let free =
+            "0 8388608 thin-pool 3 20/2048 1/65536 - rw discard_passdown queue_if_no_space - 1024";
+        let held =
+            "0 8388608 thin-pool 3 20/2048 1/65536 17 rw discard_passdown queue_if_no_space - 1024";
+        assert_eq!((is_held(free), is_held(held)), (Some(false), Some(true)));
+        assert_eq!(is_held("0 8388608 thin-pool Fail"), None);
+        assert_eq!(is_held("0 8 linear 253:1 0 - - -"), None);
     }
 
     #[test]

@@ -7,11 +7,14 @@ use ashlar_dbus::fake::FakeUdisks;
 use ashlar_dbus::fake::fates::Fates;
 use ashlar_dbus::fake::groups::{self, Group, Groups, SharedGroups, Volume, locked};
 use ashlar_dbus::udisks::Deadlines;
+use metadata::HeldMetadata;
 use nodes::{Nodes, read_stamps, write_stamps};
 use programs::StandIn;
 use std::fs::OpenOptions;
 
 mod crashes;
+mod holding;
+mod metadata;
 mod moving;
 mod nodes;
 mod programs;
@@ -179,6 +182,7 @@ fn driver(
         groups: groups.clone(),
         fates: fates.clone(),
         disk: config.devices.with_file_name("disk"),
+        metadata: HeldMetadata::in_directory(&config.devices.with_file_name("bytes")),
     };
     let udisks = udisks.client(Deadlines::default());
     Arc::new(LvmDriver::new(config.clone(), udisks, Arc::new(programs)))
@@ -228,6 +232,7 @@ subject!(
     Thin,
     Rig::thin(),
     const POOLS: &'static [&'static str] = &["pool", "vg"];
+    const TELLS_PARTS: bool = true;
 );
 subject!(
     /// Thick volumes, overwritten when they are deleted.

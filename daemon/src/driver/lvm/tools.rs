@@ -1,9 +1,10 @@
-//! LVM's own programs: its reports, and what udisks2 cannot do (tags, the activation skip, merging, splitting).
+//! LVM's own programs: its reports, and what udisks2 cannot do (tags, the activation skip, merging, splitting, a thin
+//! pool's metadata).
 //!
 //! Every one of them takes LVM's lock of the group, so that whatever was under way in it, ours or another's, even by a
 //! process that outlived us, has ended when a report is there.
 
-use super::report::{self, Group, LV_COLUMNS, Lv, VG_COLUMNS};
+use super::report::{self, Group, LV_COLUMNS, Lv, THIN_COLUMNS, ThinIds, VG_COLUMNS};
 use crate::cmd::{Ended, Programs};
 use crate::driver::DriverError;
 use std::io;
@@ -15,6 +16,8 @@ use tokio::time::Instant;
 const DEADLINE: Duration = Duration::from_secs(180);
 /// A merge copies what changed back; its size is not known.
 const MERGE_DEADLINE: Duration = Duration::from_secs(6 * 3600);
+/// So long it may take to read a pool's metadata, while nothing else is done in the group.
+const METADATA_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A merge under way is looked at this often.
 const MERGE_POLL: Duration = Duration::from_secs(1);
@@ -38,22 +41,24 @@ impl Tools {
 
     /// Every logical volume of the group.
     pub(super) async fn volumes(&self) -> Result<Vec<Lv>, DriverError> {
-        let args = [
-            "--reportformat",
-            "json",
-            "--units",
-            "b",
-            "--nosuffix",
-            "-o",
-            LV_COLUMNS,
-            &self.group,
-        ];
-        let ended = self.ok("lvs", &args, DEADLINE).await?;
-        report::volumes(&ended.stdout).map_err(|error| self.unavailable(error.to_string()))
+        let told = self.report("lvs", LV_COLUMNS).await?;
+        report::volumes(&told).map_err(|error| self.unavailable(error.to_string()))
     }
 
     /// The group itself.
     pub(super) async fn group(&self) -> Result<Group, DriverError> {
+        let told = self.report("vgs", VG_COLUMNS).await?;
+        let group = report::group(&told).map_err(|error| self.unavailable(error.to_string()))?;
+        group.ok_or_else(|| self.unavailable(format!("there is no volume group {}", self.group)))
+    }
+
+    /// What thin volumes are called in their pools' metadata, and where those are.
+    pub(super) async fn thin_ids(&self) -> Result<ThinIds, DriverError> {
+        let told = self.report("lvs", THIN_COLUMNS).await?;
+        report::thin_ids(&told).map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    async fn report(&self, program: &str, columns: &str) -> Result<String, DriverError> {
         let args = [
             "--reportformat",
             "json",
@@ -61,13 +66,10 @@ impl Tools {
             "b",
             "--nosuffix",
             "-o",
-            VG_COLUMNS,
+            columns,
             &self.group,
         ];
-        let ended = self.ok("vgs", &args, DEADLINE).await?;
-        let group =
-            report::group(&ended.stdout).map_err(|error| self.unavailable(error.to_string()))?;
-        group.ok_or_else(|| self.unavailable(format!("there is no volume group {}", self.group)))
+        Ok(self.ok(program, &args, DEADLINE).await?.stdout)
     }
 
     /// Adds and removes tags of a volume, and lets LVM activate it as any other when `unskip`.
@@ -131,6 +133,71 @@ impl Tools {
         let path = self.path(snapshot);
         let args = ["-q", "-y", "--splitsnapshot", &path];
         self.ok("lvconvert", &args, DEADLINE).await.map(|_| ())
+    }
+
+    /// Whether the pool's metadata are held, by whomever.
+    pub(super) async fn are_metadata_held(&self, pool: &str) -> Result<bool, DriverError> {
+        let args = ["status", &self.mapped(pool, "-tpool")];
+        let told = self.ok("dmsetup", &args, DEADLINE).await?.stdout;
+        report::is_held(&told).ok_or_else(|| {
+            self.unavailable(format!("the kernel's word on {pool} is not understood"))
+        })
+    }
+
+    /// Keeps a pool's metadata as they are now, to be read while the pool goes on.
+    pub(super) async fn hold_metadata(&self, pool: &str) -> Result<(), DriverError> {
+        self.tell_pool(pool, "reserve_metadata_snap").await
+    }
+
+    /// The end of [`Self::hold_metadata`].
+    pub(super) async fn release_metadata(&self, pool: &str) -> Result<(), DriverError> {
+        self.tell_pool(pool, "release_metadata_snap").await
+    }
+
+    async fn tell_pool(&self, pool: &str, message: &str) -> Result<(), DriverError> {
+        let device = self.mapped(pool, "-tpool");
+        let args = ["message", &device, "0", message];
+        self.ok("dmsetup", &args, DEADLINE).await.map(|_| ())
+    }
+
+    /// What the held metadata say of a thin volume.
+    pub(super) async fn thin_dump(&self, metadata: &str, id: u64) -> Result<String, DriverError> {
+        let (id, device) = (id.to_string(), self.node(metadata));
+        let args = ["--dev-id", &id, "--metadata-snap", &device];
+        Ok(self.ok("thin_dump", &args, METADATA_DEADLINE).await?.stdout)
+    }
+
+    /// Where two thin volumes differ, by the held metadata.
+    pub(super) async fn thin_delta(
+        &self,
+        metadata: &str,
+        left: u64,
+        right: u64,
+    ) -> Result<String, DriverError> {
+        let (left, right) = (left.to_string(), right.to_string());
+        let device = self.node(metadata);
+        let args = [
+            "--snap1",
+            &left,
+            "--snap2",
+            &right,
+            "--metadata-snap",
+            &device,
+        ];
+        Ok(self
+            .ok("thin_delta", &args, METADATA_DEADLINE)
+            .await?
+            .stdout)
+    }
+
+    /// What device-mapper calls a volume: a dash within a name is doubled.
+    fn mapped(&self, lv: &str, layer: &str) -> String {
+        let (group, lv) = (self.group.replace('-', "--"), lv.replace('-', "--"));
+        format!("{group}-{lv}{layer}")
+    }
+
+    fn node(&self, lv: &str) -> String {
+        format!("/dev/mapper/{}", self.mapped(lv, ""))
     }
 
     /// Adds a tag to the group.

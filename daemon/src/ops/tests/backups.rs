@@ -36,8 +36,7 @@ async fn at_work() -> Fixture {
     let values = volume_types::insert_values(&default);
     batch.add(volume_types::INSERT, values);
     at.ctx.store.write(batch).await.unwrap();
-    let keeping = backup_stores::start(&at.ctx, "nas", &Default::default()).await;
-    assert!(keeping.is_some());
+    assert!(backup_stores::open(&at.ctx, "nas").await);
     report_pools::report(&at.ctx).await;
     at.works();
     at
@@ -572,11 +571,11 @@ async fn without_a_store_that_is_up_there_are_no_backups() {
     let none = create_backup::begin(&at.ctx, &at.caller, of(volume.id)).await;
     refused(none, "Service cinder-backup could not be found.");
     at.engine.set(Fault::Away, true);
-    backup_stores::start(&at.ctx, "nas", &Default::default()).await;
+    assert!(!backup_stores::open(&at.ctx, "nas").await);
     let away = create_backup::begin(&at.ctx, &at.caller, of(volume.id)).await;
     refused(away, "Service cinder-backup could not be found.");
     at.engine.set(Fault::Away, false);
-    backup_stores::start(&at.ctx, "nas", &Default::default()).await;
+    assert!(backup_stores::open(&at.ctx, "nas").await);
     let elsewhere = create_backup::Request {
         store: Some("tape".to_owned()),
         ..of(volume.id)

@@ -117,6 +117,7 @@ async fn a_pack_that_is_missing_or_cut_short_is_found_and_made_good() {
                 path: two.volumes.path("large"),
                 len_bytes: 7 * MIB,
             },
+            data: None,
             parent: Some(two.hurt),
             changed: Some(Vec::new()),
         };
@@ -195,6 +196,7 @@ async fn room_comes_back_with_a_prune() {
             path: two.volumes.path("large"),
             len_bytes: 7 * MIB,
         },
+        data: None,
         parent: None,
         changed: None,
     };

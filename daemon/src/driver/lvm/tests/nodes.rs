@@ -106,7 +106,7 @@ pub(super) fn read_stamps(path: &Path) -> (u64, Stamps) {
     (file.metadata().unwrap().len(), stamps)
 }
 
-fn data_of(file: &File) -> Vec<Range<u64>> {
+pub(super) fn data_of(file: &File) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Ok(start) = rustix::fs::seek(file, SeekFrom::Data(at)) {

@@ -1,6 +1,7 @@
 //! LVM's own programs over the groups in memory. They know the arguments that `tools.rs` gives them, and refuse others.
 
 use super::super::report::{LV_COLUMNS, VG_COLUMNS};
+use super::metadata::HeldMetadata;
 use crate::cmd::{Ended, Programs};
 use ashlar_dbus::fake::fates::{Failure, Fates};
 use ashlar_dbus::fake::groups::{Group, Groups, Kind, Refused, SharedGroups, Volume, locked};
@@ -16,12 +17,17 @@ pub(super) struct StandIn {
     pub(super) fates: Arc<Fates>,
     /// The node of every group's only disk.
     pub(super) disk: PathBuf,
+    pub(super) metadata: HeldMetadata,
 }
 
 #[async_trait]
 impl Programs for StandIn {
     async fn run(&self, program: &str, args: &[&str], _deadline: Duration) -> io::Result<Ended> {
-        let run = || run(&mut locked(&self.groups), &self.disk, program, args);
+        let run = || {
+            let groups = &mut locked(&self.groups);
+            let told = self.metadata.run(groups, program, args);
+            told.unwrap_or_else(|| run(groups, &self.disk, program, args))
+        };
         let ended = |code, stdout, stderr| Ended {
             code,
             stdout,
