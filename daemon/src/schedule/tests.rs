@@ -37,6 +37,7 @@ fn pool(address: &str) -> Pool {
         total_volumes: 3,
         reported_at: time(0),
         is_up: true,
+        store_kind: None,
         service: None,
     }
 }
