@@ -67,12 +67,9 @@ pub(super) fn metadata(files: &Files, found: &Found) -> Result<Metadata, Failure
     let input = files
         .open(&path)
         .map_err(|error| files.failed(&path, &error))?;
-    Metadata::read(input, found).map_err(|why| {
-        let failed = std::io::Error::other(why);
-        match files.failed(&path, &failed) {
-            Failure::Cancelled => Failure::Cancelled,
-            _ => Failure::Damaged(format!("{}: {failed}", path.display())),
-        }
+    Metadata::read(input, found).map_err(|error| {
+        let damaged = |why: &str| Failure::Damaged(format!("{}: {why}", path.display()));
+        files.misread(&path, &error, damaged)
     })
 }
 
@@ -99,10 +96,6 @@ impl<'a> Catalogue<'a> {
 
     pub(super) fn ids(&self) -> Vec<BackupId> {
         self.walk.backups.keys().copied().collect()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.walk.backups.len()
     }
 
     /// The full backup first, then each that stands on the one before it, `id` last.

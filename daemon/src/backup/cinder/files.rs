@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Directories in directories: a container is three deep, and one of the administrator's naming hardly deeper.
 const DEPTH_MAX: usize = 8;
@@ -81,6 +82,16 @@ pub(super) struct Walk {
     pub(super) unreadable: Vec<String>,
 }
 
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) backups: u64,
+    /// Bytes of all files.
+    pub(super) used_bytes: u64,
+    /// Whether that is all.
+    pub(super) is_whole: bool,
+}
+
 impl Files {
     pub(in crate::backup) fn new(root: &Path, work: &Work) -> Self {
         Self {
@@ -108,34 +119,46 @@ impl Files {
             if let Some(found) = name.to_str().and_then(|name| Found::of(directory, name)) {
                 backups.entry(found.id).or_default().push(found);
             }
+            true
         })?;
         walk.backups = backups;
         Ok(walk)
     }
 
-    /// Bytes of all files.
-    pub(super) fn used_bytes(&self) -> Result<u64, Failure> {
-        let mut used_bytes = 0;
-        self.each(&mut |_, entry| {
+    /// Counts what there is, as far as it gets.
+    pub(super) fn count(&self, within: Duration) -> Result<Count, Failure> {
+        let end = Instant::now() + within;
+        let mut count = Count {
+            backups: 0,
+            used_bytes: 0,
+            is_whole: true,
+        };
+        self.each(&mut |directory, entry| {
+            let name = entry.file_name();
+            let is_backup = |name: &str| Found::of(directory, name).is_some();
+            count.backups += u64::from(name.to_str().is_some_and(is_backup));
             // One that went away meanwhile takes nothing.
-            used_bytes += entry.metadata().map_or(0, |told| told.len());
+            count.used_bytes += entry.metadata().map_or(0, |told| told.len());
+            count.is_whole = Instant::now() < end;
+            count.is_whole
         })?;
-        Ok(used_bytes)
+        Ok(count)
     }
 
-    /// Shows every file; the answer is which directories could not be looked into.
-    fn each(&self, see: &mut dyn FnMut(&Path, &DirEntry)) -> Result<Vec<String>, Failure> {
+    /// Shows every file, until `see` has seen enough; the answer is which directories could not be looked into.
+    fn each(&self, see: &mut dyn FnMut(&Path, &DirEntry) -> bool) -> Result<Vec<String>, Failure> {
         let mut unreadable = Vec::new();
+        let mut goes_on = true;
         let mut directories = vec![(self.root.clone(), 0)];
-        while let Some((directory, depth)) = directories.pop() {
+        while goes_on && let Some((directory, depth)) = directories.pop() {
             let seen = self.each_in(&directory, &mut |entry| {
                 let kind = entry.file_type()?;
                 if kind.is_dir() && depth < DEPTH_MAX {
                     directories.push((entry.path(), depth + 1));
                 } else if kind.is_file() {
-                    see(&directory, entry);
+                    goes_on = see(&directory, entry);
                 }
-                Ok(())
+                Ok(goes_on)
             });
             match seen {
                 Ok(()) => {}
@@ -154,12 +177,14 @@ impl Files {
     fn each_in(
         &self,
         directory: &Path,
-        see: &mut dyn FnMut(&DirEntry) -> io::Result<()>,
+        see: &mut dyn FnMut(&DirEntry) -> io::Result<bool>,
     ) -> io::Result<()> {
         self.call()?;
         for entry in fs::read_dir(directory)? {
             self.call()?;
-            see(&entry?)?;
+            if !see(&entry?)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -201,6 +226,19 @@ impl Files {
         match error.kind() {
             ErrorKind::NotFound => Failure::Damaged(format!("{shown} is missing")),
             _ => Failure::Unavailable(format!("{shown} cannot be read: {error}")),
+        }
+    }
+
+    /// What failed reading of a file means: of the store, where the system says so, and else of the file's content.
+    pub(super) fn misread(
+        &self,
+        path: &Path,
+        error: &io::Error,
+        damaged: impl FnOnce(&str) -> Failure,
+    ) -> Failure {
+        match error.raw_os_error().is_some() || self.work.is_cancelled() {
+            true => self.failed(path, error),
+            false => damaged(&error.to_string()),
         }
     }
 
@@ -281,7 +319,13 @@ mod tests {
             assert!(files.open(&at(name)).is_err(), "{name}");
             assert!(files.len_of(&at(name)).is_err(), "{name}");
         }
-        assert_eq!(files.used_bytes().unwrap(), 1);
+        let count = files.count(Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            (count.backups, count.used_bytes, count.is_whole),
+            (0, 1, true)
+        );
+        let some = files.count(Duration::ZERO).unwrap();
+        assert!(!some.is_whole);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A TiB has 33 million of them in 2.4 GB of JSON. So it is read as it goes by, in the form in which Cinder writes it: one
 //! object of scalars and a list of hashes, with sorted keys.
 
-use std::io::{BufReader, Bytes, Read};
+use std::io::{self, BufReader, Bytes, Read};
 
 /// A text of the file other than a hash: names, descriptions.
 const TEXT_LEN_MAX: usize = 64 << 10;
@@ -28,7 +28,7 @@ pub(super) struct Hashes<R: Read> {
 
 impl<R: Read> Hashes<R> {
     /// Reads up to the first hash; the error says what is wrong with the file.
-    pub(super) fn open(input: R) -> Result<Self, String> {
+    pub(super) fn open(input: R) -> io::Result<Self> {
         let mut hashes = Self {
             bytes: BufReader::with_capacity(64 << 10, input).bytes(),
             ahead: None,
@@ -52,11 +52,11 @@ impl<R: Read> Hashes<R> {
             hashes.expect(b',')?;
         }
         match hashes.chunk_bytes {
-            0 => Err("it has no chunk_size before its hashes".to_owned()),
+            0 => Err(wrong("it has no chunk_size before its hashes")),
             1..=CHUNK_BYTES_MAX => Ok(hashes),
-            more => Err(format!(
+            more => Err(wrong(&format!(
                 "its chunks have {more} bytes, and more than {CHUNK_BYTES_MAX} are not read"
-            )),
+            ))),
         }
     }
 
@@ -66,7 +66,7 @@ impl<R: Read> Hashes<R> {
     }
 
     /// The next hash; `None` after the last, when the file ended as it should.
-    pub(super) fn next(&mut self) -> Result<Option<Hash>, String> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Hash>> {
         if self.is_over {
             return Ok(None);
         }
@@ -83,16 +83,14 @@ impl<R: Read> Hashes<R> {
         }
         let text = self.text()?;
         let hash = bytes_of(&text).ok_or_else(|| {
-            format!(
-                "no hash: {:?}",
-                String::from_utf8_lossy(text.get(..80).unwrap_or(&text))
-            )
+            let begin = String::from_utf8_lossy(text.get(..80).unwrap_or(&text));
+            wrong(&format!("no hash: {begin:?}"))
         })?;
         Ok(Some(hash))
     }
 
     /// What follows the hashes, of which nothing is wanted but that it is there.
-    fn end(&mut self) -> Result<(), String> {
+    fn end(&mut self) -> io::Result<()> {
         loop {
             match self.solid()? {
                 b'}' => return Ok(()),
@@ -106,19 +104,19 @@ impl<R: Read> Hashes<R> {
         }
     }
 
-    fn byte(&mut self) -> Result<u8, String> {
+    fn byte(&mut self) -> io::Result<u8> {
         if let Some(byte) = self.ahead.take() {
             return Ok(byte);
         }
         match self.bytes.next() {
             Some(Ok(byte)) => Ok(byte),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("it is cut short".to_owned()),
+            Some(Err(error)) => Err(error),
+            None => Err(wrong("it is cut short")),
         }
     }
 
     /// The next byte that is no white space.
-    fn solid(&mut self) -> Result<u8, String> {
+    fn solid(&mut self) -> io::Result<u8> {
         loop {
             let byte = self.byte()?;
             if !byte.is_ascii_whitespace() {
@@ -127,7 +125,7 @@ impl<R: Read> Hashes<R> {
         }
     }
 
-    fn expect(&mut self, wanted: u8) -> Result<(), String> {
+    fn expect(&mut self, wanted: u8) -> io::Result<()> {
         match self.solid()? {
             byte if byte == wanted => Ok(()),
             byte => Err(unexpected(byte)),
@@ -135,7 +133,7 @@ impl<R: Read> Hashes<R> {
     }
 
     /// A text, its escapes as they stand.
-    fn text(&mut self) -> Result<Vec<u8>, String> {
+    fn text(&mut self) -> io::Result<Vec<u8>> {
         self.expect(b'"')?;
         let mut text = Vec::new();
         loop {
@@ -147,13 +145,13 @@ impl<R: Read> Hashes<R> {
                 text.push(self.byte()?);
             }
             if text.len() > TEXT_LEN_MAX {
-                return Err("it has a text without end".to_owned());
+                return Err(wrong("it has a text without end"));
             }
         }
     }
 
     /// A text, a number or a word.
-    fn scalar(&mut self) -> Result<Vec<u8>, String> {
+    fn scalar(&mut self) -> io::Result<Vec<u8>> {
         let first = self.solid()?;
         if first == b'"' {
             self.ahead = Some(first);
@@ -169,17 +167,22 @@ impl<R: Read> Hashes<R> {
                 }
             }
             if word.len() > TEXT_LEN_MAX {
-                return Err("it has a number without end".to_owned());
+                return Err(wrong("it has a number without end"));
             }
         }
     }
 }
 
-fn unexpected(byte: u8) -> String {
-    format!(
-        "it is not in the form that Cinder writes: {:?} out of place",
-        char::from(byte)
-    )
+fn unexpected(byte: u8) -> io::Error {
+    let byte = char::from(byte);
+    wrong(&format!(
+        "it is not in the form that Cinder writes: {byte:?} out of place"
+    ))
+}
+
+/// Of the content, where what the system says of reading has a number.
+fn wrong(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// What hexadecimal digits stand for, if there are just so many.

@@ -9,7 +9,7 @@ use super::hashes::{Hash, Hashes};
 use super::metadata::Object;
 use crate::backup::worker::pipe::Failure;
 use sha2::{Digest as _, Sha256};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -39,7 +39,9 @@ pub(super) struct ChunkHashes {
 
 /// The pieces that are left.
 pub(super) struct Layer<'a> {
+    files: &'a Files,
     link: &'a Link,
+    parent: Option<&'a Link>,
     objects: std::vec::IntoIter<Object>,
     own: Option<Hashes<Input>>,
     below: Below,
@@ -60,9 +62,9 @@ enum Below {
 impl<'a> Layer<'a> {
     /// The backup `link`, which stands on `parent` if it is not a full one.
     pub(super) fn open(
-        files: &Files,
+        files: &'a Files,
         link: &'a Link,
-        parent: Option<&Link>,
+        parent: Option<&'a Link>,
     ) -> Result<Self, Failure> {
         let objects = metadata(files, &link.found)?.objects;
         let own = hashes(files, link)?;
@@ -76,7 +78,9 @@ impl<'a> Layer<'a> {
             },
         };
         Ok(Self {
+            files,
             link,
+            parent,
             objects: objects.into_iter(),
             own,
             below,
@@ -197,7 +201,7 @@ impl<'a> Layer<'a> {
         let hash = match own.next() {
             Ok(Some(hash)) => hash,
             Ok(None) => return Ok(None),
-            Err(why) => return Err(self.damaged_hashes(&why)),
+            Err(error) => return Err(misread(self.files, self.link, &error)),
         };
         let start = self.chunk.saturating_mul(chunk_bytes);
         let room = self.link.len_bytes().saturating_sub(start);
@@ -211,9 +215,9 @@ impl<'a> Layer<'a> {
             Below::Parent(parent) => match parent.next() {
                 // One that the parent has not is no hash of anything.
                 Ok(hash) => Some(hash.unwrap_or_default()),
-                Err(why) => {
-                    let why = format!("the sha256 file of its parent: {why}");
-                    return Err(self.link.damaged(&why));
+                Err(error) => {
+                    let parent = self.parent.unwrap_or(self.link);
+                    return Err(misread(self.files, parent, &error));
                 }
             },
         };
@@ -228,16 +232,18 @@ impl<'a> Layer<'a> {
 
 /// The sha256 file of a backup, if it has one.
 fn hashes(files: &Files, link: &Link) -> Result<Option<Hashes<Input>>, Failure> {
-    let path = link.found.hashes();
-    match files.open(&path) {
-        Ok(input) => {
-            let opened = Hashes::open(input);
-            let told = |why: String| link.damaged(&format!("its sha256 file: {why}"));
-            opened.map(Some).map_err(told)
-        }
+    match files.open(&link.found.hashes()).and_then(Hashes::open) {
+        Ok(hashes) => Ok(Some(hashes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(files.failed(&path, &error)),
+        Err(error) => Err(misread(files, link, &error)),
     }
+}
+
+/// What failed reading of a sha256 file means.
+fn misread(files: &Files, link: &Link, error: &io::Error) -> Failure {
+    files.misread(&link.found.hashes(), error, |why| {
+        link.damaged(&format!("its sha256 file: {why}"))
+    })
 }
 
 fn hash_of_zeros(len_bytes: u64) -> Hash {

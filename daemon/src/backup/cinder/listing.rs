@@ -7,18 +7,29 @@ use crate::backup::worker::pipe::Failure;
 use crate::backup::{DescribedVolume, Description, StoreReport, Stored};
 use crate::model::time::Time;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A store that is large and slow is open all the same: what was not counted by then is not told.
+const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn report(files: &Files) -> Result<StoreReport, Failure> {
-    let catalogue = Catalogue::open(files)?;
+    let count = files.count(COUNT_WITHIN)?;
+    if !count.is_whole {
+        let within_s = COUNT_WITHIN.as_secs();
+        tracing::warn!(
+            within_s,
+            "the backup store was counted in part: it is large, or slow"
+        );
+    }
     let location = files.root().display().to_string();
     let room = rustix::fs::statvfs(files.root());
     Ok(StoreReport {
         // Cinder gives its directories no name.
         repository_id: location.clone(),
         location,
-        used_bytes: files.used_bytes()?,
+        used_bytes: count.used_bytes,
         free_bytes: room.ok().map(|room| room.f_bavail * room.f_frsize),
-        backups: catalogue.len() as u64,
+        backups: count.backups,
     })
 }
 

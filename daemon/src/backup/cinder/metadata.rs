@@ -6,7 +6,7 @@ use crate::model::id::{BackupId, VolumeId};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// As much as a million objects need.
 const LEN_MAX: u64 = 256 << 20;
@@ -87,14 +87,18 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// Reads the metadata of `found`; the error says what is wrong with it.
-    pub(super) fn read(input: impl Read, found: &Found) -> Result<Self, String> {
-        // It may quote a text without end.
-        Self::read_all(input, found).map_err(cut)
+    pub(super) fn read(input: impl Read, found: &Found) -> io::Result<Self> {
+        let input = io::BufReader::new(input.take(LEN_MAX));
+        let read = serde_json::from_reader(input).map_err(io::Error::from);
+        let checked = read.and_then(|form| Self::of(form, found).map_err(io::Error::other));
+        checked.map_err(|error| match error.raw_os_error() {
+            Some(_) => error,
+            // It may quote a text without end.
+            None => io::Error::other(cut(error.to_string())),
+        })
     }
 
-    fn read_all(input: impl Read, found: &Found) -> Result<Self, String> {
-        let input = std::io::BufReader::new(input.take(LEN_MAX));
-        let form: Form = serde_json::from_reader(input).map_err(|error| error.to_string())?;
+    fn of(form: Form, found: &Found) -> Result<Self, String> {
         if form.version != VERSION {
             return Err(format!(
                 "it is of version {:?}, not {VERSION}",

@@ -16,13 +16,8 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// Looks whether an object's file is there, and as long as it can be seen without reading that it must be.
 pub(super) fn is_there(files: &Files, link: &Link, object: &Object) -> Result<(), Failure> {
-    let path = link.found.object(object.number);
-    let len_bytes = files
-        .len_of(&path)
-        .map_err(|error| match files.failed(&path, &error) {
-            Failure::Damaged(_) => damaged(link, object, "its file is missing"),
-            other => other,
-        })?;
+    let len_bytes = files.len_of(&link.found.object(object.number));
+    let len_bytes = len_bytes.map_err(|error| failed(files, link, object, &error))?;
     if object.compression == Compression::None && len_bytes != object.len_bytes {
         let why = format!(
             "its file has {len_bytes} bytes instead of {}",
@@ -41,21 +36,15 @@ pub(super) fn read(
     take: &mut dyn FnMut(&[u8], u64) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let object = &piece.object;
-    let path = link.found.object(object.number);
-    let failed = |error: &io::Error| match files.failed(&path, error) {
-        Failure::Cancelled => Failure::Cancelled,
-        Failure::Damaged(_) => damaged(link, object, "its file is missing"),
-        // What the system says is of the store, what the unpacking says is of the object.
-        other if error.raw_os_error().is_some() => other,
-        _ => damaged(link, object, &format!("it cannot be unpacked: {error}")),
-    };
-    let input = files.open(&path).map_err(|error| failed(&error))?;
-    let mut unpacked = unpack(input, object.compression).map_err(|error| failed(&error))?;
+    let failed = |error: io::Error| failed(files, link, object, &error);
+    let input = files.open(&link.found.object(object.number));
+    let unpacked = input.and_then(|input| unpack(input, object.compression));
+    let mut unpacked = unpacked.map_err(failed)?;
     let mut proof = Proof::new(piece);
     let mut buffer = vec![0; READ_BYTES];
     let mut done_bytes = 0;
     loop {
-        let len = fill(&mut unpacked, &mut buffer).map_err(|error| failed(&error))?;
+        let len = fill(&mut unpacked, &mut buffer).map_err(failed)?;
         let bytes = buffer.get(..len).unwrap_or_default();
         if bytes.is_empty() {
             break;
@@ -75,6 +64,17 @@ pub(super) fn read(
         return Err(damaged(link, object, &why));
     }
     proof.end(object).map_err(|why| damaged(link, object, &why))
+}
+
+/// What failed work with an object's file means.
+fn failed(files: &Files, link: &Link, object: &Object, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::NotFound {
+        return damaged(link, object, "its file is missing");
+    }
+    let path = link.found.object(object.number);
+    files.misread(&path, error, |why| {
+        damaged(link, object, &format!("it cannot be read: {why}"))
+    })
 }
 
 fn damaged(link: &Link, object: &Object, why: &str) -> Failure {

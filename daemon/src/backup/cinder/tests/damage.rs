@@ -11,7 +11,7 @@ use std::fs;
 /// A full backup of four objects and one that changes two of its chunks.
 fn chain(compression: &'static str) -> (Writer, BackupId, BackupId) {
     let mut writer = Writer::new();
-    let mut content: Vec<u8> = (0..16_384u32).map(|at| (at / 64) as u8).collect();
+    let mut content: Vec<u8> = (0..16_384u32).map(|at| (at / 64).to_le_bytes()[0]).collect();
     let shape = Shape {
         compression,
         ..Shape::default()

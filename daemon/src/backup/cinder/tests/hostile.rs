@@ -140,7 +140,7 @@ async fn what_would_become_endless_when_unpacked() {
     fs::write(writer.file(id, "-00001"), encoder.finish().unwrap()).unwrap();
     writer.edit_object(id, 0, |object| object["compression"] = json!("zstd"));
     let why = damage(&Target::used().restore(&writer.store(), id).await);
-    assert!(why.contains("unpacked"), "{why}");
+    assert!(why.contains("cannot be read"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,13 +169,16 @@ fn oracle(hashes: &[Hash]) -> Vec<u8> {
 }
 
 fn read_hashes(text: &[u8]) -> Result<Vec<Hash>, String> {
-    let mut hashes = Hashes::open(text)?;
-    let mut found = Vec::new();
-    while let Some(hash) = hashes.next()? {
-        found.push(hash);
-    }
-    assert_eq!(hashes.next(), Ok(None), "the end stays the end");
-    Ok(found)
+    let read = || {
+        let mut hashes = Hashes::open(text)?;
+        let mut found = Vec::new();
+        while let Some(hash) = hashes.next()? {
+            found.push(hash);
+        }
+        assert_eq!(hashes.next()?, None, "the end stays the end");
+        Ok(found)
+    };
+    read().map_err(|error: std::io::Error| error.to_string())
 }
 
 fn metadata() -> (Vec<u8>, super::super::files::Found) {
