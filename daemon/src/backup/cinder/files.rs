@@ -4,6 +4,7 @@ use crate::backup::worker::pipe::Failure;
 use crate::driver::Work;
 use crate::model::id::{BackupId, VolumeId};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read};
@@ -193,9 +194,14 @@ impl Files {
     pub(super) fn open(&self, path: &Path) -> io::Result<Input> {
         self.call()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let odd = || io::Error::other("it is no regular file");
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => return Err(odd()),
+            Err(errno) => return Err(errno.into()),
+        };
         if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(odd());
         }
         Ok(Input {
             file,

@@ -2,7 +2,6 @@
 
 use super::backups::{admin, at_work, of};
 use super::fixture::{Fixture, caller, refused};
-use crate::backup::BackupEngine as _;
 use crate::error::Error;
 use crate::model::backup::Backup;
 use crate::model::caller::Role;

@@ -11,7 +11,9 @@ use std::fs;
 /// A full backup of four objects and one that changes two of its chunks.
 fn chain(compression: &'static str) -> (Writer, BackupId, BackupId) {
     let mut writer = Writer::new();
-    let mut content: Vec<u8> = (0..16_384u32).map(|at| (at / 64).to_le_bytes()[0]).collect();
+    let mut content: Vec<u8> = (0..16_384u32)
+        .map(|at| (at / 64).to_le_bytes()[0])
+        .collect();
     let shape = Shape {
         compression,
         ..Shape::default()
@@ -46,8 +48,11 @@ async fn a_changed_byte_names_its_object() {
     for compression in ["none", "zlib", "bz2", "zstd"] {
         let (writer, full, id) = chain(compression);
         let path = writer.file(full, "-00003");
-        let len = fs::metadata(&path).unwrap().len();
-        flip(&path, usize::try_from(len / 2).unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        // One bit may be one that the packing does not need.
+        let half = bytes.len() / 2;
+        bytes[half..].iter_mut().for_each(|byte| *byte ^= 255);
+        fs::write(&path, bytes).unwrap();
         let why = told(&writer, id).await;
         assert!(
             why.contains(&full.to_string()) && why.contains("-00003"),
@@ -94,9 +99,9 @@ async fn what_is_missing_is_known_before_anything_is_written() {
         let why = damage(&target.restore(&writer.store(), id).await);
         assert!(why.contains(&of.to_string()), "{why}");
         assert!(target.is_untouched(), "{end}");
-        let found = writer.store();
-        let found = found.verify(None, Depth::Structure, &Work::default());
-        assert!(found.await.unwrap().contains(&why), "{end}");
+        let (store, work) = (writer.store(), Work::default());
+        let found = store.verify(None, Depth::Structure, &work).await.unwrap();
+        assert!(found.contains(&why), "{end}");
     }
     let (writer, full, _) = chain("none");
     fs::write(writer.file(full, "-00001"), "short").unwrap();

@@ -115,8 +115,11 @@ async fn a_backup_that_says_nothing_of_its_volume() {
     let id = odd.write(&[1; 5000], &shape);
     let store = odd.store();
     Target::blank().restore(&store, id).await.unwrap();
-    let found = store.verify(Some(id), Depth::Structure, &Work::default());
-    let found = found.await.unwrap();
+    let work = Work::default();
+    let found = store
+        .verify(Some(id), Depth::Structure, &work)
+        .await
+        .unwrap();
     assert!(
         found.len() == 1 && found[0].contains("volume_meta"),
         "{found:?}"
