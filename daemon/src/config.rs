@@ -12,6 +12,7 @@ mod stores;
 mod surroundings;
 mod written;
 
+use crate::model::backup::StoreKind;
 use crate::ops::{DetachPolicy, QuotaLimits};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -216,15 +217,6 @@ pub struct BackupStore {
     pub directory: PathBuf,
     /// The file with the password of what is encrypted there; one of Ashlar's own when absent.
     pub password_file: Option<PathBuf>,
-}
-
-/// What a backup store is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreKind {
-    /// A repository in restic's format.
-    Restic,
-    /// Plain files, for tests.
-    Fake,
 }
 
 /// Whether deleted volumes are overwritten.

@@ -1,16 +1,16 @@
 //! The concrete edges: which driver, target and backup engine a configuration means. Nobody else names them.
 
 use crate::backup::BackupEngine;
+use crate::backup::cinder::{self, CinderStore};
 use crate::backup::fake::FakeEngine;
 use crate::backup::restic::{self, ResticStore};
 use crate::cmd;
-use crate::config::{
-    Backend, BackupStore, Config, DriverConfig, SecureDelete, StoreKind, TargetKind,
-};
+use crate::config::{Backend, BackupStore, Config, DriverConfig, SecureDelete, TargetKind};
 use crate::driver::Driver;
 use crate::driver::fake::{self, FakeDriver};
 use crate::driver::file::{self, FileConfig, FileDriver, Reflink};
 use crate::driver::lvm::{LvmConfig, LvmDriver};
+use crate::model::backup::StoreKind;
 use crate::target::Target;
 use crate::target::configfs::{self, Mounted, Tree};
 use crate::target::iscsi::IscsiTarget;
@@ -116,6 +116,11 @@ pub(crate) fn backup_engines(config: &Config) -> BTreeMap<String, Arc<dyn Backup
                 password_file: store.password_file.clone(),
                 state_dir: config.state_dir.clone(),
                 keep_deleted: restic::Settings::KEEP_DELETED,
+            })),
+            StoreKind::Cinder => Arc::new(CinderStore::new(cinder::Settings {
+                name: store.name.clone(),
+                directory: store.directory.clone(),
+                state_dir: config.state_dir.clone(),
             })),
             StoreKind::Fake => Arc::new(FakeEngine::new(&store.name, &store.directory)),
         }

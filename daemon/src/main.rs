@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     }
     if let Some(Command::BackupWorker) = arguments.command {
         start_log(LogFormat::Text);
-        return ashlar_daemon::backup::restic::run_worker();
+        return ashlar_daemon::backup::run_worker();
     }
     match command(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -71,10 +71,17 @@ fn upon_snapshots(client: &Client, shell: &Shell) -> Result<()> {
         ))?;
         let new = json!({"volume_id": volume});
         let snapshot = id(&client.make("/snapshots", "snapshot", &new, "available")?)?;
-        let new = json!({"volume_id": volume, "snapshot_id": snapshot, "incremental": !made.is_empty()});
+        let new =
+            json!({"volume_id": volume, "snapshot_id": snapshot, "incremental": !made.is_empty()});
         let backup = id(&client.make("/backups", "backup", &new, "available")?)?;
-        let told = format!("journalctl -q -o cat -u ashlard | grep 'copied.*{backup}' | sed 's/.*read_bytes=\\([0-9]*\\).*/\\1/'");
-        let read_bytes: u64 = shell.run(&told)?.trim().parse().context("no word of what was read")?;
+        let told = format!(
+            "journalctl -q -o cat -u ashlard | grep 'copied.*{backup}' | sed 's/.*read_bytes=\\([0-9]*\\).*/\\1/'"
+        );
+        let read_bytes: u64 = shell
+            .run(&told)?
+            .trim()
+            .parse()
+            .context("no word of what was read")?;
         ensure!(
             (1..=most_mib << 20).contains(&read_bytes),
             "{read_bytes} bytes were read of {written_mib} MiB written"
@@ -83,12 +90,20 @@ fn upon_snapshots(client: &Client, shell: &Shell) -> Result<()> {
     }
     let before = sum(shell, &lv)?;
     let (_, last) = made.last().context("no backup")?;
-    let answer = client.post(&format!("/backups/{last}/restore"), &json!({"restore": {"name": "again"}}))?;
+    let answer = client.post(
+        &format!("/backups/{last}/restore"),
+        &json!({"restore": {"name": "again"}}),
+    )?;
     let answer = answer.expect(202)?;
-    let restored = answer.body["restore"]["volume_id"].as_str().context("no volume")?;
+    let restored = answer.body["restore"]["volume_id"]
+        .as_str()
+        .context("no volume")?;
     client.wait_status("/volumes", "volume", restored, "available")?;
     client.wait_status("/backups", "backup", last, "available")?;
-    ensure!(sum(shell, &format!("volume-{restored}"))? == before, "it came back otherwise");
+    ensure!(
+        sum(shell, &format!("volume-{restored}"))? == before,
+        "it came back otherwise"
+    );
     client.destroy("/volumes", restored)?;
     for (snapshot, backup) in &made {
         client.destroy("/backups", backup)?;

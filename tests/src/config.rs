@@ -1,7 +1,7 @@
 //! The `ashlar.toml` of a daemon under test.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A kill point, or another fault at a step boundary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub has_other_pool: bool,
     /// `fake` or `restic`.
     pub store: &'static str,
+    /// The directory of a second store, `old`, of backups that Cinder made.
+    pub old_backups: Option<PathBuf>,
     /// Faults of the fake driver.
     pub driver_faults: &'static str,
     /// The fault at a step boundary.
@@ -61,6 +63,7 @@ impl Default for Config {
             quota_volume_gib: -1,
             has_other_pool: false,
             store: "fake",
+            old_backups: None,
             driver_faults: "",
             fault: None,
         }
@@ -111,6 +114,13 @@ impl Config {
             "\n[[backup_store]]\nname = \"nas\"\nkind = \"{}\"\ndirectory = \"{dir}/nas\"\n",
             self.store,
         );
+        if let Some(directory) = &self.old_backups {
+            let _ = write!(
+                text,
+                "\n[[backup_store]]\nname = \"old\"\nkind = \"cinder\"\ndirectory = \"{}\"\n",
+                directory.display(),
+            );
+        }
         let _ = write!(
             text,
             "\n[quota]\nvolumes = {count}\nsnapshots = {count}\nbackups = {count}\ngigabytes = {gib}\n\

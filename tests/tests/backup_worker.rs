@@ -52,7 +52,7 @@ impl Bench {
             "store": "near", "directory": self.store, "password": "secret",
             "keep": self.path("keep"), "keep_deleted_s": 0,
         });
-        Worker::start(&json!({"place": place, "task": task}))
+        Worker::start(&json!({"place": {"Restic": place}, "task": task}))
     }
 
     /// What the worker answers.

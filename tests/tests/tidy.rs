@@ -152,6 +152,7 @@ fn ops_sees_traits_never_a_concrete_edge() -> Result<()> {
         "driver::lvm",
         "backup::fake",
         "backup::restic",
+        "backup::cinder",
         "target::iscsi",
         "target::lio",
         "axum",

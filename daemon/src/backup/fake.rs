@@ -3,7 +3,9 @@
 //! For tests of everything above the engines, and for `kind = "fake"` in a configuration. It keeps the contract, shares
 //! nothing between backups, and what it holds outlives the process, also one that was killed. It fails as it is told.
 
-use super::{BackupEngine, BackupError, Depth, Description, Source, StoreReport, Stored};
+use super::{
+    BackupEngine, BackupError, Depth, Description, Source, StoreKind, StoreReport, Stored,
+};
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
 use async_trait::async_trait;
@@ -191,6 +193,10 @@ fn device_failed(doing: &'static str, device: &Path, source: io::Error) -> Backu
 
 #[async_trait]
 impl BackupEngine for FakeEngine {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Fake
+    }
+
     async fn report(&self) -> Result<StoreReport, BackupError> {
         self.open()?;
         let list = self.list().await?;

@@ -15,13 +15,16 @@
 //!   [`Work::is_cancelled`] turns true.
 //! - Memory is bounded, whatever the size of the volume.
 
+pub mod cinder;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod fake;
 pub mod restic;
+mod worker;
 mod written;
 
-pub use crate::model::backup::DescribedVolume;
+pub use crate::model::backup::{DescribedVolume, StoreKind};
+pub use worker::run as run_worker;
 
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
@@ -114,7 +117,11 @@ pub enum Depth {
 /// An engine's methods; the module's text states the rules that hold for all of them. One engine is one store.
 #[async_trait]
 pub trait BackupEngine: Send + Sync {
-    /// Makes the store if nothing is there, and says what it has.
+    /// What the store is. One that is only read has [`StoreKind::is_read_only`]: it answers [`BackupError::ReadOnly`]
+    /// to what would change it, and changes nothing.
+    fn kind(&self) -> StoreKind;
+
+    /// Makes the store if nothing is there (unless it is only read), and says what it has.
     async fn report(&self) -> Result<StoreReport, BackupError>;
 
     /// Copies `source` into the store as `description.id`. It survives a power cut once this returned. Already so when
@@ -188,6 +195,14 @@ pub enum BackupError {
         store: String,
         /// What was noticed, without secrets.
         why: String,
+    },
+    /// The store is only read: what is in it is another program's.
+    #[error(
+        "store {store} is only read: its backups are another program's, which alone makes and removes them; nothing was changed"
+    )]
+    ReadOnly {
+        /// The store's name.
+        store: String,
     },
     /// The volume could not be read or written.
     #[error("{doing} failed on {device}")]

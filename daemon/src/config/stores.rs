@@ -2,12 +2,17 @@
 
 use super::reader::{Reader, Section};
 use super::written::must_be_name;
-use super::{Backend, BackupStore, Places, StoreKind};
+use super::{Backend, BackupStore, Places};
+use crate::model::backup::StoreKind;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const KINDS: &[(&str, StoreKind)] = &[("restic", StoreKind::Restic), ("fake", StoreKind::Fake)];
+const KINDS: &[(&str, StoreKind)] = &[
+    (StoreKind::Restic.as_str(), StoreKind::Restic),
+    (StoreKind::Cinder.as_str(), StoreKind::Cinder),
+    (StoreKind::Fake.as_str(), StoreKind::Fake),
+];
 
 const EXAMPLE: &str = "\"/srv/backups\"";
 

@@ -50,12 +50,28 @@ pub(super) fn look(config: &Config, places: &Places) -> Vec<Mistake> {
     if config.has(RoleName::Volume) || config.has(RoleName::Backup) {
         for (number, store) in config.backup_stores.iter().enumerate() {
             let place = places.stores.get(number).copied().flatten();
-            if let Some(why) = unusable(&store.directory) {
+            let why = match store.kind.is_read_only() {
+                true => unreadable(&store.directory),
+                false => unusable(&store.directory),
+            };
+            if let Some(why) = why {
                 note("backup_store.directory", place, why);
             }
         }
     }
     mistakes
+}
+
+/// Why a directory cannot be looked into. One that is not there is not mounted yet, and its store waits for it.
+fn unreadable(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match fs::read_dir(path) {
+        Ok(_) => None,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => Some(format!(
+            "{shown} cannot be read: {error}; ashlard reads it as the user as whom it runs"
+        )),
+    }
 }
 
 /// Why there can be no logical volumes here. Whether the group is there is found out by the running daemon, which

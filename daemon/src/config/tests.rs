@@ -230,7 +230,7 @@ fn what_must_hold_of_backup_stores() {
          [[backup_store]]\n"
     );
     let wanted = [
-        "line 8, column 8: backup_store.kind: \"tape\" is not known: it is one of [\"restic\", \"fake\"]",
+        "line 8, column 8: backup_store.kind: \"tape\" is not known: it is one of [\"restic\", \"cinder\", \"fake\"]",
         "line 9, column 13: backup_store.directory: /p/b and /p of backend a lie one in the other; a backup store needs a directory of its own, best on another device",
         "line 11, column 8: backup_store.name: \"a\" is there twice; give this one another name",
         "line 15, column 13: backup_store.directory: /c/d and /c of backup_store a lie one in the other; a backup store needs a directory of its own, best on another device",

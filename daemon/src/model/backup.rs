@@ -79,3 +79,41 @@ pub struct DescribedVolume {
     /// What its image said.
     pub image_metadata: BTreeMap<String, String>,
 }
+
+/// What a backup store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A repository in restic's format.
+    Restic,
+    /// A directory that Cinder's posix or NFS backup driver wrote; it is only read.
+    Cinder,
+    /// Plain files, for tests.
+    Fake,
+}
+
+impl StoreKind {
+    /// Every one.
+    pub const ALL: [StoreKind; 3] = [StoreKind::Restic, StoreKind::Cinder, StoreKind::Fake];
+
+    /// Its name in the configuration and in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StoreKind::Restic => "restic",
+            StoreKind::Cinder => "cinder",
+            StoreKind::Fake => "fake",
+        }
+    }
+
+    /// `None` for a word that is no kind.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+
+    /// Whether nothing is ever written to it or removed from it.
+    pub fn is_read_only(self) -> bool {
+        match self {
+            StoreKind::Cinder => true,
+            StoreKind::Restic | StoreKind::Fake => false,
+        }
+    }
+}

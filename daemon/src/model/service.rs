@@ -4,6 +4,7 @@
 //! on each `host@store`. A service is up
 //! while its process says so; being disabled or frozen is the administrator's word and has nothing to do with that.
 
+use super::backup::StoreKind;
 use super::id::ServiceId;
 use super::time::Time;
 
@@ -62,6 +63,8 @@ pub struct Service {
     pub changed_at: Option<Time>,
     /// Whether it was heard recently.
     pub is_up: bool,
+    /// What the store of a backup service is, once its process said so.
+    pub store_kind: Option<StoreKind>,
 }
 
 /// The service, `host@backend`, that has what lies at `host@backend#pool`.

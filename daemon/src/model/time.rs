@@ -49,6 +49,14 @@ impl Time {
         Self(text)
     }
 
+    /// What another program wrote: with a `T` or a blank between date and time, with an offset or, when it has none, in
+    /// UTC. `None` for what is no time.
+    pub fn read(text: &str) -> Option<Self> {
+        let read = |text: &str| text.parse::<Timestamp>().ok();
+        let timestamp = read(text).or_else(|| read(&format!("{text}Z")))?;
+        Some(Self::from_timestamp(timestamp))
+    }
+
     /// The stored and wire spelling.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -98,6 +106,21 @@ mod tests {
         let eve = Time::from_stored("2026-12-31T23:59:59.500000".to_owned());
         let new_year = eve.plus(Duration::from_millis(750));
         assert_eq!(new_year.as_str(), "2027-01-01T00:00:00.250000");
+        for (text, wanted) in [
+            ("2026-12-01 10:21:48+00:00", "2026-12-01T10:21:48.000000"),
+            ("2026-12-01 12:21:48.5+02:00", "2026-12-01T10:21:48.500000"),
+            ("2026-12-01T10:21:48Z", "2026-12-01T10:21:48.000000"),
+            ("2026-12-01 10:21:48", "2026-12-01T10:21:48.000000"),
+        ] {
+            assert_eq!(
+                Time::read(text).as_ref().map(Time::as_str),
+                Some(wanted),
+                "{text}"
+            );
+        }
+        for text in ["", "None", "2026-13-01 00:00:00", "soon"] {
+            assert_eq!(Time::read(text), None, "{text}");
+        }
         let nonsense = Time::from_stored("soon".to_owned());
         assert_eq!(nonsense.plus(Duration::from_secs(1)), nonsense);
     }

@@ -8,10 +8,12 @@ use super::edges::engine_of;
 use super::{Ctx, heartbeat, unreadable};
 use crate::backup::BackupEngine;
 use crate::driver::Work;
-use crate::error::{Error, chain};
+use crate::error::{Error, Refusal, chain};
+use crate::model::backup::StoreKind;
 use crate::model::service::{Binary, Service};
 use crate::store::operations::{self, Place};
-use crate::store::services;
+use crate::store::{Batch, services};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -37,6 +39,8 @@ pub(super) struct Wanted<'a> {
     pub(super) availability_zone: Option<&'a str>,
     /// The host that comes first, if its service will do.
     pub(super) near: Option<&'a str>,
+    /// Whether something is to be stored in it.
+    pub(super) for_storing: bool,
 }
 
 /// The store of a backup service.
@@ -56,7 +60,16 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
             && !one.is_disabled
             && wanted.store.is_none_or(|store| store == store_of(one))
             && (wanted.availability_zone).is_none_or(|zone| zone == one.availability_zone)
+            && !(wanted.for_storing && is_read_only(one))
     };
+    if let Some(store) = wanted.store
+        && wanted.for_storing
+        && all
+            .iter()
+            .any(|one| store_of(one) == store && is_read_only(one))
+    {
+        return Err(only_read(store));
+    }
     let is_near = |one: &Service| {
         let host = one.host.split_once('@').map_or("", |(host, _)| host);
         wanted
@@ -74,6 +87,48 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
         )
     });
     best.ok_or_else(|| none_is_up(wanted))
+}
+
+/// The one store of this kind.
+pub(super) async fn of_kind(ctx: &Ctx, kind: StoreKind) -> Result<Service, Error> {
+    let all = services::list(&ctx.store).await.map_err(unreadable)?;
+    let is_of_it = |one: &&Service| one.is_up && !one.is_disabled && one.store_kind == Some(kind);
+    let stores: BTreeSet<&str> = all.iter().filter(is_of_it).map(store_of).collect();
+    let kind = kind.as_str();
+    let mut stores = stores.into_iter();
+    match (stores.next(), stores.next()) {
+        (Some(store), None) => {
+            let wanted = Wanted {
+                store: Some(store),
+                ..Wanted::default()
+            };
+            find(ctx, wanted).await
+        }
+        (None, _) => Err(Error::NoService {
+            binary: Binary::Backup.as_str(),
+            why: format!(
+                "No backup store of the kind {kind} is up and enabled; a [[backup_store]] in the configuration makes one."
+            ),
+        }),
+        (Some(one), Some(other)) => Err(Error::Refused(Refusal::Rule {
+            why: format!(
+                "The record does not say which backup store it is of, and {one} and {other} are both of the kind {kind}; disable the services of all but the one that has it."
+            ),
+        })),
+    }
+}
+
+/// Whether nothing is ever written to the store of a service.
+fn is_read_only(service: &Service) -> bool {
+    service.store_kind.is_some_and(StoreKind::is_read_only)
+}
+
+fn only_read(store: &str) -> Error {
+    Error::Refused(Refusal::Rule {
+        why: format!(
+            "Invalid backup: the backup store {store} is only read, since what is in it is another program's; name another store, or none."
+        ),
+    })
 }
 
 fn none_is_up(wanted: Wanted<'_>) -> Error {
@@ -122,13 +177,28 @@ pub(super) async fn open(ctx: &Ctx, store: &str) -> bool {
     };
     let is_open = opens(engine.as_ref(), store).await;
     if is_open {
-        heartbeat::beat(ctx, &runs(ctx, store)).await;
+        let runs = runs(ctx, store);
+        comes_up(ctx, &runs, engine.kind()).await;
     }
     is_open
 }
 
 fn runs(ctx: &Ctx, store: &str) -> Vec<(Binary, String)> {
     vec![(Binary::Backup, format!("{}@{store}", ctx.host))]
+}
+
+/// Says that the service is up, and first what its store is: nothing is stored in one that is only read.
+async fn comes_up(ctx: &Ctx, runs: &[(Binary, String)], kind: StoreKind) {
+    let mut batch = Batch::new();
+    for (binary, host) in runs {
+        let beat = services::beat_values(*binary, host, &ctx.availability_zone);
+        batch.add(services::BEAT, beat);
+        let values = vec![host.as_str().into(), kind.as_str().into()];
+        batch.add(services::SET_STORE_KIND, values);
+    }
+    if let Err(error) = ctx.store.write(batch).await {
+        tracing::error!(error = chain(&error), "the backup service was not recorded");
+    }
 }
 
 async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
@@ -167,6 +237,9 @@ pub(super) async fn prune(ctx: &Ctx, store: &str, queue: &str, work: &Work) {
     let Ok(engine) = engine_of(ctx, store) else {
         return;
     };
+    if engine.kind().is_read_only() {
+        return;
+    }
     match engine.prune(work).await {
         Ok(freed_bytes) => tracing::info!(store, freed_bytes, "backup store pruned"),
         Err(error) => tracing::warn!(

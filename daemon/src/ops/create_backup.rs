@@ -148,6 +148,7 @@ async fn draw_up(
         store: request.store.as_deref(),
         availability_zone: request.availability_zone.as_deref(),
         near: service_host(&address).split('@').next(),
+        for_storing: true,
     };
     let service = backup_stores::find(ctx, wanted).await?;
     let store = store_of(&service).to_owned();

@@ -1,5 +1,5 @@
 //! Delete a backup: remove it from its store, return its quota. No other backup depends on it, whatever it was made from
-//! or others were made from it.
+//! or others were made from it. Of a store that is only read nothing is removed, so that there, too, none needs another's row.
 
 use super::backup_stores::{self, Wanted};
 use super::begin::Beginning;
@@ -91,7 +91,12 @@ async fn begin_from(
 
 async fn remove(job: &Job) -> Result<Outcome, Error> {
     let backup = job.backup().await?;
-    let removed = engine_of(&job.ctx, &backup.store)?.remove(backup.id).await;
+    let engine = engine_of(&job.ctx, &backup.store)?;
+    // What another program made stays where it is, and can be imported again: only the row goes.
+    if engine.kind().is_read_only() {
+        return Outcome::nothing();
+    }
+    let removed = engine.remove(backup.id).await;
     removed.map_err(|error| engine_failed("removing", &backup.id, error))?;
     Outcome::nothing()
 }

@@ -131,6 +131,7 @@ pub(super) fn engine_failed(
         | BackupError::Damaged { .. }
         | BackupError::NoSpace { .. }
         | BackupError::WrongKey { .. }
+        | BackupError::ReadOnly { .. }
         | BackupError::Device { .. }
         | BackupError::Unavailable { .. }) => Error::Backend {
             step,

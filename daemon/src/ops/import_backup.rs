@@ -1,17 +1,18 @@
-//! Import a backup: make the row of what lies in a store already, from a record that [`export_backup`] wrote.
+//! Import a backup: make the row of what lies in a store already, from a record that [`export_backup`] wrote, or Cinder.
 //!
 //! `begin` makes the row from the record, for the project that asks. The step looks into the store: what that says of the
-//! backup counts, and one that is not there ends in `error`.
+//! backup counts, and one that is not there ends in `error`. Cinder's record does not name a store of ours: it is sent to
+//! the one that was Cinder's.
 
-use super::backup_stores::{self, Wanted};
+use super::backup_stores::{self, Wanted, store_of};
 use super::begin::Beginning;
 use super::edges::{engine_failed, engine_of};
 use super::export_backup::{self, Record};
 use super::steps::{Job, Outcome, Plan, Step};
-use super::{Ctx, backup_queue, create_backup, only_for_admins};
+use super::{Ctx, backup_queue, cinder_record, create_backup, only_for_admins};
 use crate::backup::{BackupError, Description};
 use crate::error::Error;
-use crate::model::backup::Backup;
+use crate::model::backup::{Backup, StoreKind};
 use crate::model::caller::Caller;
 use crate::model::operation::Verb;
 use crate::model::service::Service;
@@ -40,14 +41,24 @@ pub const PLAN: Plan = Plan {
 /// Accepts the request; the answer is the backup as recorded.
 pub async fn begin(ctx: &Ctx, caller: &Caller, service: &str, text: &str) -> Result<Backup, Error> {
     only_for_admins(caller, "backup:export-import")?;
-    let record = Record::read(text).filter(|_| service == export_backup::SERVICE);
-    let record = record.ok_or_else(|| unreadable_record(service))?;
-    let wanted = Wanted {
-        store: Some(&record.store),
-        ..Wanted::default()
+    let (told, found) = if service == export_backup::SERVICE {
+        let record = Record::read(text);
+        let record =
+            record.ok_or_else(|| unreadable_record("it is not one that was exported here"))?;
+        let wanted = Wanted {
+            store: Some(&record.store),
+            ..Wanted::default()
+        };
+        (record.backup, backup_stores::find(ctx, wanted).await?)
+    } else if cinder_record::is_service(service) {
+        let told = cinder_record::read(text).map_err(|why| unreadable_record(&why))?;
+        (told, backup_stores::of_kind(ctx, StoreKind::Cinder).await?)
+    } else {
+        return Err(unreadable_record(
+            "only those of the service \"ashlar\" and of Cinder's posix, NFS and GlusterFS drivers can be read",
+        ));
     };
-    let found = backup_stores::find(ctx, wanted).await?;
-    let backup = new_row(caller, &record, &found)?;
+    let backup = new_row(caller, &told, &found)?;
     let mut beginning = Beginning::new(ctx, caller, Verb::ImportBackup, &backup.id);
     let (project, gigabytes) = (&caller.project_id, backup.size_gib.get());
     beginning.takes_in_all(project, Resource::Backups, 1);
@@ -57,23 +68,16 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, service: &str, text: &str) -> Res
     Ok(backup)
 }
 
-fn unreadable_record(service: &str) -> Error {
-    let why = match service {
-        export_backup::SERVICE => {
-            "Can't parse backup record: it is not one that was exported here."
-        }
-        _ => "only records of the service \"ashlar\" can be read",
-    };
+fn unreadable_record(why: &str) -> Error {
     Error::Invalid {
         field: "backup-record".to_owned(),
-        why: why.to_owned(),
+        why: format!("Can't parse backup record: {why}."),
     }
 }
 
-fn new_row(caller: &Caller, record: &Record, service: &Service) -> Result<Backup, Error> {
-    let told = &record.backup;
+fn new_row(caller: &Caller, told: &Description, service: &Service) -> Result<Backup, Error> {
     let (Some(size_gib), Ok(volume_id)) = (size(told), told.volume.id.parse()) else {
-        return Err(unreadable_record(export_backup::SERVICE));
+        return Err(unreadable_record("it has no size, or no volume's id"));
     };
     Ok(Backup {
         id: told.id,
@@ -87,7 +91,7 @@ fn new_row(caller: &Caller, record: &Record, service: &Service) -> Result<Backup
         metadata: told.metadata.clone(),
         size_gib,
         status: BackupStatus::Creating,
-        store: record.store.clone(),
+        store: store_of(service).to_owned(),
         host: service.host.clone(),
         availability_zone: service.availability_zone.clone(),
         fail_reason: None,
@@ -113,10 +117,10 @@ fn snapshot_id<T: std::str::FromStr>(told: &Description) -> Option<T> {
 async fn find(job: &Job) -> Result<Outcome, Error> {
     let backup = job.backup().await?;
     let failed = |error| engine_failed("finding", &backup.id, error);
-    let all = engine_of(&job.ctx, &backup.store)?.list().await;
-    let mut all = all.map_err(failed)?.into_iter();
+    let engine = engine_of(&job.ctx, &backup.store)?;
+    let mut all = engine.list().await.map_err(failed)?.into_iter();
     let found = all.find(|(told, _)| told.id == backup.id);
-    let (told, stored) = found.ok_or_else(|| {
+    let (mut told, stored) = found.ok_or_else(|| {
         failed(BackupError::Absent {
             backup: backup.id.to_string(),
             store: backup.store.clone(),
@@ -127,6 +131,12 @@ async fn find(job: &Job) -> Result<Outcome, Error> {
         let why = format!("{} is of another size there than in the record", backup.id);
         let store = backup.store.clone();
         return Err(failed(BackupError::Damaged { store, why }));
+    }
+    if engine.kind() == StoreKind::Cinder {
+        // Cinder's record says more of these than its store.
+        told.metadata = backup.metadata;
+        told.snapshot_id = backup.snapshot_id.map(|id| id.to_string());
+        told.data_timestamp = backup.data_timestamp.as_str().to_owned();
     }
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut outcome = Outcome::default();

@@ -16,6 +16,7 @@
 
 mod adoption;
 mod begin;
+mod cinder_record;
 mod connect;
 mod doorbell;
 mod edges;

@@ -205,6 +205,7 @@ mod tests {
             heard_at: time(5),
             changed_at: None,
             is_up,
+            store_kind: None,
         }
     }
 

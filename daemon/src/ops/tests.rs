@@ -3,6 +3,7 @@
 
 mod backups;
 mod cancel;
+mod cinder_backups;
 mod connections;
 mod fixture;
 mod let_go;

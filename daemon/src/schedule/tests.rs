@@ -55,6 +55,7 @@ fn pool_with(change: impl FnOnce(&mut Service)) -> Pool {
         heard_at: time(0),
         changed_at: None,
         is_up: true,
+        store_kind: None,
     };
     change(&mut service);
     Pool {

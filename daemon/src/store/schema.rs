@@ -20,7 +20,8 @@ pub const MIGRATIONS: &[&str] = &[
     BACKUPS,
 ];
 
-/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON.
+/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON. What the store of
+/// a backup service is, its process says.
 const BACKUPS: &str = "
 CREATE TABLE backups (
     id TEXT PRIMARY KEY,
@@ -50,6 +51,7 @@ CREATE TABLE backups (
 CREATE INDEX backups_by_project ON backups (project_id, created_at, id);
 CREATE INDEX backups_by_age ON backups (created_at, id);
 CREATE INDEX backups_by_volume ON backups (volume_id, created_at, id);
+ALTER TABLE services ADD COLUMN store_kind TEXT;
 ";
 
 /// What the target proves to hosts in turn. Exports that were made before have none, as their hosts were told.

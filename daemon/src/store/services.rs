@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::batch::{Query, Row, Sql, StoreError, Value};
+use crate::model::backup::StoreKind;
 use crate::model::id::ServiceId;
 use crate::model::service::{Binary, Service};
 use crate::model::time::Time;
@@ -13,7 +14,7 @@ pub const DOWN_AFTER: Duration = Duration::from_secs(60);
 const LIST: Sql = Sql {
     name: "services.list",
     text: "SELECT id, binary_name, host, availability_zone, disabled, disabled_reason, frozen, created_at, heard_at, \
-           changed_at FROM services ORDER BY binary_name, host",
+           changed_at, store_kind FROM services ORDER BY binary_name, host",
 };
 
 /// Parameters: a fresh id, binary, host, availability_zone, heard_at. The first beat makes the row; what the
@@ -23,6 +24,12 @@ pub const BEAT: Sql = Sql {
     text: "INSERT INTO services (id, binary_name, host, availability_zone, disabled, frozen, created_at, heard_at) \
            VALUES ($1, $2, $3, $4, 0, 0, $5, $5) ON CONFLICT (binary_name, host) DO UPDATE SET \
            availability_zone = excluded.availability_zone, heard_at = excluded.heard_at",
+};
+
+/// Parameters: host, store_kind. What the store of a backup service is.
+pub const SET_STORE_KIND: Sql = Sql {
+    name: "services.set_store_kind",
+    text: "UPDATE services SET store_kind = $2 WHERE binary_name = 'cinder-backup' AND host = $1",
 };
 
 /// Parameters: binary, host, disabled, disabled_reason, changed_at. A guard: there is such a service.
@@ -65,6 +72,7 @@ const USED_BY_PROJECT: Sql = Sql {
 pub(super) const ALL: &[Sql] = &[
     LIST,
     BEAT,
+    SET_STORE_KIND,
     SET_DISABLED,
     SET_HOST_DISABLED,
     SET_FROZEN,
@@ -138,6 +146,7 @@ fn read(row: &Row, now: &Time) -> Result<Service, StoreError> {
         changed_at: row
             .optional_text(9)?
             .map(|text| Time::from_stored(text.to_owned())),
+        store_kind: row.optional_text(10)?.and_then(StoreKind::parse),
     })
 }
 

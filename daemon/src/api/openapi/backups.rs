@@ -28,7 +28,7 @@ pub(super) fn routes() -> Vec<Described> {
         .refuses(&[404, 409]),
         post(
             "/v3/backups/import_record",
-            "Makes the row of a backup that lies in a store already; for administrators.",
+            "Makes the row of a backup that lies in a store already, by a record from here or of Cinder's posix or NFS driver; for administrators.",
         )
         .body(named("BackupRecord"))
         .answers(201, in_short())
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Vec<Described> {
         .body(wrapped("backup", update()))
         .answers(200, in_short())
         .refuses(&[409]),
-        delete("/v3/backups/{id}", "Deletes a backup; no other needs it.")
+        delete("/v3/backups/{id}", "Deletes a backup; no other needs it. Of a store that is only read it takes the row alone.")
             .answers_nothing(202)
             .refuses(&[409]),
         post(

@@ -33,7 +33,7 @@ pub(super) struct Fault {
 
 /// The directory. Clones share everything.
 #[derive(Debug, Clone)]
-pub(super) struct Directory {
+pub(in crate::backup) struct Directory {
     root: PathBuf,
     state: Arc<State>,
     work: Work,
@@ -50,7 +50,7 @@ struct State {
 }
 
 impl Directory {
-    pub(super) fn new(root: &Path, work: &Work) -> Self {
+    pub(in crate::backup) fn new(root: &Path, work: &Work) -> Self {
         Self {
             root: root.to_owned(),
             state: Arc::default(),
@@ -89,7 +89,7 @@ impl Directory {
     }
 
     /// How many calls there were; it grows as long as something moves.
-    pub(super) fn calls(&self) -> u64 {
+    pub(in crate::backup) fn calls(&self) -> u64 {
         self.state.calls.load(Ordering::Relaxed)
     }
 

@@ -4,16 +4,45 @@
 //! made: it would be one that opens nothing.
 
 use super::Settings;
-use super::pipe::{Failure, Place};
-use std::fs::{self, DirBuilder, File};
+use crate::backup::worker::lock;
+use crate::backup::worker::pipe::Failure;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Random bytes of a password that is made here: more than can be guessed, and than can be remembered.
 const RANDOM_BYTES: usize = 32;
 /// A password file is a line, not an image.
 const PASSWORD_LEN_MAX: u64 = 64 << 10;
+
+/// A repository as a worker finds it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::backup) struct Place {
+    /// The store's name.
+    pub(in crate::backup) store: String,
+    /// The repository's directory.
+    pub(in crate::backup) directory: PathBuf,
+    /// Opens it.
+    pub(in crate::backup) password: String,
+    /// Where locks and what is known of the store are kept, between workers and across restarts.
+    pub(in crate::backup) keep: PathBuf,
+    /// How long what nobody needs stays before it is deleted. Zero is only right when nobody else uses the repository:
+    /// then it is deleted at once, while no other job runs.
+    pub(in crate::backup) keep_deleted_s: u64,
+}
+
+/// Without the password.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("store", &self.store)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
 
 /// What a worker is told of the store.
 pub(super) fn place(settings: &Settings) -> Result<Place, Failure> {
@@ -23,9 +52,7 @@ pub(super) fn place(settings: &Settings) -> Result<Place, Failure> {
         let why = format!("{name:?} is no name for a store: use letters, digits, -, _ and .");
         return Err(Failure::Unavailable(why));
     }
-    let keep = settings.state_dir.join("backup");
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&keep);
-    made.map_err(|error| unusable(&keep, &error))?;
+    let keep = lock::keep(&settings.state_dir)?;
     let made_here = keep.join(format!("{name}.key"));
     let path = settings.password_file.as_ref().unwrap_or(&made_here);
     if settings.password_file.is_none() && !is_there(path)? {

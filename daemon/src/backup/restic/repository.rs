@@ -4,9 +4,10 @@
 //! known store is one that is not mounted.
 
 use super::directory::{Directory, Fault};
+use super::key::Place;
 use super::layout::{ABOUT, About, TAG, TAG_UNFINISHED};
-use super::pipe::{Failure, Place};
 use crate::backup::Stored;
+use crate::backup::worker::pipe::Failure;
 use crate::model::id::BackupId;
 use rustic_core::repofile::{Chunker, SnapshotFile, SnapshotId};
 use rustic_core::{
@@ -160,6 +161,7 @@ impl<S: Open> Repository<S> {
                     other @ (Failure::Absent { .. }
                     | Failure::NoSpace(_)
                     | Failure::WrongKey(_)
+                    | Failure::ReadOnly
                     | Failure::Device { .. }
                     | Failure::Cancelled
                     | Failure::Unavailable(_)) => return Err(other),

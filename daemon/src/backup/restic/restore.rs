@@ -3,10 +3,10 @@
 //! Several threads fetch entries, compare each with the hash that names it, and write it in its place. The library's
 //! own restore is not used: it writes no block devices, and ends the process on bad data.
 
-use super::device::Opened;
 use super::layout::{DATA, ENTRY_BYTES, number};
 use super::parent::is_hash;
-use super::pipe::Failure;
+use crate::backup::worker::device::Opened;
+use crate::backup::worker::pipe::Failure;
 use crate::driver::Work;
 use rustic_core::repofile::{BlobType, Node, SnapshotFile};
 use rustic_core::{BlobId, IndexedFullStatus, Repository, RusticResult, TreeId};
@@ -18,8 +18,6 @@ use std::thread;
 
 /// Threads that fetch and write; each has a few MiB in hand.
 pub(super) const WRITERS: usize = 4;
-/// Written between two syncs: bounds what the last one waits for, and shows a full disk early.
-const SYNC_BYTES: u64 = 256 << 20;
 /// Made zero at once: where that means writing zeros, a cancel waits for no more.
 const GAP_BYTES: u64 = 64 << 20;
 
@@ -124,7 +122,6 @@ pub(super) fn restore(
             at: 0,
         }),
         done_bytes: AtomicU64::new(0),
-        unsynced_bytes: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
     };
     let ended: Vec<Result<(), Failure>> = thread::scope(|scope| {
@@ -159,7 +156,6 @@ struct Writing<'a> {
     explain: &'a (dyn Fn(&rustic_core::RusticError) -> Failure + Sync),
     rest: Mutex<Rest<'a>>,
     done_bytes: AtomicU64,
-    unsynced_bytes: AtomicU64,
     is_over: AtomicBool,
 }
 
@@ -255,15 +251,8 @@ impl Writing<'_> {
             Failure::Damaged(format!("what begins at MiB {}: {why}", entry.index))
         })?;
         match self.is_blank {
-            true => self.target.write_nonzero(&bytes, at)?,
-            false => self.target.write(&bytes, at)?,
+            true => self.target.write_nonzero(&bytes, at),
+            false => self.target.write(&bytes, at),
         }
-        let len_bytes = bytes.len() as u64;
-        let unsynced_bytes = self.unsynced_bytes.fetch_add(len_bytes, Ordering::Relaxed);
-        if unsynced_bytes + len_bytes >= SYNC_BYTES {
-            self.unsynced_bytes.store(0, Ordering::Relaxed);
-            self.target.sync()?;
-        }
-        Ok(())
     }
 }

@@ -8,12 +8,12 @@
 //! The library only logs what goes wrong while it reads, and finishes a snapshot without it. Hence the [`Tally`]: it
 //! keeps the first failure, and counts what the snapshot must have to be whole.
 
-use super::device::{Opened, is_zero};
 use super::directory::Directory;
 use super::layout::{ENTRIES_PER_DIRECTORY, ENTRY_BYTES, entry_count, entry_len, entry_path, file};
 use super::parent::{Known, Parent};
-use super::pipe::Failure;
 use super::repository::explain_fault;
+use crate::backup::worker::device::{Opened, is_zero};
+use crate::backup::worker::pipe::Failure;
 use crate::driver::Work;
 use rustic_core::jiff::{Timestamp, ToSpan as _};
 use rustic_core::{

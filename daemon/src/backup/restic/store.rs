@@ -4,12 +4,12 @@
 //! nobody takes for a backup; when everything was counted and found whole, a second snapshot of the same tree is written
 //! as the backup, in one rename, and the first is deleted. A crash at any point leaves the one, the other or both.
 
-use super::device::Opened;
 use super::layout::{About, TAG, TAG_UNFINISHED, heads};
 use super::parent::Parent;
-use super::pipe::Failure;
 use super::repository::{Repository, explain, is_unfinished};
 use super::source::{Counts, Tally, Volume};
+use crate::backup::worker::device::Opened;
+use crate::backup::worker::pipe::Failure;
 use crate::backup::{Description, Stored};
 use crate::driver::Work;
 use crate::model::id::BackupId;

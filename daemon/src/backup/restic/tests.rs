@@ -3,8 +3,9 @@
 mod asking;
 mod damage;
 
-use super::{ResticStore, Settings, Worker};
+use super::{ResticStore, Settings};
 use crate::backup::contract::{Subject, engine_contract};
+use crate::backup::worker::Worker;
 use crate::backup::{BackupEngine, BackupError};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ impl Store {
     pub(super) fn with(settings: &Settings) -> Arc<dyn BackupEngine> {
         Arc::new(ResticStore {
             settings: settings.clone(),
-            worker: Worker::Thread,
+            worker: Worker::in_threads(&settings.name),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What a repository has, and giving back what nobody needs.
 
 use super::layout::{About, TAG};
-use super::pipe::Failure;
 use super::repository::{Repository, about_from_tree, explain, is_unfinished};
+use crate::backup::worker::pipe::Failure;
 use crate::backup::{Description, StoreReport, Stored};
 use crate::model::id::BackupId;
 use rustic_core::PruneOptions;

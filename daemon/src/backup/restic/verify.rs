@@ -1,9 +1,9 @@
 //! Looking whether backups can be read.
 
-use super::pipe::Failure;
 use super::repository::{Backup, Repository, explain};
 use super::restore::{Entries, Entry, WRITERS, fetch};
 use crate::backup::Depth;
+use crate::backup::worker::pipe::Failure;
 use crate::driver::Work;
 use crate::model::id::BackupId;
 use rustic_core::{
@@ -184,6 +184,7 @@ impl Looking<'_> {
             failure @ (Failure::Absent { .. }
             | Failure::NoSpace(_)
             | Failure::WrongKey(_)
+            | Failure::ReadOnly
             | Failure::Device { .. }
             | Failure::Cancelled
             | Failure::Unavailable(_)) => Err(failure),

@@ -25,7 +25,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 /// A worker at work, and the store's service up.
-async fn at_work() -> Fixture {
+pub(super) async fn at_work() -> Fixture {
     let at = fixture().await;
     let default = VolumeType {
         id: VolumeTypeId::random(),
@@ -42,7 +42,7 @@ async fn at_work() -> Fixture {
     at
 }
 
-fn of(volume: VolumeId) -> create_backup::Request {
+pub(super) fn of(volume: VolumeId) -> create_backup::Request {
     create_backup::Request {
         volume_id: volume,
         snapshot_id: None,
@@ -56,7 +56,7 @@ fn of(volume: VolumeId) -> create_backup::Request {
     }
 }
 
-fn admin() -> Caller {
+pub(super) fn admin() -> Caller {
     caller("p", Role::Admin)
 }
 
@@ -86,7 +86,7 @@ impl Fixture {
             .unwrap();
     }
 
-    async fn read(&self, id: VolumeId, at: u64, len: usize) -> String {
+    pub(super) async fn read(&self, id: VolumeId, at: u64, len: usize) -> String {
         let mut bytes = vec![0; len];
         self.device(id).await.read_exact_at(&mut bytes, at).unwrap();
         String::from_utf8(bytes).unwrap()
@@ -102,7 +102,7 @@ impl Fixture {
         self.backup(begun.id).await.unwrap()
     }
 
-    async fn restore(&self, id: BackupId, over: Option<VolumeId>) -> (Volume, Phase) {
+    pub(super) async fn restore(&self, id: BackupId, over: Option<VolumeId>) -> (Volume, Phase) {
         let request = restore_backup::Request {
             volume_id: over,
             name: None,
@@ -114,11 +114,11 @@ impl Fixture {
         (volume, phase)
     }
 
-    async fn backup(&self, id: BackupId) -> Option<Backup> {
+    pub(super) async fn backup(&self, id: BackupId) -> Option<Backup> {
         backups::get(&self.ctx.store, id).await.unwrap()
     }
 
-    async fn backup_status(&self, id: BackupId) -> &'static str {
+    pub(super) async fn backup_status(&self, id: BackupId) -> &'static str {
         self.backup(id)
             .await
             .map_or("(gone)", |one| one.status.as_str())
@@ -130,7 +130,7 @@ impl Fixture {
         (objects, self.engine.list().await.unwrap().len())
     }
 
-    async fn counted(&self) -> (i64, i64) {
+    pub(super) async fn counted(&self) -> (i64, i64) {
         let count = self.used("p", Resource::Backups).await;
         (count, self.used("p", Resource::BackupGigabytes).await)
     }

@@ -1,6 +1,7 @@
 //! A worker at work on a record of its own, and how to ask it.
 
 use crate::backup::BackupEngine;
+use crate::backup::cinder::{self, CinderStore};
 use crate::backup::fake::FakeEngine;
 use crate::driver::fake::{FakeDriver, Faults};
 use crate::driver::{Done, Driver, LiveWrites, Source, VolumeRef, Work};
@@ -194,7 +195,7 @@ pub(super) struct Fixture {
     pub(super) caller: Caller,
     pub(super) volume_type: VolumeType,
     stop: CancellationToken,
-    _dir: tempfile::TempDir,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl Drop for Fixture {
@@ -246,7 +247,15 @@ async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>)
         drivers.insert("c".to_owned(), other.clone());
     }
     let engine = Arc::new(FakeEngine::new("nas", &dir.path().join("nas")));
-    let engines = BTreeMap::from([("nas".to_owned(), engine.clone() as Arc<dyn BackupEngine>)]);
+    let old = Arc::new(CinderStore::in_threads(cinder::Settings {
+        name: "old".to_owned(),
+        directory: dir.path().join("old"),
+        state_dir: dir.path().to_owned(),
+    }));
+    let engines = BTreeMap::from([
+        ("nas".to_owned(), engine.clone() as Arc<dyn BackupEngine>),
+        ("old".to_owned(), old as Arc<dyn BackupEngine>),
+    ]);
     let ctx = Ctx {
         store,
         drivers,
@@ -277,7 +286,7 @@ async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>)
         caller: caller("p", Role::Member),
         volume_type,
         stop: CancellationToken::new(),
-        _dir: dir,
+        dir,
     }
 }
 
@@ -303,7 +312,7 @@ impl Fixture {
         for service in ["h@b", "h@c"] {
             queues.extend(Lane::ALL.map(|lane| Queue::lane(service, lane)));
         }
-        queues.push(Queue::backup("h@nas"));
+        queues.extend(["h@nas", "h@old"].map(Queue::backup));
         tokio::spawn(run_worker(self.ctx.clone(), queues, self.stop.clone()));
     }
 

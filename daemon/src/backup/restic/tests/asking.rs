@@ -2,6 +2,7 @@
 
 use super::super::{ResticStore, Settings};
 use super::Store;
+use crate::backup::worker::Worker;
 use crate::backup::{BackupEngine as _, BackupError, Depth};
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
@@ -22,7 +23,8 @@ fn asking(script: &str) -> (Store, ResticStore) {
         state_dir: store.top().join("state"),
         ..store.settings.clone()
     };
-    let asking = ResticStore::with_worker(settings, program);
+    let worker = Worker::of_program(&settings.name, program);
+    let asking = ResticStore { settings, worker };
     (store, asking)
 }
 

@@ -1,13 +1,12 @@
 //! What the daemon and its worker say to each other: one job down the worker's stdin, then lines of progress and one
 //! last line up its stdout, each a JSON object on a line of its own.
 //!
-//! The job carries the repository's password, which is why it is never an argument. Both ends are the same program, so
+//! The job of a repository carries its password, which is why it is never an argument. Both ends are the same program, so
 //! that this is no format to be kept.
 
-use crate::backup::{BackupError, Depth, Description, StoreReport, Stored};
+use crate::backup::{BackupError, Depth, Description, StoreReport, Stored, cinder, restic};
 use crate::model::id::BackupId;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,19 +16,10 @@ pub(crate) const CANCEL: &str = "cancel";
 pub(crate) const LINE_LEN_MAX: u64 = 64 << 20;
 
 /// A store as a worker finds it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Place {
-    /// The store's name.
-    pub(crate) store: String,
-    /// The repository's directory.
-    pub(crate) directory: PathBuf,
-    /// Opens it.
-    pub(crate) password: String,
-    /// Where locks and what is known of the store are kept, between workers and across restarts.
-    pub(crate) keep: PathBuf,
-    /// How long what nobody needs stays before it is deleted. Zero is only right when nobody else uses the repository:
-    /// then it is deleted at once, while no other job runs.
-    pub(crate) keep_deleted_s: u64,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Place {
+    Restic(restic::Place),
+    Cinder(cinder::Place),
 }
 
 /// What is to be done.
@@ -62,7 +52,7 @@ pub(crate) enum Task {
 }
 
 /// All that a worker is told.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) place: Place,
     pub(crate) task: Task,
@@ -100,6 +90,7 @@ pub(crate) enum Failure {
     Damaged(String),
     NoSpace(String),
     WrongKey(String),
+    ReadOnly,
     Device {
         doing: Doing,
         device: String,
@@ -139,6 +130,7 @@ impl Failure {
             Self::Damaged(why) => BackupError::Damaged { store, why },
             Self::NoSpace(why) => BackupError::NoSpace { store, why },
             Self::WrongKey(why) => BackupError::WrongKey { store, why },
+            Self::ReadOnly => BackupError::ReadOnly { store },
             Self::Device {
                 doing,
                 device,
@@ -164,15 +156,5 @@ impl Failure {
             errno: error.raw_os_error(),
             why: error.to_string(),
         }
-    }
-}
-
-/// Without the password.
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place")
-            .field("store", &self.store)
-            .field("directory", &self.directory)
-            .finish_non_exhaustive()
     }
 }

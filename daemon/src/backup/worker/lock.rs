@@ -6,9 +6,10 @@
 use super::pipe::Failure;
 use crate::driver::Work;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,9 +21,22 @@ const CLAIM_WAIT: Duration = Duration::from_secs(60);
 /// A prune that is alone, or what it waits for: both may take their time, and can be cancelled meanwhile.
 const STORE_WAIT: Duration = Duration::from_secs(6 * 3600);
 
+/// The directory where this Ashlar keeps what it knows of its stores; made when it is missing.
+pub(in crate::backup) fn keep(state_dir: &Path) -> Result<PathBuf, Failure> {
+    let keep = state_dir.join("backup");
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&keep);
+    match made {
+        Ok(()) => Ok(keep),
+        Err(error) => Err(Failure::Unavailable(format!(
+            "{} cannot be used: {error}",
+            keep.display()
+        ))),
+    }
+}
+
 /// Held until dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(in crate::backup) struct Lock {
     _file: File,
     /// Removed at the end, while it is still held.
     claim: Option<PathBuf>,
@@ -31,7 +45,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Whether the one who held it before died with it.
-    pub(super) fn was_left_behind(&self) -> bool {
+    pub(in crate::backup) fn was_left_behind(&self) -> bool {
         self.was_left_behind
     }
 }
@@ -46,7 +60,12 @@ impl Drop for Lock {
 }
 
 /// A place in a store, beside others; alone for who deletes what others may be about to use.
-pub(super) fn store(keep: &Path, name: &str, is_alone: bool, work: &Work) -> Result<Lock, Failure> {
+pub(in crate::backup) fn store(
+    keep: &Path,
+    name: &str,
+    is_alone: bool,
+    work: &Work,
+) -> Result<Lock, Failure> {
     let path = keep.join(format!("{name}.lock"));
     let operation = match is_alone {
         true => FlockOperation::NonBlockingLockExclusive,
@@ -61,7 +80,7 @@ pub(super) fn store(keep: &Path, name: &str, is_alone: bool, work: &Work) -> Res
 }
 
 /// One object (a backup, a device), for one worker at a time.
-pub(super) fn claim(keep: &Path, object: &str, work: &Work) -> Result<Lock, Failure> {
+pub(in crate::backup) fn claim(keep: &Path, object: &str, work: &Work) -> Result<Lock, Failure> {
     let path = keep.join(format!("{object}.claim"));
     let was_left_behind = path.exists();
     let file = take(
@@ -75,6 +94,17 @@ pub(super) fn claim(keep: &Path, object: &str, work: &Work) -> Result<Lock, Fail
         claim: Some(path),
         was_left_behind,
     })
+}
+
+/// One writer for a device, whatever it is restored from.
+pub(in crate::backup) fn device(keep: &Path, path: &Path, work: &Work) -> Result<Lock, Failure> {
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    let short: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    claim(keep, &format!("device-{short}"), work)
 }
 
 fn take(

@@ -9,25 +9,30 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The unit in which zeros are told from data.
 const BLOCK_BYTES: usize = 4096;
 /// Written at once where zeros cannot be had cheaper.
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
+/// Written between two syncs: bounds what the last one waits for, and shows a full disk early.
+const SYNC_BYTES: u64 = 256 << 20;
+
 /// An open file or device.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(in crate::backup) struct Opened {
     path: PathBuf,
     file: File,
     is_regular: bool,
     len_bytes: u64,
     /// Where there may be data, by where a part begins, if that is known beforehand.
     data: Option<BTreeMap<u64, u64>>,
+    unsynced_bytes: AtomicU64,
 }
 
 impl Opened {
-    pub(super) fn to_read(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
+    pub(in crate::backup) fn to_read(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
         let opened = Self::open(File::options().read(true), path, len_bytes)?;
         opened.is_whole()?;
         if !opened.is_regular {
@@ -39,7 +44,7 @@ impl Opened {
     }
 
     /// A file that is shorter than it is to be becomes as long.
-    pub(super) fn to_write(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
+    pub(in crate::backup) fn to_write(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
         let opened = Self::open(File::options().read(true).write(true), path, len_bytes)?;
         let present_bytes = opened.present_bytes()?;
         if opened.is_regular && present_bytes < len_bytes {
@@ -63,12 +68,13 @@ impl Opened {
             file,
             is_regular: kind.is_file(),
             len_bytes,
+            unsynced_bytes: AtomicU64::new(0),
             data: None,
         })
     }
 
     /// Outside of `parts`, which are apart, it reads as zeros.
-    pub(super) fn with_data_in(mut self, parts: &[(u64, u64)]) -> Self {
+    pub(in crate::backup) fn with_data_in(mut self, parts: &[(u64, u64)]) -> Self {
         let ends = parts
             .iter()
             .filter(|(_, len_bytes)| *len_bytes > 0)
@@ -77,7 +83,7 @@ impl Opened {
         self
     }
 
-    pub(super) fn len_bytes(&self) -> u64 {
+    pub(in crate::backup) fn len_bytes(&self) -> u64 {
         self.len_bytes
     }
 
@@ -87,7 +93,7 @@ impl Opened {
     }
 
     /// A file that was cut short would seem to end in a hole.
-    pub(super) fn is_whole(&self) -> Result<(), Failure> {
+    pub(in crate::backup) fn is_whole(&self) -> Result<(), Failure> {
         let present_bytes = self.present_bytes()?;
         if present_bytes >= self.len_bytes {
             return Ok(());
@@ -100,7 +106,7 @@ impl Opened {
     }
 
     /// Whether a volume of this length goes in.
-    pub(super) fn holds(&self, need_bytes: u64) -> Result<(), Failure> {
+    pub(in crate::backup) fn holds(&self, need_bytes: u64) -> Result<(), Failure> {
         if need_bytes <= self.len_bytes {
             return Ok(());
         }
@@ -112,7 +118,10 @@ impl Opened {
     }
 
     /// The first part of `range` that may hold data, if there is one. Of a device nobody knows, unless it was told.
-    pub(super) fn data_in(&self, range: Range<u64>) -> Result<Option<Range<u64>>, Failure> {
+    pub(in crate::backup) fn data_in(
+        &self,
+        range: Range<u64>,
+    ) -> Result<Option<Range<u64>>, Failure> {
         if let Some(parts) = &self.data {
             let before = parts.range(..=range.start).next_back();
             let before = before.filter(|(_, end)| **end > range.start);
@@ -135,7 +144,7 @@ impl Opened {
         Ok(Some(start..end.min(range.end)))
     }
 
-    pub(super) fn read(&self, at: u64, len_bytes: u64) -> Result<Vec<u8>, Failure> {
+    pub(in crate::backup) fn read(&self, at: u64, len_bytes: u64) -> Result<Vec<u8>, Failure> {
         let failed = |error: io::Error| self.failed(Doing::Reading, &error);
         let len = usize::try_from(len_bytes).map_err(|error| failed(io::Error::other(error)))?;
         let mut bytes = vec![0; len];
@@ -143,13 +152,20 @@ impl Opened {
         Ok(bytes)
     }
 
-    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+    pub(in crate::backup) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
         let written = self.file.write_all_at(bytes, at);
-        written.map_err(|error| self.failed(Doing::Writing, &error))
+        written.map_err(|error| self.failed(Doing::Writing, &error))?;
+        let len_bytes = bytes.len() as u64;
+        let before = self.unsynced_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+        if before + len_bytes >= SYNC_BYTES {
+            self.unsynced_bytes.store(0, Ordering::Relaxed);
+            self.sync()?;
+        }
+        Ok(())
     }
 
     /// Writes what is not zero, where it reads as zeros so far.
-    pub(super) fn write_nonzero(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+    pub(in crate::backup) fn write_nonzero(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
         let mut offset = 0;
         for (is_zero, run) in runs(bytes) {
             if !is_zero {
@@ -161,7 +177,7 @@ impl Opened {
     }
 
     /// Makes `range` read as zeros; without taking room where that can be had.
-    pub(super) fn erase(&self, range: Range<u64>) -> Result<(), Failure> {
+    pub(in crate::backup) fn erase(&self, range: Range<u64>) -> Result<(), Failure> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match fallocate(&self.file, flags, range.start, range.end - range.start) {
             Ok(()) => return Ok(()),
@@ -180,7 +196,7 @@ impl Opened {
     }
 
     /// What was written is on the disk afterwards.
-    pub(super) fn sync(&self) -> Result<(), Failure> {
+    pub(in crate::backup) fn sync(&self) -> Result<(), Failure> {
         let synced = self.file.sync_all();
         synced.map_err(|error| self.failed(Doing::Syncing, &error))
     }
@@ -191,7 +207,7 @@ impl Opened {
 }
 
 /// Whether there is nothing in it.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
+pub(in crate::backup) fn is_zero(bytes: &[u8]) -> bool {
     bytes
         .chunks(BLOCK_BYTES)
         .all(|block| ZEROS.get(..block.len()) == Some(block))
