@@ -21,7 +21,7 @@ pub mod fake;
 pub mod restic;
 mod written;
 
-pub use crate::model::backup::DescribedVolume;
+pub use crate::model::backup::{Depth, DescribedVolume};
 
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
@@ -99,19 +99,12 @@ pub struct StoreReport {
     pub backups: u64,
 }
 
-/// How closely is looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Depth {
-    /// That all that it needs is there.
-    Structure,
-    /// That every byte of it is what was stored.
-    Data,
-}
-
 /// An engine's methods; the module's text states the rules that hold for all of them. One engine is one store.
 #[async_trait]
 pub trait BackupEngine: Send + Sync {
+    /// What it is, as `kind` in the configuration says it.
+    fn kind(&self) -> &'static str;
+
     /// Makes the store if nothing is there, and says what it has.
     async fn report(&self) -> Result<StoreReport, BackupError>;
 

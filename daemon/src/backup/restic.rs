@@ -152,6 +152,10 @@ impl ResticStore {
 
 #[async_trait]
 impl BackupEngine for ResticStore {
+    fn kind(&self) -> &'static str {
+        "restic"
+    }
+
     async fn report(&self) -> Result<StoreReport, BackupError> {
         let Answer::Report(report) = self.ask(Task::Report, &Work::default()).await? else {
             return Err(self.confused());

@@ -44,6 +44,12 @@ impl Time {
         Self(timestamp.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
     }
 
+    /// A time that somebody else wrote in this spelling; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let timestamp = format!("{text}Z").parse::<Timestamp>().ok()?;
+        Some(Self::from_timestamp(timestamp))
+    }
+
     /// Takes back what [`Time::as_str`] gave; the store holds nothing else.
     pub fn from_stored(text: String) -> Self {
         Self(text)
@@ -98,6 +104,8 @@ mod tests {
         let eve = Time::from_stored("2026-12-31T23:59:59.500000".to_owned());
         let new_year = eve.plus(Duration::from_millis(750));
         assert_eq!(new_year.as_str(), "2027-01-01T00:00:00.250000");
+        assert_eq!(Time::parse(new_year.as_str()), Some(new_year));
+        assert_eq!(Time::parse("soon"), None);
         let nonsense = Time::from_stored("soon".to_owned());
         assert_eq!(nonsense.plus(Duration::from_secs(1)), nonsense);
     }

@@ -1,17 +1,18 @@
-//! Which backup service takes what, and the keeping of a store: it is opened at the start, and its service is up from then
-//! on.
+//! Which backup service takes what, what the stores are, and the keeping of one: it is opened at the start, and its service
+//! is up from then on.
 //!
 //! Each store that a process with the role `backup` reaches is a service `cinder-backup` at `host@store`. One that cannot
 //! be opened is a warning, its service is not up, and whoever asks for it hears 503; it is tried again until it can.
 
 use super::edges::engine_of;
-use super::{Ctx, heartbeat, unreadable};
-use crate::backup::BackupEngine;
+use super::{Ctx, heartbeat, only_for_admins, report_store, unreadable};
 use crate::driver::Work;
 use crate::error::{Error, chain};
+use crate::model::backup_store::{BackupStore, store_name};
+use crate::model::caller::Caller;
 use crate::model::service::{Binary, Service};
 use crate::store::operations::{self, Place};
-use crate::store::services;
+use crate::store::{backup_stores as stored, services};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -35,14 +36,6 @@ pub(super) struct Wanted<'a> {
     pub(super) near: Option<&'a str>,
 }
 
-/// The store of a backup service.
-pub(super) fn store_of(service: &Service) -> &str {
-    service
-        .host
-        .split_once('@')
-        .map_or(service.host.as_str(), |(_, store)| store)
-}
-
 /// A backup service that is up, enabled and what is wanted.
 pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error> {
     let all = services::list(&ctx.store).await.map_err(unreadable)?;
@@ -50,7 +43,9 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
         one.binary == Binary::Backup
             && one.is_up
             && !one.is_disabled
-            && wanted.store.is_none_or(|store| store == store_of(one))
+            && wanted
+                .store
+                .is_none_or(|store| store == store_name(&one.host))
             && (wanted.availability_zone).is_none_or(|zone| zone == one.availability_zone)
     };
     let is_near = |one: &Service| {
@@ -61,7 +56,7 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
     };
     // By name after that, so that it is the same one each time.
     let best = all.into_iter().filter(will_do).min_by_key(|one| {
-        let store = store_of(one).to_owned();
+        let store = store_name(&one.host).to_owned();
         (
             store != DEFAULT_STORE,
             store,
@@ -70,6 +65,41 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
         )
     });
     best.ok_or_else(|| none_is_up(wanted))
+}
+
+/// The service of a store that is named as `store` or `host@store`; it must be up and enabled.
+pub(super) async fn find_named(ctx: &Ctx, named: &str) -> Result<Service, Error> {
+    let wanted = Wanted {
+        store: Some(store_name(named)),
+        near: Some(named),
+        ..Wanted::default()
+    };
+    let found = find(ctx, wanted).await?;
+    match named.contains('@') && found.host != named {
+        true => Err(none_is_up(Wanted {
+            store: Some(named),
+            ..wanted
+        })),
+        false => Ok(found),
+    }
+}
+
+/// Every store that a backup service ever asked, as it was last told; for administrators.
+pub async fn list(ctx: &Ctx, caller: &Caller) -> Result<Vec<BackupStore>, Error> {
+    only_for_admins(caller, "backup_store:get_all")?;
+    stored::list(&ctx.store).await.map_err(unreadable)
+}
+
+/// The store that is named as `host@store`, or as `store`: of several services of that name the first that is up.
+pub async fn get(ctx: &Ctx, caller: &Caller, named: &str) -> Result<BackupStore, Error> {
+    only_for_admins(caller, "backup_store:get")?;
+    let all = stored::list(&ctx.store).await.map_err(unreadable)?;
+    let is_it = |one: &BackupStore| one.host == named || one.name() == named;
+    let found = all.into_iter().filter(is_it).min_by_key(|one| !one.is_up());
+    found.ok_or_else(|| Error::NotFound {
+        noun: "Backup store",
+        id: named.to_owned(),
+    })
 }
 
 fn none_is_up(wanted: Wanted<'_>) -> Error {
@@ -89,20 +119,21 @@ fn none_is_up(wanted: Wanted<'_>) -> Error {
     }
 }
 
-/// Opens the store, making it if nothing is there, and says from then on that its service is up, until `shutdown`. Returns
-/// once that was said for the first time, or the store took too long: then it goes on by itself.
+/// Opens the store, making it if nothing is there, and says from then on that its service is up and what it reports, until
+/// `shutdown`. Returns once that was said for the first time, or the store took too long: then it goes on by itself.
 pub async fn start(
     ctx: &Arc<Ctx>,
     store: &str,
     shutdown: &CancellationToken,
 ) -> Option<impl Future<Output = ()> + Send + use<>> {
     let engine = Arc::clone(ctx.backups.get(store)?);
-    let runs = vec![(Binary::Backup, format!("{}@{store}", ctx.host))];
-    let is_open = opens(engine.as_ref(), store).await;
+    let host = format!("{}@{store}", ctx.host);
+    let runs = vec![(Binary::Backup, host.clone())];
+    let is_open = report_store::report(ctx, &host, engine.as_ref(), OPEN_WITHIN).await;
     if is_open {
         heartbeat::beat(ctx, &runs).await;
     }
-    let (ctx, store, shutdown) = (Arc::clone(ctx), store.to_owned(), shutdown.clone());
+    let (ctx, shutdown) = (Arc::clone(ctx), shutdown.clone());
     Some(async move {
         let mut is_open = is_open;
         while !is_open {
@@ -110,39 +141,15 @@ pub async fn start(
                 () = tokio::time::sleep(OPEN_AGAIN) => {}
                 () = shutdown.cancelled() => return,
             }
-            is_open = opens(engine.as_ref(), &store).await;
+            is_open = report_store::report(&ctx, &host, engine.as_ref(), OPEN_WITHIN).await;
             if is_open {
                 heartbeat::beat(&ctx, &runs).await;
             }
         }
-        heartbeat::keep_beating(ctx, runs, shutdown).await;
+        let reporting = report_store::keep_reporting(&ctx, &host, engine.as_ref());
+        let beating = heartbeat::keep_beating(Arc::clone(&ctx), runs, shutdown.clone());
+        tokio::join!(shutdown.run_until_cancelled(reporting), beating);
     })
-}
-
-async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
-    match tokio::time::timeout(OPEN_WITHIN, engine.report()).await {
-        Ok(Ok(report)) => {
-            tracing::info!(
-                store,
-                location = report.location,
-                backups = report.backups,
-                "backup store open"
-            );
-            true
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(
-                store,
-                error = chain(&error),
-                "the backup store cannot be opened; trying again"
-            );
-            false
-        }
-        Err(_elapsed) => {
-            tracing::warn!(store, "the backup store does not answer; trying again");
-            false
-        }
-    }
 }
 
 /// Gives back the room of what was removed, unless something else waits in the service's queue that will do it. What

@@ -20,7 +20,8 @@ pub const MIGRATIONS: &[&str] = &[
     BACKUPS,
 ];
 
-/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON.
+/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON. And what the service
+/// of each store, `host@store`, last heard of it, with the account of the last import, as JSON.
 const BACKUPS: &str = "
 CREATE TABLE backups (
     id TEXT PRIMARY KEY,
@@ -50,6 +51,25 @@ CREATE TABLE backups (
 CREATE INDEX backups_by_project ON backups (project_id, created_at, id);
 CREATE INDEX backups_by_age ON backups (created_at, id);
 CREATE INDEX backups_by_volume ON backups (volume_id, created_at, id);
+
+ALTER TABLE backups ADD COLUMN verified_at TEXT;
+ALTER TABLE backups ADD COLUMN verified_depth TEXT;
+ALTER TABLE backups ADD COLUMN findings TEXT;
+CREATE INDEX backups_by_store ON backups (store, updated_at, created_at);
+CREATE TABLE backup_stores (
+    host TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    location TEXT,
+    repository_id TEXT,
+    used_bytes BIGINT,
+    free_bytes BIGINT,
+    backups BIGINT,
+    reported_at TEXT,
+    failure TEXT,
+    asked_at TEXT NOT NULL,
+    import TEXT
+);
 ";
 
 /// What the target proves to hosts in turn. Exports that were made before have none, as their hosts were told.

@@ -25,7 +25,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 /// A worker at work, and the store's service up.
-async fn at_work() -> Fixture {
+pub(super) async fn at_work() -> Fixture {
     let at = fixture().await;
     let default = VolumeType {
         id: VolumeTypeId::random(),
@@ -43,7 +43,7 @@ async fn at_work() -> Fixture {
     at
 }
 
-fn of(volume: VolumeId) -> create_backup::Request {
+pub(super) fn of(volume: VolumeId) -> create_backup::Request {
     create_backup::Request {
         volume_id: volume,
         snapshot_id: None,
@@ -57,7 +57,7 @@ fn of(volume: VolumeId) -> create_backup::Request {
     }
 }
 
-fn admin() -> Caller {
+pub(super) fn admin() -> Caller {
     caller("p", Role::Admin)
 }
 
@@ -80,20 +80,20 @@ impl Fixture {
             .unwrap()
     }
 
-    async fn write(&self, id: VolumeId, at: u64, text: &str) {
+    pub(super) async fn write(&self, id: VolumeId, at: u64, text: &str) {
         self.device(id)
             .await
             .write_all_at(text.as_bytes(), at)
             .unwrap();
     }
 
-    async fn read(&self, id: VolumeId, at: u64, len: usize) -> String {
+    pub(super) async fn read(&self, id: VolumeId, at: u64, len: usize) -> String {
         let mut bytes = vec![0; len];
         self.device(id).await.read_exact_at(&mut bytes, at).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
-    async fn back_up(&self, request: create_backup::Request) -> Backup {
+    pub(super) async fn back_up(&self, request: create_backup::Request) -> Backup {
         let begun = create_backup::begin(&self.ctx, &self.caller, request)
             .await
             .unwrap();
@@ -103,7 +103,7 @@ impl Fixture {
         self.backup(begun.id).await.unwrap()
     }
 
-    async fn restore(&self, id: BackupId, over: Option<VolumeId>) -> (Volume, Phase) {
+    pub(super) async fn restore(&self, id: BackupId, over: Option<VolumeId>) -> (Volume, Phase) {
         let request = restore_backup::Request {
             volume_id: over,
             name: None,
@@ -115,7 +115,7 @@ impl Fixture {
         (volume, phase)
     }
 
-    async fn backup(&self, id: BackupId) -> Option<Backup> {
+    pub(super) async fn backup(&self, id: BackupId) -> Option<Backup> {
         backups::get(&self.ctx.store, id).await.unwrap()
     }
 
@@ -131,7 +131,7 @@ impl Fixture {
         (objects, self.engine.list().await.unwrap().len())
     }
 
-    async fn counted(&self) -> (i64, i64) {
+    pub(super) async fn counted(&self) -> (i64, i64) {
         let count = self.used("p", Resource::Backups).await;
         (count, self.used("p", Resource::BackupGigabytes).await)
     }

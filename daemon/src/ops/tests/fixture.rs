@@ -304,6 +304,7 @@ impl Fixture {
             queues.extend(Lane::ALL.map(|lane| Queue::lane(service, lane)));
         }
         queues.push(Queue::backup("h@nas"));
+        queues.push(Queue::look("h@nas"));
         tokio::spawn(run_worker(self.ctx.clone(), queues, self.stop.clone()));
     }
 
