@@ -67,23 +67,6 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
     best.ok_or_else(|| none_is_up(wanted))
 }
 
-/// The service of a store that is named as `store` or `host@store`; it must be up and enabled.
-pub(super) async fn find_named(ctx: &Ctx, named: &str) -> Result<Service, Error> {
-    let wanted = Wanted {
-        store: Some(store_name(named)),
-        near: Some(named),
-        ..Wanted::default()
-    };
-    let found = find(ctx, wanted).await?;
-    match named.contains('@') && found.host != named {
-        true => Err(none_is_up(Wanted {
-            store: Some(named),
-            ..wanted
-        })),
-        false => Ok(found),
-    }
-}
-
 /// Every store that a backup service ever asked, as it was last told; for administrators.
 pub async fn list(ctx: &Ctx, caller: &Caller) -> Result<Vec<BackupStore>, Error> {
     only_for_admins(caller, "backup_store:get_all")?;
@@ -99,6 +82,18 @@ pub async fn get(ctx: &Ctx, caller: &Caller, named: &str) -> Result<BackupStore,
     found.ok_or_else(|| Error::NotFound {
         noun: "Backup store",
         id: named.to_owned(),
+    })
+}
+
+/// The service of a store that is named as in [`get`]; it must be up and enabled.
+pub(super) async fn service_of(ctx: &Ctx, caller: &Caller, named: &str) -> Result<Service, Error> {
+    let service = get(ctx, caller, named).await?.service;
+    let takes_work = |one: &Service| one.is_up && !one.is_disabled;
+    service.filter(takes_work).ok_or_else(|| {
+        none_is_up(Wanted {
+            store: Some(named),
+            ..Wanted::default()
+        })
     })
 }
 

@@ -93,7 +93,7 @@ impl Account {
 /// Accepts the request; the answer is the operation. `named` is `store` or `host@store`.
 pub async fn begin(ctx: &Ctx, caller: &Caller, named: &str) -> Result<OperationId, Error> {
     only_for_admins(caller, "backup:export-import")?;
-    let service = backup_stores::find_named(ctx, named).await?;
+    let service = backup_stores::service_of(ctx, caller, named).await?;
     let beginning = Beginning::new(ctx, caller, Verb::ImportStore, &service.host);
     beginning.commit(look_queue(&service.host)).await
 }

@@ -70,7 +70,7 @@ impl Fixture {
     }
 
     /// Lays a backup of `volume` into the store, as another Ashlar left it.
-    async fn lay(&self, change: impl FnOnce(&mut Description)) -> BackupId {
+    async fn lay_backup(&self, change: impl FnOnce(&mut Description)) -> BackupId {
         let top = tempfile::tempdir().unwrap();
         let device = Device {
             path: top.path().join("volume"),
@@ -225,7 +225,7 @@ async fn a_store_tells_what_it_has_and_why_it_does_not() {
 
     at.engine.set(Fault::Away, false);
     backup_stores::start(&at.ctx, "nas", &Default::default()).await;
-    at.lay(|_| {}).await;
+    at.lay_backup(|_| {}).await;
     backup_stores::start(&at.ctx, "nas", &Default::default()).await;
     let all = backup_stores::list(&at.ctx, &admin()).await.unwrap();
     let [there] = &all[..] else { panic!("{all:?}") };
@@ -300,14 +300,15 @@ async fn what_cannot_be_imported_is_said_and_hinders_nothing() {
     let mut whole = Vec::new();
     for number in 0..205 {
         let id = at
-            .lay(|told| told.project_id = format!("p{}", number % 2))
+            .lay_backup(|told| told.project_id = format!("p{}", number % 2))
             .await;
         whole.push(id);
     }
     let odd = [
-        at.lay(|told| told.volume.size_gib = 0).await,
-        at.lay(|told| told.volume.id = "root".to_owned()).await,
-        at.lay(|told| told.created_at = "yesterday".to_owned())
+        at.lay_backup(|told| told.volume.size_gib = 0).await,
+        at.lay_backup(|told| told.volume.id = "root".to_owned())
+            .await,
+        at.lay_backup(|told| told.created_at = "yesterday".to_owned())
             .await,
     ];
     let (over, account) = at.import().await;
@@ -336,11 +337,11 @@ async fn an_import_that_was_cut_off_counts_what_it_made() {
     let at = at_work().await;
     let volume = at.volume(|_| {}).await;
     let one = at.back_up(of(volume.id)).await;
-    at.lay(|_| {}).await;
+    at.lay_backup(|_| {}).await;
     // As the first commit of an import that then died left the record.
-    let begun = import_store::begin(&at.ctx, &admin(), "h@nas");
     at.engine.set(Fault::Away, true);
-    let begun = begun.await.unwrap();
+    let begun = import_store::begin(&at.ctx, &admin(), "h@nas").await;
+    let begun = begun.unwrap();
     let over = at.until(begun, |one| one.phase.is_over()).await;
     assert_eq!(over.phase, Phase::Failed);
     at.engine.set(Fault::Away, false);
