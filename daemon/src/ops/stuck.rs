@@ -213,6 +213,18 @@ mod tests {
     const WIPES: &str = "volume:h@b:wipe";
 
     #[test]
+    fn a_queue_names_its_service() {
+        for (queue, service, lane) in [
+            ("volume:h@b:wipe", "h@b", Some(Lane::Wipe)),
+            ("backup:h@nas", "h@nas", None),
+            ("backup:h@nas:look", "h@nas", None),
+            ("scheduler", "scheduler", None),
+        ] {
+            assert_eq!(owner(queue), (service.to_owned(), lane), "{queue}");
+        }
+    }
+
+    #[test]
     fn what_moves_or_has_just_begun_is_not_stuck() {
         let services = [service(true)];
         let running = operation(Phase::Running, WIPES);

@@ -355,7 +355,7 @@ async fn an_import_that_was_cut_off_counts_what_it_made() {
     half.add(
         crate::store::Sql {
             name: "test.again",
-            text: "UPDATE operations SET phase = 'running', finished_at = NULL, error = NULL WHERE id = $1",
+            text: "UPDATE operations SET phase = 'running', steps_done = 0, finished_at = NULL, error = NULL WHERE id = $1",
         },
         vec![begun.to_string().into()],
     );
