@@ -340,7 +340,9 @@ fn start_workers(
     }
     if config.has(RoleName::Backup) {
         for store in ctx.backups.keys() {
-            queues.push(Queue::backup(&format!("{}@{store}", config.host)));
+            let service = format!("{}@{store}", config.host);
+            queues.push(Queue::backup(&service));
+            queues.push(Queue::look(&service));
         }
     }
     tasks.spawn(ops::run_worker(Arc::clone(ctx), queues, shutdown.clone()));

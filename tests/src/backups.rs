@@ -15,12 +15,12 @@ pub fn ids(store: &Path) -> Result<BTreeSet<String>> {
     Ok(whole.filter_map(|name| pool::id_in(name)).collect())
 }
 
-/// Lays a backup of an empty volume of 1 GiB into the store, as a daemon whose record is lost left it; the answer is its
-/// exported record, as `POST /backups/import_record` takes it.
-pub fn lay(store: &Path, id: &str) -> Result<Value> {
+/// Lays a backup of an empty volume of 1 GiB into the store, as a daemon whose record is lost left it for a project; the
+/// answer is its exported record, as `POST /backups/import_record` takes it.
+pub fn lay(store: &Path, id: &str, project: &str) -> Result<Value> {
     let volume = json!({"id": "11111111-0000-4000-8000-000000000001", "name": "lost", "description": null, "size_gib": 1,
         "volume_type": "__DEFAULT__", "availability_zone": "nova", "bootable": false, "metadata": {}, "image_metadata": {}});
-    let description = json!({"id": id, "project_id": "p", "user_id": "u", "name": "laid", "description": null,
+    let description = json!({"id": id, "project_id": project, "user_id": "u", "name": "laid", "description": null,
         "metadata": {}, "created_at": "2026-01-01T00:00:00.000000", "data_timestamp": "2026-01-01T00:00:00.000000",
         "parent_id": null, "snapshot_id": null, "volume": volume});
     fs::create_dir_all(store)?;

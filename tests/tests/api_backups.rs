@@ -9,7 +9,9 @@ use ashlar_tests::client::{Client, id};
 use ashlar_tests::config::Config;
 use ashlar_tests::daemon::Daemon;
 use ashlar_tests::initiator::{INITIATOR, connector};
+use ashlar_tests::wait::{SOON, wait_for};
 use ashlar_tests::{Result, backups, pool, with_daemon};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -193,6 +195,163 @@ fn in_use_and_of_a_snapshot() -> Result<()> {
             "the driver's snapshot is left: {snapshots:?}"
         );
         Ok(())
+    })
+}
+
+/// What was begun, once it is over.
+fn ended(client: &Client, begun: &Value) -> Result<Value> {
+    let id = id(&begun["operation"])?;
+    wait_for(&format!("operation {id} to end"), SOON, || {
+        let path = format!("/operations/{id}");
+        let shown = client.ashlar(Method::GET, &path, None)?.expect(200)?;
+        let operation = shown.body["operation"].clone();
+        Ok(operation["finished_at"].is_string().then_some(operation))
+    })
+}
+
+fn verify(client: &Client, backup: &str) -> Result<Value> {
+    let (path, body) = (
+        format!("/backups/{backup}/verify"),
+        json!({"depth": "data"}),
+    );
+    let begun = client
+        .ashlar(Method::POST, &path, Some(&body))?
+        .expect(202)?;
+    ended(client, &begun.body)
+}
+
+fn store(client: &Client) -> Result<Value> {
+    let shown = client
+        .ashlar(Method::GET, "/backup-stores/nas", None)?
+        .expect(200)?;
+    Ok(shown.body["backup_store"].clone())
+}
+
+#[test]
+fn a_fresh_ashlar_takes_over_a_repository() -> Result<()> {
+    let config = Config {
+        store: "restic",
+        ..Config::default()
+    };
+    with_daemon(config, |daemon| {
+        let client = daemon.client()?;
+        let volume = id(&client.make_volume("v", 1)?)?;
+        scribble(daemon, &volume, 3)?;
+        let first = digest(daemon, &volume)?;
+        let full = back_up(&client, &json!({"volume_id": volume, "name": "full"}))?;
+        scribble(daemon, &volume, 7)?;
+        let second = digest(daemon, &volume)?;
+        let body = json!({"volume_id": volume, "incremental": true, "metadata": {"k": "v"}});
+        let incremental = back_up(&client, &body)?;
+        let before = client.all("/backups/detail", "backups")?;
+
+        // All is lost but the repository and its key.
+        daemon.stop()?;
+        let key = fs::read(daemon.state_dir().join("backup/nas.key"))?;
+        for lost in [daemon.state_dir(), daemon.pool_dir()] {
+            fs::remove_dir_all(&lost)?;
+            fs::create_dir(&lost)?;
+        }
+        fs::create_dir(daemon.state_dir().join("backup"))?;
+        fs::write(daemon.state_dir().join("backup/nas.key"), key)?;
+        daemon.start_again()?;
+
+        let client = daemon.client()?;
+        ensure!(
+            client.all("/backups/detail", "backups")?.is_empty(),
+            "not fresh"
+        );
+        let found = store(&client)?;
+        ensure!(
+            found["is_up"] == true && found["backups"] == 2 && found["rows"] == 0,
+            "{found}"
+        );
+        for (made, there) in [(2, 0), (0, 2)] {
+            let path = "/backup-stores/host1@nas/import";
+            let begun = client.ashlar(Method::POST, path, None)?.expect(202)?;
+            let over = ended(&client, &begun.body)?;
+            ensure!(over["phase"] == "done", "{over}");
+            let account = store(&client)?["last_import"].clone();
+            let wanted = json!([2, made, there, 0]);
+            let said = json!([
+                account["found"],
+                account["made"],
+                account["already_there"],
+                account["refused"]
+            ]);
+            ensure!(said == wanted, "{account}");
+        }
+        let path = format!("/os-quota-sets/{}?usage=true", client.project);
+        let quota = client.get(&path)?.expect(200)?.body["quota_set"].clone();
+        ensure!(
+            quota["backups"]["in_use"] == 2 && quota["backup_gigabytes"]["in_use"] == 2,
+            "{quota}"
+        );
+        let mut after = client.all("/backups/detail", "backups")?;
+        for (one, was) in after.iter_mut().zip(&before) {
+            one["updated_at"] = was["updated_at"].clone();
+        }
+        ensure!(after == before, "{after:?} are not {before:?}");
+        for (backup, want) in [(&full, first), (&incremental, second)] {
+            let restored = restore(&client, backup, &json!({}))?;
+            ensure!(
+                digest(daemon, &restored)? == want,
+                "{backup} came back otherwise"
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_damaged_is_found_and_said() -> Result<()> {
+    let config = Config {
+        store: "restic",
+        ..Config::default()
+    };
+    with_daemon(config, |daemon| {
+        let client = daemon.client()?;
+        let volume = id(&client.make_volume("v", 1)?)?;
+        scribble(daemon, &volume, 3)?;
+        let backup = back_up(&client, &json!({"volume_id": volume}))?;
+        let over = verify(&client, &backup)?;
+        ensure!(over["phase"] == "done", "{over}");
+        let path = format!("/backups/{backup}");
+        let shown = client.ashlar(Method::GET, &path, None)?.expect(200)?;
+        ensure!(
+            shown.body["backup"]["last_verified_result"] == "sound",
+            "{}",
+            shown.text
+        );
+
+        let packs = daemon.backup_dir().join("data");
+        for pack in pool::names(&packs)? {
+            let pack = packs.join(pack);
+            let len = fs::metadata(&pack)?.len();
+            let file = fs::File::options().write(true).open(&pack)?;
+            file.write_all_at(&[0x5a; 64], len / 2)?;
+        }
+        let over = verify(&client, &backup)?;
+        ensure!(over["phase"] == "failed", "{over}");
+        let shown = client.ashlar(Method::GET, &path, None)?.expect(200)?;
+        let shown = &shown.body["backup"];
+        ensure!(shown["last_verified_result"] == "damaged", "{shown}");
+        ensure!(
+            shown["findings"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty()),
+            "{shown}"
+        );
+        let messages = client.get("/messages")?.expect(200)?;
+        ensure!(messages.text.contains(&backup), "{}", messages.text);
+        let path = format!("/journal?object_id={volume}");
+        let journal = client.ashlar(Method::GET, &path, None)?.expect(200)?;
+        let newest = &journal.body["journal"][0];
+        ensure!(
+            newest["what"] == "verify_backup" && newest["error"].is_string(),
+            "{newest}"
+        );
+        client.destroy("/backups", &backup)
     })
 }
 

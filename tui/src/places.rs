@@ -328,6 +328,17 @@ pub(crate) static OPERATION: Place = Place {
     ],
     ..ASHLAR
 };
+/// Backup stores, by their services: two hosts may have stores of one name.
+pub(crate) static BACKUP_STORE: Place = Place {
+    noun: "backup-store",
+    list: "/backup-stores",
+    collection: "backup_stores",
+    path: "/backup-stores",
+    key: "backup_store",
+    id: "host",
+    name: "name",
+    ..ASHLAR
+};
 /// Sessions of the own target: which host reads and writes now.
 pub(crate) static SESSION: Place = Place {
     noun: "session",

@@ -3,7 +3,10 @@
 //! The project that a path may name is taken out at the door, so it stands in no line here.
 
 use super::Api;
-use super::ashlar::{events, journal, operations, placement, plan, sessions, tokens, whoami};
+use super::ashlar::{
+    backup_stores, backups as own_backups, events, journal, operations, placement, plan, sessions,
+    tokens, whoami,
+};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;
@@ -192,6 +195,12 @@ routes! {
     post   "/ashlar/v1/plan"                          0  => plan::make;
     get    "/ashlar/v1/volumes/{id}/placement"        0  => placement::show;
     post   "/ashlar/v1/placement"                     0  => placement::rehearse;
+    get    "/ashlar/v1/backups"                       0  => own_backups::list;
+    get    "/ashlar/v1/backups/{id}"                  0  => own_backups::show;
+    post   "/ashlar/v1/backups/{id}/verify"           0  => own_backups::act_verify;
+    get    "/ashlar/v1/backup-stores"                 0  => backup_stores::list;
+    get    "/ashlar/v1/backup-stores/{store}"         0  => backup_stores::show;
+    post   "/ashlar/v1/backup-stores/{store}/import"  0  => backup_stores::act_import;
     get    "/ashlar/v1/sessions"                      0  => sessions::list;
     post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
@@ -40,6 +41,8 @@ pub enum Fault {
     HangRestore,
     /// Nothing can be removed.
     Remove,
+    /// A look whether backups can be read waits until it is cancelled.
+    HangVerify,
     /// The store does not answer at all.
     Away,
 }
@@ -57,6 +60,15 @@ pub struct FakeEngine {
 struct Kept {
     description: Description,
     stored: Stored,
+    /// Of what is not zero; `None` where somebody laid the image there by hand.
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+/// What was read of a volume or of its image.
+struct Read {
+    data_bytes: u64,
+    digest: String,
 }
 
 impl FakeEngine {
@@ -143,24 +155,26 @@ impl FakeEngine {
         Ok(())
     }
 
-    /// Copies what is not zero; the answer is how much that was. Holes are not read, so that this may block.
-    fn copy(
+    /// Gives every piece that is not all zeros to `keep`. Holes are not read, so that this may block.
+    fn read(
         &self,
         from: &Path,
-        to: &File,
         len_bytes: u64,
         work: &Work,
-    ) -> Result<u64, BackupError> {
+        mut keep: impl FnMut(&[u8], u64) -> io::Result<()>,
+    ) -> Result<Read, BackupError> {
         let failed = |doing, source| device_failed(doing, from, source);
         let source = File::open(from).map_err(|error| failed("opening", error))?;
         let mut piece = vec![0; PIECE_BYTES];
+        let mut digest = Sha256::new();
         let (mut at, mut data_bytes) = (0, 0);
         while at < len_bytes {
             if work.is_cancelled() {
                 return Err(BackupError::Cancelled);
             }
             at = match rustix::fs::seek(&source, SeekFrom::Data(at)) {
-                Ok(data) => data,
+                // The same pieces of a volume and of its image, wherever their holes end.
+                Ok(data) => data - data % PIECE_BYTES as u64,
                 Err(Errno::NXIO) => break,
                 Err(_) => at, // What knows no holes is read from here on.
             };
@@ -171,15 +185,48 @@ impl FakeEngine {
                 .read_exact_at(part, at)
                 .map_err(|error| failed("reading", error))?;
             if part.iter().any(|byte| *byte != 0) {
-                to.write_all_at(part, at)
-                    .map_err(|error| failed("copying", error))?;
+                keep(part, at).map_err(|error| failed("copying", error))?;
+                digest.update(at.to_le_bytes());
+                digest.update(&*part);
                 data_bytes += len;
             }
             at += len;
             work.report(at, len_bytes);
         }
         work.report(len_bytes, len_bytes);
-        Ok(data_bytes)
+        let digest = digest.finalize();
+        Ok(Read {
+            data_bytes,
+            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
+    /// What is wrong with the bytes that were read of a backup's image.
+    fn damage(kept: &Kept, read: &Read) -> Option<String> {
+        let is_as_kept = kept.digest.as_ref().is_none_or(|one| *one == read.digest);
+        (!is_as_kept).then(|| {
+            let id = kept.description.id;
+            format!("backup {id}: its image holds other bytes than were stored")
+        })
+    }
+
+    fn look_at(
+        &self,
+        id: BackupId,
+        depth: Depth,
+        work: &Work,
+    ) -> Result<Option<String>, BackupError> {
+        let (kept, image) = (self.must_have(id)?, self.image(id));
+        let Ok(about) = fs::metadata(&image) else {
+            return Ok(Some(format!("backup {id}: its image is missing")));
+        };
+        match depth {
+            Depth::Structure => Ok(None),
+            Depth::Data => {
+                let read = self.read(&image, about.len(), work, |_, _| Ok(()))?;
+                Ok(Self::damage(&kept, &read))
+            }
+        }
     }
 }
 
@@ -227,16 +274,19 @@ impl BackupEngine for FakeEngine {
         let image = File::create(&path).map_err(|error| self.io(&error))?;
         let len_bytes = source.device.len_bytes;
         image.set_len(len_bytes).map_err(|error| self.io(&error))?;
-        let data_bytes = self.copy(&source.device.path, &image, len_bytes, work)?;
+        let read = self.read(&source.device.path, len_bytes, work, |bytes, at| {
+            image.write_all_at(bytes, at)
+        })?;
         let stored = Stored {
             objects: 1,
-            data_bytes,
+            data_bytes: read.data_bytes,
             read_bytes: len_bytes,
-            added_bytes: data_bytes,
+            added_bytes: read.data_bytes,
         };
         let kept = Kept {
             description: description.clone(),
             stored,
+            digest: Some(read.digest),
         };
         let text =
             serde_json::to_vec(&kept).map_err(|error| self.unavailable(&error.to_string()))?;
@@ -256,7 +306,7 @@ impl BackupEngine for FakeEngine {
         work: &Work,
     ) -> Result<Done, BackupError> {
         self.open()?;
-        self.must_have(backup)?;
+        let kept = self.must_have(backup)?;
         let file = File::options().write(true).open(&target.path);
         let file = file.map_err(|error| device_failed("opening", &target.path, error))?;
         let image = self.image(backup);
@@ -270,8 +320,16 @@ impl BackupEngine for FakeEngine {
         if self.has(Fault::Restore) {
             return Err(self.unavailable("it was told to fail"));
         }
-        self.copy(&image, &file, len_bytes, work)?;
-        Ok(Done::Changed)
+        let read = self.read(&image, len_bytes, work, |bytes, at| {
+            file.write_all_at(bytes, at)
+        })?;
+        match Self::damage(&kept, &read) {
+            None => Ok(Done::Changed),
+            Some(why) => Err(BackupError::Damaged {
+                store: self.name.clone(),
+                why,
+            }),
+        }
     }
 
     async fn remove(&self, backup: BackupId) -> Result<Done, BackupError> {
@@ -315,12 +373,13 @@ impl BackupEngine for FakeEngine {
     async fn verify(
         &self,
         backup: Option<BackupId>,
-        _: Depth,
-        _: &Work,
+        depth: Depth,
+        work: &Work,
     ) -> Result<Vec<String>, BackupError> {
         self.open()?;
+        self.hang(Fault::HangVerify, work).await?;
         let all = match backup {
-            Some(id) => vec![self.must_have(id)?.description.id],
+            Some(id) => vec![id],
             None => {
                 let list = self.list().await?;
                 list.into_iter()
@@ -328,9 +387,63 @@ impl BackupEngine for FakeEngine {
                     .collect()
             }
         };
-        let missing = all.into_iter().filter(|id| !self.image(*id).exists());
-        Ok(missing
-            .map(|id| format!("the image of {id} is missing"))
-            .collect())
+        let mut findings = Vec::new();
+        for id in all {
+            findings.extend(self.look_at(id, depth, work)?);
+        }
+        Ok(findings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::contract::{MIB, Subject, Volumes, all_of, engine_contract, stored, write};
+    use std::sync::Arc;
+
+    /// A store in a directory of its own.
+    struct Store(tempfile::TempDir);
+
+    impl Subject for Store {
+        fn fresh() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn engine(&self) -> Arc<dyn BackupEngine> {
+            Arc::new(FakeEngine::new("fake", &self.0.path().join("store")))
+        }
+
+        fn restarted(self) -> Self {
+            self
+        }
+    }
+
+    engine_contract!(Store);
+
+    #[tokio::test]
+    async fn other_bytes_than_were_stored_are_damage() {
+        let store = Store::fresh();
+        let engine = store.engine();
+        let mut volumes = Volumes::new(7);
+        let (id, _) = stored(&engine, &all_of(&volumes.mixed("mixed", 4))).await;
+        let image = Device {
+            path: store.0.path().join(format!("store/{id}.img")),
+            len_bytes: MIB,
+        };
+        write(&image, b"?", 20);
+        let work = Work::default();
+        let found = engine.verify(Some(id), Depth::Structure, &work).await;
+        assert_eq!(found.unwrap(), Vec::<String>::new());
+        let found = engine.verify(None, Depth::Data, &work).await.unwrap();
+        assert!(found[0].contains("other bytes"), "{found:?}");
+        let target = volumes.empty("target", 9 * MIB);
+        let restored = engine.restore(id, &target, true, &work).await;
+        assert!(
+            matches!(restored, Err(BackupError::Damaged { .. })),
+            "{restored:?}"
+        );
+        fs::remove_file(&image.path).unwrap();
+        let found = engine.verify(None, Depth::Structure, &work).await.unwrap();
+        assert!(found[0].contains("is missing"), "{found:?}");
     }
 }

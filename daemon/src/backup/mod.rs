@@ -23,7 +23,7 @@ pub mod restic;
 mod worker;
 mod written;
 
-pub use crate::model::backup::{DescribedVolume, StoreKind};
+pub use crate::model::backup::{Depth, DescribedVolume, StoreKind};
 pub use worker::run as run_worker;
 
 use crate::driver::{Device, Done, Work};
@@ -102,16 +102,6 @@ pub struct StoreReport {
     pub free_bytes: Option<u64>,
     /// How many backups of Ashlar's it has.
     pub backups: u64,
-}
-
-/// How closely is looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Depth {
-    /// That all that it needs is there.
-    Structure,
-    /// That every byte of it is what was stored.
-    Data,
 }
 
 /// An engine's methods; the module's text states the rules that hold for all of them. One engine is one store.

@@ -1,6 +1,6 @@
 //! How nouns of the model are written into descriptions; the model itself knows no form.
 
-use crate::model::backup::DescribedVolume;
+use crate::model::backup::{Depth, DescribedVolume};
 use crate::model::id::BackupId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,6 +16,19 @@ impl<'de> Deserialize<'de> for BackupId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Depth {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Depth {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(from)?;
+        Depth::parse(&word).ok_or_else(|| D::Error::custom("no depth of a look"))
     }
 }
 

@@ -51,10 +51,50 @@ pub struct Backup {
     pub volume: DescribedVolume,
     /// The volume that it was restored into last.
     pub restored_volume_id: Option<VolumeId>,
+    /// What was found when it was last looked whether it can be read; `None` when nobody has looked.
+    pub verified: Option<Verified>,
     /// When its row was made.
     pub created_at: Time,
     /// When its row last changed.
     pub updated_at: Option<Time>,
+}
+
+/// How closely is looked whether a backup can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// That all that it needs is there.
+    Structure,
+    /// That every byte of it is what was stored.
+    Data,
+}
+
+impl Depth {
+    /// Both.
+    pub const ALL: [Depth; 2] = [Depth::Structure, Depth::Data];
+
+    /// The spelling in the record and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Depth::Structure => "structure",
+            Depth::Data => "data",
+        }
+    }
+
+    /// `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|depth| depth.as_str() == word)
+    }
+}
+
+/// What a look into the store found of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// When it was.
+    pub at: Time,
+    /// How closely was looked.
+    pub depth: Depth,
+    /// What is wrong, a line each; none when nothing is.
+    pub findings: Vec<String>,
 }
 
 /// A volume as it was when it was copied: what a volume made from the copy carries again.

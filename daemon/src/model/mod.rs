@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod backup;
+pub mod backup_store;
 pub mod caller;
 pub mod id;
 pub mod message;

@@ -94,6 +94,10 @@ operations! {
     ResetBackupStatus = "reset_backup_status"
     /// Make the row of a backup that lies in a store.
     ImportBackup = "import_backup"
+    /// Look whether a backup can be read.
+    VerifyBackup = "verify_backup"
+    /// Make the rows of all backups that lie in a store and have none.
+    ImportStore = "import_store"
 }
 
 impl Verb {
@@ -161,7 +165,8 @@ pub struct Operation {
     pub id: OperationId,
     /// What it does.
     pub verb: Verb,
-    /// Who takes it next: `scheduler`, `volume:<host@backend>:<lane>`, or `backup:<host@store>`.
+    /// Who takes it next: `scheduler`, `volume:<host@backend>:<lane>`, or `backup:<host@store>` with or without
+    /// `:look`.
     pub queue: String,
     /// Where it is.
     pub phase: Phase,
@@ -173,7 +178,7 @@ pub struct Operation {
     pub owner_id: String,
     /// The request that began it.
     pub request_id: String,
-    /// The main object's id (volume, snapshot, attachment or backup).
+    /// The main object's id (volume, snapshot, attachment or backup), or the address of a pool or store.
     pub object_id: String,
     /// What was asked and what earlier steps learned; JSON text that only `ops` reads.
     pub input: String,

@@ -54,6 +54,8 @@ pub struct Row {
     pub source_volume: &'static [VolumeStatus],
     /// What a snapshot that it reads from must be.
     pub source_snapshot: &'static [SnapshotStatus],
+    /// What a backup that it reads from must be.
+    pub source_backup: &'static [BackupStatus],
     /// What the table cannot say.
     pub note: &'static str,
 }
@@ -68,6 +70,7 @@ impl Row {
             backup: None,
             source_volume: &[],
             source_snapshot: &[],
+            source_backup: &[],
             note,
         }
     }
@@ -624,6 +627,17 @@ pub const TABLE: &[Row] = &[
             "makes the row of what lies in a store already",
         )
     },
+    Row {
+        source_backup: &[B::Available],
+        ..Row::of(
+            Verb::VerifyBackup,
+            "moves nothing; one that is damaged fails it, and keeps what was found",
+        )
+    },
+    Row::of(
+        Verb::ImportStore,
+        "moves nothing; makes the rows, available, of all that lies in a store and has none",
+    ),
 ];
 
 /// What later issues bring, so that the table's readers know what is missing: operation, noun, from, during, done, failed.

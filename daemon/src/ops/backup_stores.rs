@@ -1,18 +1,19 @@
-//! Which backup service takes what, and the keeping of a store: it is opened at the start, and its service is up from then
-//! on.
+//! Which backup service takes what, what the stores are, and the keeping of one: it is opened at the start, and its service
+//! is up from then on.
 //!
 //! Each store that a process with the role `backup` reaches is a service `cinder-backup` at `host@store`. One that cannot
 //! be opened is a warning, its service is not up, and whoever asks for it hears 503; it is tried again until it can.
 
 use super::edges::engine_of;
-use super::{Ctx, heartbeat, unreadable};
-use crate::backup::BackupEngine;
+use super::{Ctx, heartbeat, only_for_admins, report_store, unreadable};
 use crate::driver::Work;
 use crate::error::{Error, Refusal, chain};
 use crate::model::backup::StoreKind;
+use crate::model::backup_store::{BackupStore, store_name};
+use crate::model::caller::Caller;
 use crate::model::service::{Binary, Service};
 use crate::store::operations::{self, Place};
-use crate::store::{Batch, services};
+use crate::store::{backup_stores as stored, services};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,14 +44,6 @@ pub(super) struct Wanted<'a> {
     pub(super) for_storing: bool,
 }
 
-/// The store of a backup service.
-pub(super) fn store_of(service: &Service) -> &str {
-    service
-        .host
-        .split_once('@')
-        .map_or(service.host.as_str(), |(_, store)| store)
-}
-
 /// A backup service that is up, enabled and what is wanted.
 pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error> {
     let all = services::list(&ctx.store).await.map_err(unreadable)?;
@@ -58,7 +51,9 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
         one.binary == Binary::Backup
             && one.is_up
             && !one.is_disabled
-            && wanted.store.is_none_or(|store| store == store_of(one))
+            && wanted
+                .store
+                .is_none_or(|store| store == store_name(&one.host))
             && (wanted.availability_zone).is_none_or(|zone| zone == one.availability_zone)
             && !(wanted.for_storing && is_read_only(one))
     };
@@ -66,7 +61,7 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
         && wanted.for_storing
         && all
             .iter()
-            .any(|one| store_of(one) == store && is_read_only(one))
+            .any(|one| store_name(&one.host) == store && is_read_only(one))
     {
         return Err(only_read(store));
     }
@@ -78,7 +73,7 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
     };
     // By name after that, so that it is the same one each time.
     let best = all.into_iter().filter(will_do).min_by_key(|one| {
-        let store = store_of(one).to_owned();
+        let store = store_name(&one.host).to_owned();
         (
             store != DEFAULT_STORE,
             store,
@@ -93,7 +88,8 @@ pub(super) async fn find(ctx: &Ctx, wanted: Wanted<'_>) -> Result<Service, Error
 pub(super) async fn of_kind(ctx: &Ctx, kind: StoreKind) -> Result<Service, Error> {
     let all = services::list(&ctx.store).await.map_err(unreadable)?;
     let is_of_it = |one: &&Service| one.is_up && !one.is_disabled && one.store_kind == Some(kind);
-    let stores: BTreeSet<&str> = all.iter().filter(is_of_it).map(store_of).collect();
+    let stores = all.iter().filter(is_of_it).map(|one| store_name(&one.host));
+    let stores: BTreeSet<&str> = stores.collect();
     let kind = kind.as_str();
     let mut stores = stores.into_iter();
     match (stores.next(), stores.next()) {
@@ -131,6 +127,36 @@ fn only_read(store: &str) -> Error {
     })
 }
 
+/// Every store that a backup service ever asked, as it was last told; for administrators.
+pub async fn list(ctx: &Ctx, caller: &Caller) -> Result<Vec<BackupStore>, Error> {
+    only_for_admins(caller, "backup_store:get_all")?;
+    stored::list(&ctx.store).await.map_err(unreadable)
+}
+
+/// The store that is named as `host@store`, or as `store`: of several services of that name the first that is up.
+pub async fn get(ctx: &Ctx, caller: &Caller, named: &str) -> Result<BackupStore, Error> {
+    only_for_admins(caller, "backup_store:get")?;
+    let all = stored::list(&ctx.store).await.map_err(unreadable)?;
+    let is_it = |one: &BackupStore| one.host == named || one.name() == named;
+    let found = all.into_iter().filter(is_it).min_by_key(|one| !one.is_up());
+    found.ok_or_else(|| Error::NotFound {
+        noun: "Backup store",
+        id: named.to_owned(),
+    })
+}
+
+/// The service of a store that is named as in [`get`]; it must be up and enabled.
+pub(super) async fn service_of(ctx: &Ctx, caller: &Caller, named: &str) -> Result<Service, Error> {
+    let service = get(ctx, caller, named).await?.service;
+    let takes_work = |one: &Service| one.is_up && !one.is_disabled;
+    service.filter(takes_work).ok_or_else(|| {
+        none_is_up(Wanted {
+            store: Some(named),
+            ..Wanted::default()
+        })
+    })
+}
+
 fn none_is_up(wanted: Wanted<'_>) -> Error {
     let zone = wanted
         .availability_zone
@@ -148,8 +174,8 @@ fn none_is_up(wanted: Wanted<'_>) -> Error {
     }
 }
 
-/// Opens the store, making it if nothing is there, however often that takes; says from then on that its service is up,
-/// until `shutdown`. `opened` hears when that was said for the first time.
+/// Opens the store, making it if nothing is there, however often that takes; says from then on that its service is up and
+/// what it reports, until `shutdown`. `opened` hears when that was said for the first time.
 pub async fn keep(
     ctx: Arc<Ctx>,
     store: String,
@@ -166,8 +192,13 @@ pub async fn keep(
     }
     // A start that did not wait for it is no reason to stop.
     let _unheard = opened.send(());
-    let runs = runs(&ctx, &store);
-    heartbeat::keep_beating(ctx, runs, shutdown).await;
+    let Some(engine) = ctx.backups.get(&store) else {
+        return;
+    };
+    let host = format!("{}@{store}", ctx.host);
+    let reporting = report_store::keep_reporting(&ctx, &host, engine.as_ref());
+    let beating = heartbeat::keep_beating(Arc::clone(&ctx), runs(&ctx, &store), shutdown.clone());
+    tokio::join!(shutdown.run_until_cancelled(reporting), beating);
 }
 
 /// Opens the store and says that its service is up; whether it could be opened.
@@ -175,56 +206,16 @@ pub(super) async fn open(ctx: &Ctx, store: &str) -> bool {
     let Some(engine) = ctx.backups.get(store) else {
         return false;
     };
-    let is_open = opens(engine.as_ref(), store).await;
+    let host = format!("{}@{store}", ctx.host);
+    let is_open = report_store::report(ctx, &host, engine.as_ref(), OPEN_WITHIN).await;
     if is_open {
-        let runs = runs(ctx, store);
-        comes_up(ctx, &runs, engine.kind()).await;
+        heartbeat::beat(ctx, &runs(ctx, store)).await;
     }
     is_open
 }
 
 fn runs(ctx: &Ctx, store: &str) -> Vec<(Binary, String)> {
     vec![(Binary::Backup, format!("{}@{store}", ctx.host))]
-}
-
-/// Says that the service is up, and first what its store is: nothing is stored in one that is only read.
-async fn comes_up(ctx: &Ctx, runs: &[(Binary, String)], kind: StoreKind) {
-    let mut batch = Batch::new();
-    for (binary, host) in runs {
-        let beat = services::beat_values(*binary, host, &ctx.availability_zone);
-        batch.add(services::BEAT, beat);
-        let values = vec![host.as_str().into(), kind.as_str().into()];
-        batch.add(services::SET_STORE_KIND, values);
-    }
-    if let Err(error) = ctx.store.write(batch).await {
-        tracing::error!(error = chain(&error), "the backup service was not recorded");
-    }
-}
-
-async fn opens(engine: &dyn BackupEngine, store: &str) -> bool {
-    match tokio::time::timeout(OPEN_WITHIN, engine.report()).await {
-        Ok(Ok(report)) => {
-            tracing::info!(
-                store,
-                location = report.location,
-                backups = report.backups,
-                "backup store open"
-            );
-            true
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(
-                store,
-                error = chain(&error),
-                "the backup store cannot be opened; trying again"
-            );
-            false
-        }
-        Err(_elapsed) => {
-            tracing::warn!(store, "the backup store did not open in time; trying again");
-            false
-        }
-    }
 }
 
 /// Gives back the room of what was removed, unless something else waits in the service's queue that will do it. What

@@ -50,6 +50,14 @@ pub(super) struct Input {
     pub(super) asked: serde_json::Value,
 }
 
+impl Input {
+    /// Whether the operation is about any object of somebody's.
+    pub(super) fn has_subject(&self) -> bool {
+        let one = [&self.volume, &self.attachment, &self.backup];
+        !self.snapshots.is_empty() || one.into_iter().any(Option::is_some)
+    }
+}
+
 /// An object that an operation moves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Subject {
@@ -338,6 +346,21 @@ impl<'a> Beginning<'a> {
         self.want(Noun::Snapshot, &snapshot.id.to_string(), from);
         self.claim(Noun::Snapshot, &snapshot.id, Mode::Shared);
         self.needs_snapshots_owner(snapshot);
+    }
+
+    /// Reads a backup. It is what the operation is about, so that a failure is told of it.
+    pub(super) fn reads_backup(&mut self, backup: &Backup) {
+        self.belongs_to(&backup.project_id);
+        let (id, from) = (backup.id.to_string(), self.row.source_backup);
+        statuses::hold(&mut self.batch, Noun::Backup, &id, from);
+        self.want(Noun::Backup, &id, from);
+        self.claim(Noun::Backup, &id, Mode::Shared);
+        self.input.backup = Some(Subject {
+            id,
+            was: Some(backup.status.as_str().to_owned()),
+            during: None,
+            asked: None,
+        });
     }
 
     /// Keeps an object that is neither moved nor read from changing, without a look at its status.

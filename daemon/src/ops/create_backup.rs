@@ -5,7 +5,7 @@
 //! the last step takes it away again. An incremental backup names its parent, so that the engine need not read what is
 //! the same; what comes out is whole all the same, and nothing depends on the parent.
 
-use super::backup_stores::{self, Wanted, store_of};
+use super::backup_stores::{self, Wanted};
 use super::begin::Beginning;
 use super::edges::{
     driver_failed, driver_of, engine_failed, engine_of, live_writes, placed, snapshot_ref,
@@ -17,6 +17,7 @@ use crate::backup::{Description, Source};
 use crate::driver::{ObjectRef, SnapshotRef};
 use crate::error::{Error, Refusal};
 use crate::model::backup::{Backup, DescribedVolume};
+use crate::model::backup_store::store_name;
 use crate::model::caller::Caller;
 use crate::model::id::{BackupId, SnapshotId, VolumeId};
 use crate::model::operation::Verb;
@@ -151,7 +152,7 @@ async fn draw_up(
         for_storing: true,
     };
     let service = backup_stores::find(ctx, wanted).await?;
-    let store = store_of(&service).to_owned();
+    let store = store_name(&service.host).to_owned();
     let instant = snapshot.map(|one| one.created_at.clone());
     let parent = match request.is_incremental {
         true => Some(parent(ctx, caller, volume.id, &store, instant.as_ref()).await?),
@@ -181,6 +182,7 @@ async fn draw_up(
         data_timestamp: instant.unwrap_or_else(|| now.clone()),
         volume: as_it_is(volume, size_gib),
         restored_volume_id: None,
+        verified: None,
         created_at: now,
         updated_at: None,
     };

@@ -4,7 +4,7 @@
 //! backup counts, and one that is not there ends in `error`. Cinder's record does not name a store of ours: it is sent to
 //! the one that was Cinder's.
 
-use super::backup_stores::{self, Wanted, store_of};
+use super::backup_stores::{self, Wanted};
 use super::begin::Beginning;
 use super::edges::{engine_failed, engine_of};
 use super::export_backup::{self, Record};
@@ -13,6 +13,7 @@ use super::{Ctx, backup_queue, cinder_record, create_backup, only_for_admins};
 use crate::backup::{BackupError, Description};
 use crate::error::Error;
 use crate::model::backup::{Backup, StoreKind};
+use crate::model::backup_store::store_name;
 use crate::model::caller::Caller;
 use crate::model::operation::Verb;
 use crate::model::service::Service;
@@ -76,32 +77,43 @@ fn unreadable_record(why: &str) -> Error {
 }
 
 fn new_row(caller: &Caller, told: &Description, service: &Service) -> Result<Backup, Error> {
-    let (Some(size_gib), Ok(volume_id)) = (size(told), told.volume.id.parse()) else {
-        return Err(unreadable_record("it has no size, or no volume's id"));
-    };
+    let told = row_of(told, &service.host, &service.availability_zone);
+    let told = told.map_err(unreadable_record)?;
     Ok(Backup {
-        id: told.id,
         project_id: caller.project_id.clone(),
         user_id: caller.user_id.clone(),
-        volume_id,
+        created_at: Time::now(),
+        ..told
+    })
+}
+
+/// The row of a backup in the store of the service `host`, as it says of itself; else what of that cannot be read.
+pub(super) fn row_of(told: &Description, host: &str, zone: &str) -> Result<Backup, &'static str> {
+    let time = |text: &str| Time::read(text).ok_or("its times are none");
+    Ok(Backup {
+        id: told.id,
+        project_id: told.project_id.clone(),
+        user_id: told.user_id.clone(),
+        volume_id: (told.volume.id.parse()).map_err(|_| "the id of its volume is none")?,
         snapshot_id: snapshot_id(told),
         parent_id: told.parent_id,
         name: told.name.clone(),
         description: told.description.clone(),
         metadata: told.metadata.clone(),
-        size_gib,
+        size_gib: size(told).ok_or("no volume has its size")?,
         status: BackupStatus::Creating,
-        store: store_of(service).to_owned(),
-        host: service.host.clone(),
-        availability_zone: service.availability_zone.clone(),
+        store: store_name(host).to_owned(),
+        host: host.to_owned(),
+        availability_zone: zone.to_owned(),
         fail_reason: None,
         object_count: 0,
         data_bytes: 0,
         added_bytes: 0,
-        data_timestamp: Time::from_stored(told.data_timestamp.clone()),
+        data_timestamp: time(&told.data_timestamp)?,
         volume: told.volume.clone(),
         restored_volume_id: None,
-        created_at: Time::now(),
+        verified: None,
+        created_at: time(&told.created_at)?,
         updated_at: None,
     })
 }

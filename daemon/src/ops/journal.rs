@@ -6,7 +6,7 @@ use super::{Ctx, messages, unreadable, unwritable};
 use crate::error::{Error, Refusal};
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
-use crate::model::operation::{Operation, Phase, Verb};
+use crate::model::operation::{Operation, Phase};
 use crate::model::status::{
     self, AttachmentStatus, BackupStatus, End, Move, SnapshotStatus, VolumeStatus, Word,
 };
@@ -58,8 +58,8 @@ pub(super) fn ends(job: &Job, phase: Phase, error: Option<&str>) -> Batch {
         );
     }
     operations::finish(&mut batch, job.operation.id, phase, error);
-    // Whoever asks for a list waits for it, and is told of its failure in the answer.
-    if phase == Phase::Failed && job.operation.verb != Verb::ListManageable {
+    // Of what is about no object (a list, the import of a store) whoever asked is told by the operation itself.
+    if phase == Phase::Failed && job.input.has_subject() {
         messages::why_failed(&mut batch, &job.operation, &job.input, error);
     }
     batch

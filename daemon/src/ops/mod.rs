@@ -52,6 +52,7 @@ pub mod force_detach;
 pub mod heartbeat;
 pub mod history;
 pub mod import_backup;
+pub mod import_store;
 pub mod initialize_connection;
 pub mod list_manageable;
 pub mod manage_snapshot;
@@ -63,6 +64,7 @@ pub mod qos_specs;
 pub mod quotas;
 pub mod recover;
 pub mod report_pools;
+pub mod report_store;
 pub mod reserve_volume;
 pub mod reset_backup_status;
 pub mod reset_snapshot_status;
@@ -88,6 +90,7 @@ pub mod update_backup;
 pub mod update_readonly;
 pub mod update_snapshot;
 pub mod update_volume;
+pub mod verify_backup;
 pub mod volume_types;
 
 pub use connect::{Connected, connected};
@@ -228,6 +231,15 @@ pub fn backup_queue(service: &str) -> String {
     format!("backup:{service}")
 }
 
+/// The queue of the same service for what only looks into the store, and may take as long as all of it takes to read:
+/// nothing that changes the store stands behind that.
+pub fn look_queue(service: &str) -> String {
+    format!("{}:{LOOK}", backup_queue(service))
+}
+
+/// What ends the name of a [`look_queue`].
+const LOOK: &str = "look";
+
 /// The plan of every operation that has steps.
 pub const PLANS: &[&Plan] = &[
     &create_volume::PLAN,
@@ -254,6 +266,8 @@ pub const PLANS: &[&Plan] = &[
     &restore_backup::PLAN,
     &delete_backup::PLAN,
     &import_backup::PLAN,
+    &verify_backup::PLAN,
+    &import_store::PLAN,
 ];
 
 /// The plan of a verb; `None` for one that is done at once.

@@ -8,9 +8,10 @@
 use super::begin::Input;
 use super::{
     Ctx, delete_attachment, delete_backup, delete_snapshot, delete_volume, detach_volume,
-    extend_volume, get_operation, revert_volume, unreadable,
+    extend_volume, get_operation, revert_volume, unreadable, verify_backup,
 };
 use crate::error::{Error, Refusal};
+use crate::model::backup::Depth;
 use crate::model::caller::Caller;
 use crate::model::id::OperationId;
 use crate::model::operation::{Operation, Phase, Verb};
@@ -30,7 +31,7 @@ fn refusal(verb: Verb) -> Option<&'static str> {
     use Verb::{
         CreateAttachment, CreateBackup, CreateSnapshot, CreateVolume, DeleteAttachment,
         DeleteBackup, DeleteSnapshot, DeleteVolume, DetachVolume, ExtendVolume,
-        InitializeConnection, RevertVolume, TerminateConnection, UpdateAttachment,
+        InitializeConnection, RevertVolume, TerminateConnection, UpdateAttachment, VerifyBackup,
     };
     let again = [
         DeleteVolume,
@@ -40,6 +41,7 @@ fn refusal(verb: Verb) -> Option<&'static str> {
         DetachVolume,
         ExtendVolume,
         RevertVolume,
+        VerifyBackup,
     ];
     let of_hosts = [
         CreateAttachment,
@@ -131,6 +133,12 @@ async fn again(
     } else if verb == Verb::RevertVolume {
         let snapshot = snapshot.ok_or_else(|| unread(operation))?;
         revert_volume::begin(ctx, caller, id(object)?, id(snapshot)?).await
+    } else if verb == Verb::VerifyBackup {
+        let depth = input.asked.get("depth").and_then(serde_json::Value::as_str);
+        let depth = depth.and_then(Depth::parse);
+        let depth = depth.ok_or_else(|| unread(operation))?;
+        let begun = verify_backup::begin(ctx, caller, id(object)?, depth).await;
+        begun.map(drop)
     } else {
         Err(unread(operation))
     }

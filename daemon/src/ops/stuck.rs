@@ -3,7 +3,7 @@
 //! Pure over what the record says. `None` is the good news: it moves, or has only just begun. It knows the queues and
 //! THE TABLE's plans, and no edge: what a step waits for inside a driver or target only its end tells.
 
-use super::{Ctx, Lane, SCHEDULER_QUEUE, unreadable};
+use super::{Ctx, LOOK, Lane, SCHEDULER_QUEUE, unreadable};
 use crate::error::Error;
 use crate::model::operation::{Operation, Phase};
 use crate::model::service::{Binary, Service};
@@ -44,6 +44,8 @@ pub async fn look(
 /// The service that takes from a queue, and its lane.
 fn owner(queue: &str) -> (String, Option<Lane>) {
     if let Some(service) = queue.strip_prefix("backup:") {
+        let looks = service.rsplit_once(':').filter(|(_, what)| *what == LOOK);
+        let service = looks.map_or(service, |(service, _)| service);
         return (service.to_owned(), None);
     }
     let parts = queue
@@ -210,6 +212,18 @@ mod tests {
     }
 
     const WIPES: &str = "volume:h@b:wipe";
+
+    #[test]
+    fn a_queue_names_its_service() {
+        for (queue, service, lane) in [
+            ("volume:h@b:wipe", "h@b", Some(Lane::Wipe)),
+            ("backup:h@nas", "h@nas", None),
+            ("backup:h@nas:look", "h@nas", None),
+            ("scheduler", "scheduler", None),
+        ] {
+            assert_eq!(owner(queue), (service.to_owned(), lane), "{queue}");
+        }
+    }
 
     #[test]
     fn what_moves_or_has_just_begun_is_not_stuck() {

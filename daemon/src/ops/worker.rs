@@ -4,7 +4,7 @@
 //! memory and costs no commit. At start the same loop finds what a crash left: recovery is the same code as doing.
 
 use super::steps::{self, Left};
-use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, volume_queue};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, look_queue, volume_queue};
 use crate::model::id::OperationId;
 use crate::model::operation::Operation;
 use crate::store::operations::{self, Place};
@@ -50,6 +50,15 @@ impl Queue {
         Self {
             name: backup_queue(service),
             at_once: 1,
+            is_quick: false,
+        }
+    }
+
+    /// The queue of the same service for what only looks. Each reads with several threads.
+    pub fn look(service: &str) -> Self {
+        Self {
+            name: look_queue(service),
+            at_once: 2,
             is_quick: false,
         }
     }

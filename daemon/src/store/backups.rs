@@ -4,18 +4,20 @@ use super::Store;
 use super::batch::{Batch, Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
 use super::list::{self, Direction, Filter, ListError, ListRequest, Shape};
-use crate::model::backup::{Backup, DescribedVolume};
+use crate::model::backup::{Backup, Depth, DescribedVolume, Verified};
 use crate::model::id::{BackupId, VolumeId};
 use crate::model::size::Gib;
 use crate::model::status::BackupStatus;
 use crate::model::time::Time;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// What of backups may be listed.
 pub const SHAPE: Shape = Shape {
     select: "SELECT t.id, t.project_id, t.user_id, t.volume_id, t.snapshot_id, t.parent_id, t.name, t.description, \
              t.metadata, t.size_gib, t.status, t.store, t.host, t.availability_zone, t.fail_reason, t.object_count, \
-             t.data_bytes, t.added_bytes, t.data_timestamp, t.volume, t.restored_volume_id, t.created_at, t.updated_at \
+             t.data_bytes, t.added_bytes, t.data_timestamp, t.volume, t.restored_volume_id, t.created_at, t.updated_at, \
+             t.verified_at, t.verified_depth, t.findings \
              FROM backups t",
     count: "SELECT COUNT(*) FROM backups t",
     columns: &[
@@ -97,6 +99,31 @@ pub const DESCRIBE: Sql = Sql {
            snapshot_id = $6, parent_id = $7, data_timestamp = $8, volume = $9 WHERE id = $1",
 };
 
+/// Parameters: id, verified_at, verified_depth, findings.
+const SET_VERIFIED: Sql = Sql {
+    name: "backups.set_verified",
+    text: "UPDATE backups SET verified_at = $2, verified_depth = $3, findings = $4 WHERE id = $1",
+};
+
+/// Parameters: id, the operation. A guard: no other operation looks whether the backup can be read.
+pub const IS_VERIFIED_ONCE: Sql = Sql {
+    name: "backups.is_verified_once",
+    text: "UPDATE backups SET id = id WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.object_id = $1 \
+           AND o.id <> $2 AND o.verb = 'verify_backup' AND o.phase IN ('queued', 'running', 'undoing'))",
+};
+
+/// Parameters: [`insert_values`], and since when the store was read. A guard: no backup has this id, and none of this id
+/// was removed since, or is being removed.
+const INSERT_FOUND: Sql = Sql {
+    name: "backups.insert_found",
+    text: "INSERT INTO backups (id, project_id, user_id, volume_id, snapshot_id, parent_id, name, description, metadata, \
+           size_gib, status, store, host, availability_zone, fail_reason, object_count, data_bytes, added_bytes, \
+           data_timestamp, volume, restored_volume_id, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, \
+           CAST($10 AS BIGINT), $11, $12, $13, $14, $15, CAST($16 AS BIGINT), CAST($17 AS BIGINT), CAST($18 AS BIGINT), \
+           $19, $20, $21, $22 WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.object_id = $1 \
+           AND o.verb = 'delete_backup' AND (o.finished_at IS NULL OR o.finished_at >= $23)) ON CONFLICT (id) DO NOTHING",
+};
+
 /// Parameters: id.
 pub const DELETE: Sql = Sql {
     name: "backups.delete",
@@ -113,6 +140,9 @@ pub(super) const ALL: &[Sql] = &[
     SET_FAIL_REASON,
     SET_RESTORED,
     DESCRIBE,
+    SET_VERIFIED,
+    IS_VERIFIED_ONCE,
+    INSERT_FOUND,
     DELETE,
 ];
 
@@ -129,6 +159,30 @@ pub async fn get(store: &Store, id: BackupId) -> Result<Option<Backup>, StoreErr
 pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<Backup>, ListError> {
     let rows = list::page(store, &SHAPE, request).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Which of these backups have a row.
+pub async fn present(store: &Store, ids: &[BackupId]) -> Result<BTreeSet<BackupId>, StoreError> {
+    let values = ids.iter().map(|id| id.to_string().into());
+    let request = ListRequest {
+        filters: vec![Filter {
+            values: values.collect(),
+            ..Filter::equal("id", "")
+        }],
+        limit: i64::try_from(ids.len()).unwrap_or(i64::MAX),
+        ..ListRequest::default()
+    };
+    let found = unmarked(list(store, &request).await)?;
+    Ok(found.into_iter().map(|backup| backup.id).collect())
+}
+
+/// What a list found that was asked for without a marker.
+fn unmarked(listed: Result<Vec<Backup>, ListError>) -> Result<Vec<Backup>, StoreError> {
+    match listed {
+        Ok(found) => Ok(found),
+        Err(ListError::Store(error)) => Err(error),
+        Err(ListError::NoSuchMarker { .. }) => Ok(Vec::new()),
+    }
 }
 
 /// The backup of a volume in a store whose content is newest, of those of `project_id` that are available; with `before`
@@ -153,17 +207,34 @@ pub async fn newest(
         limit: 1,
         ..ListRequest::default()
     };
-    match list(store, &request).await {
-        Ok(found) => Ok(found.into_iter().next()),
-        Err(ListError::Store(error)) => Err(error),
-        Err(ListError::NoSuchMarker { .. }) => Ok(None), // No marker was asked for.
-    }
+    let found = unmarked(list(store, &request).await)?;
+    Ok(found.into_iter().next())
 }
 
 /// Adds why a backup went wrong, as much of it as Cinder keeps.
 pub fn failed(batch: &mut Batch, id: &str, why: &str) {
     let why: String = why.chars().take(FAIL_REASON_MAX).collect();
     batch.add(SET_FAIL_REASON, vec![id.into(), why.into()]);
+}
+
+/// Adds what a look into the store found of a backup.
+pub fn verified(batch: &mut Batch, id: BackupId, found: &Verified) {
+    let values = vec![
+        id.to_string().into(),
+        found.at.as_str().into(),
+        found.depth.as_str().into(),
+        serde_json::to_string(&found.findings)
+            .unwrap_or_default()
+            .into(),
+    ];
+    batch.add(SET_VERIFIED, values);
+}
+
+/// Adds the guard, named as its statement, that makes the row of a backup that lies in its store, which was read at `read_at`.
+pub fn found(batch: &mut Batch, backup: &Backup, read_at: &Time) {
+    let mut values = insert_values(backup);
+    values.push(read_at.as_str().into());
+    batch.guard(INSERT_FOUND.name, INSERT_FOUND, values);
 }
 
 /// The parameters of [`INSERT`].
@@ -225,7 +296,19 @@ fn read(row: &Row) -> Result<Backup, StoreError> {
         restored_volume_id: optional_id(row, 20)?,
         created_at: time(row.text(21)?),
         updated_at: row.optional_text(22)?.map(time),
+        verified: read_verified(row)?,
     })
+}
+
+fn read_verified(row: &Row) -> Result<Option<Verified>, StoreError> {
+    let Some(at) = row.optional_text(23)? else {
+        return Ok(None);
+    };
+    Ok(Some(Verified {
+        at: Time::from_stored(at.to_owned()),
+        depth: row.parsed(24, Depth::parse)?,
+        findings: row.parsed(25, |text| serde_json::from_str(text).ok())?,
+    }))
 }
 
 fn optional_id<T: FromStr>(row: &Row, column: usize) -> Result<Option<T>, StoreError> {

@@ -11,6 +11,7 @@
 
 pub mod adoptions;
 pub mod attachments;
+pub mod backup_stores;
 pub mod backups;
 pub mod batch;
 mod contract;
@@ -185,6 +186,7 @@ pub fn statements() -> Vec<Sql> {
     [
         adoptions::ALL,
         attachments::ALL,
+        backup_stores::ALL,
         backups::ALL,
         counts::ALL,
         events::ALL,

@@ -122,6 +122,13 @@ const TAKE: Sql = Sql {
              CAST($4 AS BIGINT))",
 };
 
+/// Parameters: project, resource, amount. Whatever the limit.
+const COUNT: Sql = Sql {
+    name: "quotas.count",
+    text: "INSERT INTO quota_usages (project_id, resource, in_use) VALUES ($1, $2, $3) \
+           ON CONFLICT (project_id, resource) DO UPDATE SET in_use = quota_usages.in_use + excluded.in_use",
+};
+
 /// Parameters: project, resource without the type, amount, limit where none is recorded, volume or snapshot. The
 /// same for the type that the volume has now.
 const TAKE_OF_VOLUME: Sql = Sql {
@@ -222,6 +229,7 @@ const OF_CLASS: Sql = Sql {
 
 pub(super) const ALL: &[Sql] = &[
     TAKE,
+    COUNT,
     TAKE_OF_VOLUME,
     FITS,
     GIVE_BACK,
@@ -253,6 +261,12 @@ pub fn take(batch: &mut Batch, project_id: &str, resource: Resource, amount: i64
         stored(limit).into(),
     ];
     batch.guard(resource.as_str(), TAKE, values);
+}
+
+/// Adds `amount` to the project's own counter whatever the limit: for what is there already, and only not known.
+pub fn count(batch: &mut Batch, project_id: &str, resource: Resource, amount: i64) {
+    let values = vec![project_id.into(), resource.as_str().into(), amount.into()];
+    batch.add(COUNT, values);
 }
 
 /// Adds the guard that takes `amount` of a volume type; no limit where the record has none.

@@ -20,8 +20,8 @@ pub const MIGRATIONS: &[&str] = &[
     BACKUPS,
 ];
 
-/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON. What the store of
-/// a backup service is, its process says.
+/// Copies that outlive their volumes: a row refers to none. `volume` is the volume as it was, as JSON. And what the service
+/// of each store, `host@store`, last heard of it, with the account of the last import, as JSON.
 const BACKUPS: &str = "
 CREATE TABLE backups (
     id TEXT PRIMARY KEY,
@@ -45,13 +45,30 @@ CREATE TABLE backups (
     data_timestamp TEXT NOT NULL,
     volume TEXT NOT NULL,
     restored_volume_id TEXT,
+    verified_at TEXT,
+    verified_depth TEXT,
+    findings TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT
 );
 CREATE INDEX backups_by_project ON backups (project_id, created_at, id);
 CREATE INDEX backups_by_age ON backups (created_at, id);
 CREATE INDEX backups_by_volume ON backups (volume_id, created_at, id);
-ALTER TABLE services ADD COLUMN store_kind TEXT;
+CREATE INDEX backups_by_store ON backups (store, updated_at, created_at);
+CREATE TABLE backup_stores (
+    host TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    location TEXT,
+    repository_id TEXT,
+    used_bytes BIGINT,
+    free_bytes BIGINT,
+    backups BIGINT,
+    reported_at TEXT,
+    failure TEXT,
+    asked_at TEXT NOT NULL,
+    import TEXT
+);
 ";
 
 /// What the target proves to hosts in turn. Exports that were made before have none, as their hosts were told.

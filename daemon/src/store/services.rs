@@ -13,8 +13,9 @@ pub const DOWN_AFTER: Duration = Duration::from_secs(60);
 
 const LIST: Sql = Sql {
     name: "services.list",
-    text: "SELECT id, binary_name, host, availability_zone, disabled, disabled_reason, frozen, created_at, heard_at, \
-           changed_at, store_kind FROM services ORDER BY binary_name, host",
+    text: "SELECT v.id, v.binary_name, v.host, v.availability_zone, v.disabled, v.disabled_reason, v.frozen, \
+           v.created_at, v.heard_at, v.changed_at, s.kind FROM services v LEFT JOIN backup_stores s \
+           ON s.host = v.host AND v.binary_name = 'cinder-backup' ORDER BY v.binary_name, v.host",
 };
 
 /// Parameters: a fresh id, binary, host, availability_zone, heard_at. The first beat makes the row; what the
@@ -24,12 +25,6 @@ pub const BEAT: Sql = Sql {
     text: "INSERT INTO services (id, binary_name, host, availability_zone, disabled, frozen, created_at, heard_at) \
            VALUES ($1, $2, $3, $4, 0, 0, $5, $5) ON CONFLICT (binary_name, host) DO UPDATE SET \
            availability_zone = excluded.availability_zone, heard_at = excluded.heard_at",
-};
-
-/// Parameters: host, store_kind. What the store of a backup service is.
-pub const SET_STORE_KIND: Sql = Sql {
-    name: "services.set_store_kind",
-    text: "UPDATE services SET store_kind = $2 WHERE binary_name = 'cinder-backup' AND host = $1",
 };
 
 /// Parameters: binary, host, disabled, disabled_reason, changed_at. A guard: there is such a service.
@@ -72,7 +67,6 @@ const USED_BY_PROJECT: Sql = Sql {
 pub(super) const ALL: &[Sql] = &[
     LIST,
     BEAT,
-    SET_STORE_KIND,
     SET_DISABLED,
     SET_HOST_DISABLED,
     SET_FROZEN,

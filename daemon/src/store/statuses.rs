@@ -176,6 +176,7 @@ mod tests {
             assert!(fits(row.snapshot) && fits(row.attachment), "{verb}");
             assert!(fits(row.backup), "{verb}");
             assert!(row.source_volume.len() <= FROM_MAX && row.source_snapshot.len() <= FROM_MAX);
+            assert!(row.source_backup.len() <= FROM_MAX, "{verb}");
         }
     }
 }

@@ -89,6 +89,15 @@ pub const WATCHED: &[Watched] = &[
         quiet: &["reported_at"],
     },
     Watched {
+        table: "backup_stores",
+        kind: "backup_store",
+        id: "host",
+        audience: Audience::Admins,
+        status: None,
+        // Every report writes them, also when nothing else changed.
+        quiet: &["reported_at", "asked_at"],
+    },
+    Watched {
         table: "volume_types",
         kind: "volume_type",
         id: "id",

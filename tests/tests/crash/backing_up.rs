@@ -1,5 +1,5 @@
 //! The part of the tour that goes through backups: of a volume at rest, in use, of a snapshot, on top of another; back
-//! into a new volume and over one that is there; and a record of what lies in the store is read again.
+//! into a new volume and over one that is there; a look at one, a record of what lies in the store, and all that lies there.
 //!
 //! They are copies of the stamped volume, so that its stamps tell whether the bytes came back.
 
@@ -9,6 +9,8 @@ pub(crate) const BACKUPS: &str = "backups";
 
 /// What lies in the store from the start, and is imported on the way.
 pub(crate) const LAID: &str = "0badcafe-0000-4000-8000-000000000001";
+/// What lies there, too, and comes with all that the store has.
+pub(crate) const LAID_TOO: &str = "0badcafe-0000-4000-8000-000000000002";
 
 fn backup(name: &'static str, body: &'static str) -> Ask {
     post(
@@ -45,6 +47,13 @@ pub(crate) fn at_rest() -> Vec<Ask> {
             r#"{"backup":{"volume_id":"$b","name":"p","incremental":true}}"#,
         ),
         post(
+            "verify_backup",
+            "/ashlar/v1/backups/$l/verify",
+            r#"{"depth":"data"}"#,
+            "",
+            Until::Quiet,
+        ),
+        post(
             "restore_backup",
             "/backups/$l/restore",
             r#"{"restore":{"name":"r"}}"#,
@@ -73,6 +82,13 @@ pub(crate) fn at_rest() -> Vec<Ask> {
         delete("delete_backup", "/backups/$n", Until::Gone(BACKUPS, "n")),
         delete("delete_backup", "/backups/$p", Until::Gone(BACKUPS, "p")),
         delete("delete_backup", "/backups/$q", Until::Gone(BACKUPS, "q")),
+        post(
+            "import_store",
+            "/ashlar/v1/backup-stores/nas/import",
+            "",
+            "",
+            Until::Quiet,
+        ),
         delete("delete_volume", "/volumes/$r", Until::Gone(VOLUMES, "r")),
     ]
 }

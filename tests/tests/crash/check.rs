@@ -12,7 +12,7 @@ use ashlar_tests::wait::{SOON, wait_for};
 use ashlar_tests::{backups, discovery, pool};
 use serde_json::{Value, json};
 
-use crate::backing_up::LAID;
+use crate::backing_up::{LAID, LAID_TOO};
 
 /// Every row that the project's lists show, by noun.
 pub(crate) struct World {
@@ -78,7 +78,7 @@ fn store_holds_what_rows_say(daemon: &Daemon, world: &World) -> Result<()> {
     let held = backups::ids(&daemon.backup_dir())?;
     let needed = with(&["available"])?;
     let mut allowed = with(&["available", "error_deleting"])?;
-    allowed.insert(LAID.to_owned());
+    allowed.extend([LAID, LAID_TOO].map(str::to_owned));
     ensure!(
         needed.is_subset(&held) && held.is_subset(&allowed),
         "to be in the store: {needed:?}\nmay be: {allowed:?}\nis: {held:?}"

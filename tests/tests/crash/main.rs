@@ -67,9 +67,11 @@ fn with_fault(fault: &Fault) -> Config {
     }
 }
 
-/// Lays a backup into the store of a daemon, as one whose record is lost; the answer is its record.
-fn laid(daemon: &Daemon) -> Result<String> {
-    Ok(backups::lay(&daemon.backup_dir(), backing_up::LAID)?.to_string())
+/// Lays backups into the store of a daemon, as one whose record is lost; the answer is the record of the first.
+fn laid(daemon: &Daemon, client: &Client) -> Result<String> {
+    let (store, project) = (daemon.backup_dir(), &client.project);
+    backups::lay(&store, backing_up::LAID_TOO, project)?;
+    Ok(backups::lay(&store, backing_up::LAID, project)?.to_string())
 }
 
 /// Two pools, so that a volume can move.
@@ -127,7 +129,7 @@ fn travel_to_death(
 ) -> Result<Option<Expected>> {
     let tour = tour();
     let (first, rest) = tour.split_at(1);
-    let record = laid(daemon)?;
+    let record = laid(daemon, client)?;
     let mut traveller = Traveller::new(client, &record);
     let mut stamps = None;
     let mut end = traveller.go(first)?;
@@ -155,7 +157,7 @@ fn failed(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
     let baseline = check::names(daemon)?;
-    let end = Traveller::new(&client, &laid(daemon)?).go(&tour())?;
+    let end = Traveller::new(&client, &laid(daemon, &client)?).go(&tour())?;
     ensure!(!matches!(end, End::Lost), "a failed step ended the daemon");
     ensure!(
         daemon.whole_log().contains("injected fault"),
@@ -180,7 +182,7 @@ fn repeated(_: usize, fault: &Fault, daemon: &mut Daemon) -> Result<()> {
     daemon.start_with(with_fault(fault))?;
     let client = daemon.client()?;
     let baseline = check::names(daemon)?;
-    match Traveller::new(&client, &laid(daemon)?).go(&tour())? {
+    match Traveller::new(&client, &laid(daemon, &client)?).go(&tour())? {
         End::Finished => {}
         end @ (End::Lost | End::Failed(_)) => bail!("\"already so\" is no success: {end:?}"),
     }

@@ -35,6 +35,8 @@ pub(crate) enum Until {
     Lies(&'static str, &'static str),
     /// The object of this name is gone.
     Gone(&'static str, &'static str),
+    /// Nothing is under way.
+    Quiet,
 }
 
 pub(crate) const VOLUMES: &str = "volumes";
@@ -389,7 +391,10 @@ impl<'a> Traveller<'a> {
     }
 
     fn one(&mut self, ask: &Ask) -> Result<End> {
-        let path = format!("/v3/{}{}", self.client.project, self.fill(ask.path));
+        let path = match ask.path.starts_with("/ashlar/") {
+            true => self.fill(ask.path),
+            false => format!("/v3/{}{}", self.client.project, self.fill(ask.path)),
+        };
         let body = (!ask.body.is_empty()).then(|| self.fill(ask.body).into_bytes());
         let Ok(answer) = self.client.send(ask.method.clone(), &path, &[], body) else {
             return Ok(End::Lost);
@@ -422,6 +427,12 @@ impl<'a> Traveller<'a> {
                 end @ (End::Lost | End::Failed(_)) => Ok(end),
             },
             Until::Gone(noun, name) => self.settle(noun, name, None),
+            Until::Quiet => wait_for("nothing to be under way", STEP_DEADLINE, || {
+                let Ok(live) = self.client.live_operations() else {
+                    return Ok(Some(End::Lost));
+                };
+                Ok(live.is_empty().then_some(End::Finished))
+            }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::operation;
 use super::rows::{self, pairs, put};
 use crate::Session;
 use crate::client::{Method, text};
@@ -54,6 +55,8 @@ pub(super) static NOUN: Noun = Noun {
         SET,
         EXPORT,
         IMPORT,
+        VERIFY,
+        FINDINGS,
         RESET_STATE,
         rows::delete(Level::Confirm, "Delete backups; no other backup needs them")
             .plan("delete_backup"),
@@ -249,6 +252,50 @@ fn import<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Fai
         .map_err(|failure| failure.of("importing the backup"))?;
     begun(session, &find::inner(&made, "backup"))
 }
+
+const VERIFY: Verb = Verb::form(
+    "verify",
+    "Look whether backups can be read: whether all they need is in their store, or every byte is what was stored",
+    &[
+        Arg::Many("backup", "names or ids; - reads them from standard input"),
+        Arg::Option("depth", "structure, or data for every byte [default: structure]"),
+    ],
+    |session, given| {
+        rows::each(session, given, "verifying", |target| {
+            let path = format!("/backups/{}/verify", target.id);
+            let body = json!({"depth": given.option("depth").unwrap_or("structure")});
+            let begun = session
+                .client
+                .at(Api::Ashlar, Method::Post, &path, Some(&body))?;
+            operation::ended(session, &begun["operation"]).map(Some)
+        })
+    },
+)
+.shows(operation::BEGUN);
+
+const FINDINGS: Verb = Verb::read(
+    "findings",
+    "Show what the last look into the store found of backups",
+    &[Arg::Many("backup", "names or ids")],
+    |session, given| {
+        rows::each(session, given, "showing", |target| {
+            let path = format!("/backups/{}", target.id);
+            let answer = session.client.at(Api::Ashlar, Method::Get, &path, None)?;
+            Ok(Some(find::inner(&answer, "backup")))
+        })
+    },
+)
+.shows(&[
+    Column::text("id", "id"),
+    Column::text("name", "name"),
+    Column::text("store", "store"),
+    Column::bytes("data", "data_bytes"),
+    Column::bytes("added", "added_bytes"),
+    Column::time("verified", "last_verified_at"),
+    Column::text("depth", "last_verified_depth"),
+    Column::text("result", "last_verified_result"),
+    Column::text("findings", "findings"),
+]);
 
 const RESET_STATE: Verb = Verb::type_name(
     "reset-state",

@@ -1,5 +1,7 @@
 //! `ashlar operation ...`: what the daemon is doing and has done, step by step, and why something does not end.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::rows;
@@ -62,6 +64,38 @@ pub(super) static NOUN: Noun = Noun {
         RETRY,
     ],
 };
+
+/// What a verb shows of the operation that it began.
+pub(super) const BEGUN: &[Column] = &[
+    Column::text("id", "id"),
+    Column::text("operation", "verb"),
+    Column::text("object", "object_id"),
+    Column::text("phase", "phase"),
+    Column::text("error", "error"),
+    Column::time("begun", "created_at"),
+    Column::time("ended", "finished_at"),
+];
+
+/// An operation that was begun; once it is over, where `--wait` was given.
+pub(super) fn ended(session: &Session, begun: &Value) -> Result<Value, Failure> {
+    match &session.wait {
+        Some(wait) => until_over(session, &text(begun, "id"), wait.timeout),
+        None => Ok(begun.clone()),
+    }
+}
+
+/// An operation once it is over; one that did not end well is a failure.
+fn until_over(session: &Session, id: &str, timeout: Duration) -> Result<Value, Failure> {
+    let ended = wait::poll(session, &OPERATION, id, timeout, || {
+        let operation = find::show(session, &OPERATION, id)?;
+        Ok(is_over(&operation).then_some(operation))
+    })?;
+    if text(&ended, "phase") == "done" {
+        return Ok(ended);
+    }
+    let why = format!("it is {}: {}", text(&ended, "phase"), text(&ended, "error"));
+    Err(Failure::new(Exit::EndedInError, "waiting", &why))
+}
 
 const STEPS: Verb = Verb::read(
     "steps",
@@ -147,15 +181,7 @@ const WAIT: Verb = Verb::read(
     |session, given| {
         let timeout = crate::settings::timeout(given)?;
         rows::each(session, given, "waiting for", |target| {
-            let ended = wait::poll(session, &OPERATION, &target.id, timeout, || {
-                let operation = find::show(session, &OPERATION, &target.id)?;
-                Ok(is_over(&operation).then_some(operation))
-            })?;
-            if text(&ended, "phase") == "done" {
-                return Ok(Some(ended));
-            }
-            let why = format!("it is {}: {}", text(&ended, "phase"), text(&ended, "error"));
-            Err(Failure::new(Exit::EndedInError, "waiting", &why))
+            until_over(session, &target.id, timeout).map(Some)
         })
     },
 );

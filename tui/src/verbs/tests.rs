@@ -201,6 +201,47 @@ fn a_retype_a_quota_and_a_service_say_what_cinder_wants_to_hear() {
     }
 }
 
+#[test]
+fn a_look_at_a_backup_and_the_import_of_a_store_are_waited_for() {
+    let backups = json!({"backups": [{"id": ID, "name": "n", "status": "available"}]}).to_string();
+    let stores = json!({"backup_stores": [{"host": "h@nas", "name": "nas"}]}).to_string();
+    let is = |phase: &str| {
+        let ended = json!({"id": "o", "phase": phase, "error": "cut short", "finished_at": "2026"});
+        json!({"operation": ended}).to_string()
+    };
+    let begun = || json!({"operation": {"id": "o", "phase": "queued"}}).to_string();
+    let ends = |phase| {
+        let server = StandIn::new(vec![
+            ("GET /v3/p/backups/detail", 200, backups.clone()),
+            ("GET /ashlar/v1/backup-stores", 200, stores.clone()),
+            ("GET /ashlar/v1/operations/o", 200, is(phase)),
+            ("POST /ashlar/v1/backups/aaaa", 202, begun()),
+            ("POST /ashlar/v1/backup-stores/h@nas/import", 202, begun()),
+        ]);
+        let mut session = server.session(Writes::Sent);
+        session.wait = Some(crate::wait::Wait {
+            timeout: std::time::Duration::from_secs(20),
+            status: None,
+        });
+        let verify = ["backup", "verify", "n", "--depth", "data"];
+        let import = ["backup-store", "import", "nas"];
+        let ended = [run(&session, &verify), run(&session, &import)];
+        let asked = server.asked();
+        assert!(
+            asked
+                .iter()
+                .any(|text| text.ends_with("{\"depth\":\"data\"}")),
+            "{asked:?}"
+        );
+        ended.map(|ended| ended.map(drop).map_err(|failure| failure.exit))
+    };
+    assert_eq!(ends("done"), [Ok(()), Ok(())]);
+    assert_eq!(
+        ends("failed"),
+        [Err(Exit::EndedInError), Err(Exit::EndedInError)]
+    );
+}
+
 /// The list of verbs in `docs/cli.md` is the table's; `ASHLAR_BLESS=1` writes it.
 #[test]
 fn the_page_lists_the_verbs_that_there_are() {

@@ -1,5 +1,8 @@
-//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call.
+//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call, what
+//! backup stores have.
 
+pub(super) mod backup_stores;
+pub(super) mod backups;
 pub(super) mod events;
 pub(super) mod journal;
 pub(super) mod operations;

@@ -6,6 +6,7 @@ use crate::api::call::Call;
 use crate::api::error::{Answer, Fault, accepted, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
+use crate::model::id::OperationId;
 use crate::model::operation::{Operation, Phase};
 use crate::model::service::Service;
 use crate::model::time::Time;
@@ -97,16 +98,21 @@ pub(in crate::api) async fn show(State(api): State<Api>, call: Call) -> Answer {
 pub(in crate::api) async fn act_cancel(State(api): State<Api>, call: Call) -> Answer {
     let id = call.id(NOUN)?;
     cancel(&api.ctx, &call.caller, id).await?;
-    let operation = get_operation(&api.ctx, &call.caller, id).await?;
-    Ok(accepted(
-        &json!({"operation": of_one(&api, &operation).await?}),
-    ))
+    begun(&api, &call, id).await
 }
 
 pub(in crate::api) async fn act_retry(State(api): State<Api>, call: Call) -> Answer {
     let operation = retry::begin(&api.ctx, &call.caller, call.id(NOUN)?).await?;
     Ok(accepted(
         &json!({"operation": of_one(&api, &operation).await?}),
+    ))
+}
+
+/// The answer to a request that began an operation.
+pub(super) async fn begun(api: &Api, call: &Call, id: OperationId) -> Answer {
+    let operation = get_operation(&api.ctx, &call.caller, id).await?;
+    Ok(accepted(
+        &json!({"operation": of_one(api, &operation).await?}),
     ))
 }
 

@@ -4,9 +4,9 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, backups, events, manageable, messages, metadata, plan, qos_specs,
-    quota_sets, services, snapshots, transfers, type_access, types, versions, volume_actions,
-    volumes,
+    ashlar, attachments, backup_stores, backups, events, manageable, messages, metadata, plan,
+    qos_specs, quota_sets, services, snapshots, transfers, type_access, types, versions,
+    volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -43,6 +43,11 @@ fn nouns() -> Vec<Noun> {
         noun("services", services::routes(), services::schemas()),
         noun("messages", messages::routes(), messages::schemas()),
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
+        noun(
+            "backup stores",
+            backup_stores::routes(),
+            backup_stores::schemas(),
+        ),
         noun("events", events::routes(), events::schemas()),
         noun("plan", plan::routes(), plan::schemas()),
     ]

@@ -152,6 +152,10 @@ fn reads(page: &mut String) {
             );
             writeln!(page, "| {} | snapshot | {list} |", row.verb.as_str()).unwrap();
         }
+        if !row.source_backup.is_empty() {
+            let list = words(row.source_backup.iter().map(|one| one.as_str()).collect());
+            writeln!(page, "| {} | backup | {list} |", row.verb.as_str()).unwrap();
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl Beginning<'_> {
         }
     }
 
+    /// Enters the operation into the journal of an object that it does not touch, and that may be gone.
+    pub(in crate::ops) fn is_told_of(&mut self, object_id: &impl ToString) {
+        journal::enter(&mut self.batch, self.id, &object_id.to_string());
+    }
+
     /// The last statuses of an operation that is done at once.
     pub(super) fn ends(&self) -> Batch {
         let mut batch = Batch::new();

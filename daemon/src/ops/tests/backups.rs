@@ -79,7 +79,7 @@ impl Fixture {
             .unwrap()
     }
 
-    async fn write(&self, id: VolumeId, at: u64, text: &str) {
+    pub(super) async fn write(&self, id: VolumeId, at: u64, text: &str) {
         self.device(id)
             .await
             .write_all_at(text.as_bytes(), at)
@@ -92,7 +92,7 @@ impl Fixture {
         String::from_utf8(bytes).unwrap()
     }
 
-    async fn back_up(&self, request: create_backup::Request) -> Backup {
+    pub(super) async fn back_up(&self, request: create_backup::Request) -> Backup {
         let begun = create_backup::begin(&self.ctx, &self.caller, request)
             .await
             .unwrap();

@@ -30,12 +30,12 @@ async fn with_old() -> Fixture {
 }
 
 impl Fixture {
-    async fn import(&self, number: usize) -> Result<Backup, Error> {
+    async fn import_cinders(&self, number: usize) -> Result<Backup, Error> {
         import_backup::begin(&self.ctx, &admin(), SERVICE, &record(number)).await
     }
 
     async fn imported(&self, number: usize) -> Backup {
-        let begun = self.import(number).await.unwrap();
+        let begun = self.import_cinders(number).await.unwrap();
         let over = self.over(&begun.id).await;
         assert_eq!(over.phase, Phase::Done, "{:?}", over.error);
         self.backup(begun.id).await.unwrap()
@@ -62,7 +62,7 @@ async fn a_record_of_cinders_is_imported_and_its_volume_comes_back() {
     assert_eq!((backup.object_count, backup.data_bytes), (3, 16_384));
     assert!(backup.volume.bootable && backup.parent_id.is_some());
     assert_eq!(at.counted().await, (1, 1));
-    refused(at.import(1).await, "already exists in database");
+    refused(at.import_cinders(1).await, "already exists in database");
     let (volume, phase) = at.restore(backup.id, None).await;
     assert_eq!(phase, Phase::Done);
     assert_eq!(at.read(volume.id, 57_344, 4).await, "tail");
@@ -118,7 +118,7 @@ async fn nothing_is_stored_in_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_cannot_be_followed() {
     let at = at_work().await;
-    let answer = at.import(0).await;
+    let answer = at.import_cinders(0).await;
     let is_told =
         matches!(&answer, Err(Error::NoService { why, .. }) if why.contains("kind cinder"));
     assert!(is_told, "{answer:?}");
@@ -136,7 +136,7 @@ async fn records_that_cannot_be_followed() {
     // The store is there, and the backup is not.
     fs::create_dir(at.dir.path().join("old")).unwrap();
     assert!(backup_stores::open(&at.ctx, "old").await);
-    let begun = at.import(0).await.unwrap();
+    let begun = at.import_cinders(0).await.unwrap();
     assert_eq!(at.over(&begun.id).await.phase, Phase::Failed);
     let why = at.backup(begun.id).await.unwrap().fail_reason.unwrap();
     assert!(why.contains("is not in store old"), "{why}");

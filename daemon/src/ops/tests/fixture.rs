@@ -313,6 +313,7 @@ impl Fixture {
             queues.extend(Lane::ALL.map(|lane| Queue::lane(service, lane)));
         }
         queues.extend(["h@nas", "h@old"].map(Queue::backup));
+        queues.push(Queue::look("h@nas"));
         tokio::spawn(run_worker(self.ctx.clone(), queues, self.stop.clone()));
     }
 

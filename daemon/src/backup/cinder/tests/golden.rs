@@ -126,6 +126,7 @@ async fn it_is_only_read() {
     };
     let source = Source {
         device,
+        data: None,
         parent: None,
         changed: None,
     };
