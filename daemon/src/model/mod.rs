@@ -5,12 +5,16 @@
 
 pub mod attachment;
 pub mod backup;
+pub mod backup_run;
+pub mod backup_set;
 pub mod caller;
+pub mod cron;
 pub mod id;
 pub mod message;
 pub mod operation;
 pub mod pool;
 pub mod qos;
+pub mod retention;
 pub mod service;
 pub mod size;
 pub mod snapshot;

@@ -1,6 +1,7 @@
 //! Time: UTC, in Cinder's naive spelling with six digits and no offset (rule W5: a `Z` breaks gophercloud).
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use std::fmt;
 use std::time::Duration;
 
@@ -54,6 +55,16 @@ impl Time {
         &self.0
     }
 
+    /// A time of the calendar, UTC.
+    pub fn from_civil(at: DateTime) -> Self {
+        Self(at.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
+    }
+
+    /// The same as a time of the calendar, UTC; `None` when it is not readable.
+    pub fn civil(&self) -> Option<DateTime> {
+        self.0.parse().ok()
+    }
+
     /// This time, and `span` more; itself when it is not readable.
     pub fn plus(&self, span: Duration) -> Self {
         let later = format!("{}Z", self.0)
@@ -98,7 +109,9 @@ mod tests {
         let eve = Time::from_stored("2026-12-31T23:59:59.500000".to_owned());
         let new_year = eve.plus(Duration::from_millis(750));
         assert_eq!(new_year.as_str(), "2027-01-01T00:00:00.250000");
+        assert_eq!(eve.civil().map(Time::from_civil), Some(eve));
         let nonsense = Time::from_stored("soon".to_owned());
+        assert_eq!(nonsense.civil(), None);
         assert_eq!(nonsense.plus(Duration::from_secs(1)), nonsense);
     }
 }

@@ -99,6 +99,7 @@ fn new_row(caller: &Caller, record: &Record, service: &Service) -> Result<Backup
         restored_volume_id: None,
         created_at: Time::now(),
         updated_at: None,
+        set_id: None,
     })
 }
 

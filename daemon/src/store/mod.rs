@@ -11,6 +11,8 @@
 
 pub mod adoptions;
 pub mod attachments;
+pub mod backup_runs;
+pub mod backup_sets;
 pub mod backups;
 pub mod batch;
 mod contract;
@@ -185,6 +187,8 @@ pub fn statements() -> Vec<Sql> {
     [
         adoptions::ALL,
         attachments::ALL,
+        backup_runs::ALL,
+        backup_sets::ALL,
         backups::ALL,
         counts::ALL,
         events::ALL,

@@ -54,6 +54,7 @@ fn of(volume: VolumeId) -> create_backup::Request {
         availability_zone: None,
         is_incremental: false,
         may_be_attached: false,
+        of_run: None,
     }
 }
 
