@@ -128,20 +128,19 @@ impl BackupSet {
     }
 
     /// Whether the next backup of a volume is a full one, given its good backups of this set, the newest first, each by
-    /// whether it was incremental.
+    /// whether it was incremental. The first is.
     pub fn is_full_next(&self, were_incremental: impl IntoIterator<Item = bool>) -> bool {
         if !self.how.is_incremental {
             return true;
         }
-        let mut since = 0;
+        let mut since: u32 = 0;
         for was_incremental in were_incremental {
-            since += 1;
+            since = since.saturating_add(1);
             if !was_incremental {
-                return self.how.full_every > 0 && since >= self.how.full_every;
+                break;
             }
         }
-        // On top of what others made of the volume, so that nothing of the set's own was full.
-        self.how.full_every > 0 && since >= self.how.full_every
+        since == 0 || (self.how.full_every > 0 && since >= self.how.full_every)
     }
 }
 
@@ -207,8 +206,7 @@ mod tests {
         let weekly = set(true, 7);
         let mut made: Vec<bool> = Vec::new();
         for _ in 0..21 {
-            // The first of a volume is full because there is nothing to build upon.
-            let is_full = made.is_empty() || weekly.is_full_next(made.iter().rev().copied());
+            let is_full = weekly.is_full_next(made.iter().rev().copied());
             made.push(!is_full);
         }
         let full: Vec<usize> = (0..21).filter(|place| !made[*place]).collect();

@@ -31,6 +31,8 @@ mod worker;
 
 pub mod accept_transfer;
 pub mod attach_volume;
+pub mod backup_calendar;
+pub mod backup_queue;
 pub mod backup_sets;
 pub mod backup_stores;
 pub mod begin_detaching;
@@ -58,6 +60,7 @@ pub mod manage_snapshot;
 pub mod manage_volume;
 pub mod measure;
 pub mod messages;
+pub mod plan_backup_set;
 pub mod prune;
 pub mod qos_specs;
 pub mod quotas;
@@ -229,6 +232,9 @@ pub fn volume_queue(pool_address: &str, lane: Lane) -> String {
 pub fn backup_queue(service: &str) -> String {
     format!("backup:{service}")
 }
+
+/// How many operations of such a queue are worked on at once: what they do changes the store as a whole.
+pub const STORE_AT_ONCE: usize = 1;
 
 /// The plan of every operation that has steps.
 pub const PLANS: &[&Plan] = &[

@@ -1,5 +1,8 @@
-//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call.
+//! Our own API beside Cinder's: who one is, what changes, what is being and was done, who is logged in, who may call,
+//! and backups by schedule.
 
+pub(super) mod backup_calendar;
+pub(super) mod backup_sets;
 pub(super) mod events;
 pub(super) mod journal;
 pub(super) mod operations;

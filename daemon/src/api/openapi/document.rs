@@ -4,7 +4,7 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, backups, events, manageable, messages, metadata, plan, qos_specs,
+    ashlar, attachments, backup_sets, backups, events, manageable, messages, metadata, plan, qos_specs,
     quota_sets, services, snapshots, transfers, type_access, types, versions, volume_actions,
     volumes,
 };
@@ -45,6 +45,7 @@ fn nouns() -> Vec<Noun> {
         noun("ashlar", ashlar::routes(), ashlar::schemas()),
         noun("events", events::routes(), events::schemas()),
         noun("plan", plan::routes(), plan::schemas()),
+        noun("backup sets", backup_sets::routes(), backup_sets::schemas()),
     ]
 }
 

@@ -12,6 +12,8 @@ mod ashlar;
 #[cfg(test)]
 mod attachments;
 #[cfg(test)]
+mod backup_sets;
+#[cfg(test)]
 mod backups;
 #[cfg(test)]
 pub(super) mod check;
