@@ -4,7 +4,9 @@
 
 use super::Api;
 use super::ashlar::{
-    backup_calendar, backup_sets, events, journal, operations, placement, plan, sessions, tokens, whoami};
+    backup_calendar, backup_sets, events, journal, operations, placement, plan, sessions, tokens,
+    whoami,
+};
 use super::call::Call;
 use super::error::{Body, Fault};
 use super::openapi::serve;

@@ -53,13 +53,24 @@ pub struct Told {
 
 /// What is known of a run.
 pub async fn tell(ctx: &Ctx, run: BackupRun) -> Result<Told, Error> {
-    let found = backup_runs::counts(&ctx.store, run.id).await.map_err(unreadable)?;
-    let count = |state| found.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
-    let counts: Vec<(RunState, i64)> =
-        RunState::ALL.into_iter().map(|state| (state, count(state))).collect();
+    let found = backup_runs::counts(&ctx.store, run.id)
+        .await
+        .map_err(unreadable)?;
+    let count = |state| {
+        found
+            .iter()
+            .find(|(of, _)| *of == state)
+            .map_or(0, |(_, count)| *count)
+    };
+    let counts: Vec<(RunState, i64)> = RunState::ALL
+        .into_iter()
+        .map(|state| (state, count(state)))
+        .collect();
     let mut failed = Vec::new();
     if count(RunState::Failed) > 0 {
-        failed = backup_runs::volumes(&ctx.store, run.id).await.map_err(unreadable)?;
+        failed = backup_runs::volumes(&ctx.store, run.id)
+            .await
+            .map_err(unreadable)?;
         failed.retain(|volume| volume.state == RunState::Failed);
         failed.truncate(FAILED_MAX);
     }
@@ -72,7 +83,10 @@ pub async fn tell(ctx: &Ctx, run: BackupRun) -> Result<Told, Error> {
 
 /// The newest run of a set, if it ever ran.
 pub async fn newest(ctx: &Ctx, set: BackupSetId) -> Result<Option<Told>, Error> {
-    match backup_runs::newest(&ctx.store, set).await.map_err(unlistable)? {
+    match backup_runs::newest(&ctx.store, set)
+        .await
+        .map_err(unlistable)?
+    {
         Some(run) => tell(ctx, run).await.map(Some),
         None => Ok(None),
     }
@@ -92,7 +106,9 @@ pub async fn calendar(
         limit: backup_sets::SETS_MAX,
         ..ListRequest::default()
     };
-    let sets = backup_sets::list(&ctx.store, &request).await.map_err(unlistable)?;
+    let sets = backup_sets::list(&ctx.store, &request)
+        .await
+        .map_err(unlistable)?;
     let bound = |comparison, time: &Time| Filter {
         comparison,
         ..Filter::equal("due_at", time.as_str())
@@ -107,7 +123,9 @@ pub async fn calendar(
         limit: ENTRIES_MAX,
         ..ListRequest::default()
     };
-    let runs = backup_runs::list(&ctx.store, &request).await.map_err(unlistable)?;
+    let runs = backup_runs::list(&ctx.store, &request)
+        .await
+        .map_err(unlistable)?;
     let max = usize::try_from(ENTRIES_MAX).unwrap_or(usize::MAX);
     let mut calendar = Calendar {
         is_cut: runs.len() == max,

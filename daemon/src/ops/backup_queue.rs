@@ -33,7 +33,9 @@ pub async fn list(ctx: &Ctx, caller: &Caller) -> Result<Vec<Queued>, Error> {
         limit: operations::LIVE_MAX,
         ..ListRequest::default()
     };
-    let live = operations::list(&ctx.store, &request).await.map_err(unlistable)?;
+    let live = operations::list(&ctx.store, &request)
+        .await
+        .map_err(unlistable)?;
     let mut lengths: BTreeMap<String, usize> = BTreeMap::new();
     let mut queued = Vec::new();
     for operation in live {

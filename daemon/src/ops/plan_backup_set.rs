@@ -54,8 +54,12 @@ pub async fn plan(ctx: &Ctx, caller: &Caller, id: BackupSetId) -> Result<Plan, E
     let now = Time::now();
     let (mut judged, mut is_cut) = (Vec::new(), false);
     for volume in retain_backups::volumes(ctx, &set).await? {
-        let made = backups::of_set(&ctx.store, set.id, volume).await.map_err(unlistable)?;
-        let comes = planned.iter().any(|one| one.id == volume && one.problem.is_none());
+        let made = backups::of_set(&ctx.store, set.id, volume)
+            .await
+            .map_err(unlistable)?;
+        let comes = planned
+            .iter()
+            .any(|one| one.id == volume && one.problem.is_none());
         let verdicts = judge(&set.retention, &made, comes.then_some(&now));
         if judged.len() + made.len() > BACKUPS_MAX {
             is_cut = true;

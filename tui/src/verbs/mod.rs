@@ -3,6 +3,7 @@
 
 mod attachment;
 mod backup;
+mod backup_set;
 mod completion;
 mod connect;
 mod context;
@@ -39,6 +40,7 @@ pub(crate) static NOUNS: &[&Noun] = &[
     &volume::NOUN,
     &snapshot::NOUN,
     &backup::NOUN,
+    &backup_set::NOUN,
     &attachment::NOUN,
     &transfer::NOUN,
     &volume_type::NOUN,

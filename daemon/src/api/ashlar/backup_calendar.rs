@@ -26,8 +26,7 @@ pub(in crate::api) async fn list(State(api): State<Api>, call: Call) -> Answer {
             "to must be after from, by 397 days at most; leave both out for a week around now.",
         ));
     }
-    let found =
-        backup_calendar::calendar(&api.ctx, &call.caller, &from, &to, &Time::now()).await?;
+    let found = backup_calendar::calendar(&api.ctx, &call.caller, &from, &to, &Time::now()).await?;
     let entries: Vec<Value> = found.entries.iter().map(entry_view).collect();
     Ok(ok(&json!({
         "backup_calendar": entries,
@@ -69,11 +68,13 @@ fn entry_view(entry: &Entry) -> Value {
 pub(super) fn run_view(told: &Told) -> Value {
     let run = &told.run;
     let counts = told.counts.iter();
-    let counts: Map<String, Value> =
-        counts.map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
-    let failed = told.failed.iter().map(|volume| {
-        json!({"volume_id": volume.volume_id.to_string(), "why": volume.why})
-    });
+    let counts: Map<String, Value> = counts
+        .map(|(state, count)| (state.as_str().to_owned(), json!(count)))
+        .collect();
+    let failed = told
+        .failed
+        .iter()
+        .map(|volume| json!({"volume_id": volume.volume_id.to_string(), "why": volume.why}));
     json!({
         "id": run.id.to_string(),
         "set_id": run.set_id.to_string(),

@@ -11,10 +11,10 @@ use crate::model::backup_set::{BackupSet, FULL_EVERY_MAX, Selection, VOLUMES_MAX
 use crate::model::cron::Cron;
 use crate::model::retention::{KEPT_MAX, Reason, Retention};
 use crate::model::time::Time;
+use crate::ops::backup_calendar;
 use crate::ops::backup_sets::{self, Request};
 use crate::ops::plan_backup_set::{self, Plan};
 use crate::ops::retain_backups::Verdict;
-use crate::ops::backup_calendar;
 use crate::store::backup_sets as record;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -139,15 +139,14 @@ fn selection(said: &Object<'_>) -> Result<Option<Selection>, Fault> {
     }
     match way.value("all") {
         Some(Value::Bool(true)) => Ok(Some(Selection::Project)),
-        Some(_) | None => {
-            Err(invalid("volumes", &Value::Object(map.clone()), &one_way()))
-        }
+        Some(_) | None => Err(invalid("volumes", &Value::Object(map.clone()), &one_way())),
     }
 }
 
 fn ids<T: std::str::FromStr>(said: &[Value]) -> Result<Vec<T>, Fault> {
     if said.len() > VOLUMES_MAX {
-        let why = format!("there may be {VOLUMES_MAX}; make several sets, or choose them otherwise");
+        let why =
+            format!("there may be {VOLUMES_MAX}; make several sets, or choose them otherwise");
         return Err(invalid("volumes.ids", &json!(said.len()), &why));
     }
     said.iter()
@@ -170,10 +169,13 @@ fn count(said: &Object<'_>, key: &str, max: u32) -> Result<Option<u32>, Fault> {
         return Ok(said.has(key).then_some(0));
     };
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| *number <= max).map(Some).ok_or_else(|| {
-        let why = format!("it must be a whole number from 0 to {max}");
-        invalid(key, value, &why)
-    })
+    number
+        .filter(|number| *number <= max)
+        .map(Some)
+        .ok_or_else(|| {
+            let why = format!("it must be a whole number from 0 to {max}");
+            invalid(key, value, &why)
+        })
 }
 
 fn retention(said: &Object<'_>) -> Result<Option<Retention>, Fault> {
@@ -350,14 +352,32 @@ mod tests {
         assert_eq!(all.selection, Some(Selection::Volumes(vec![id])));
         assert_eq!(all.cron.flatten().unwrap().to_string(), "0 2 * * *");
         assert_eq!((all.full_every, all.may_be_attached), (Some(7), Some(true)));
-        assert_eq!(all.retention, Some(Retention { last: 3, ..Retention::default() }));
+        assert_eq!(
+            all.retention,
+            Some(Retention {
+                last: 3,
+                ..Retention::default()
+            })
+        );
         let none = read(&json!({"schedule": null, "store": null, "retention": null})).unwrap();
         assert_eq!((none.cron, none.store), (Some(None), Some(None)));
-        assert_eq!((none.retention, none.name), (Some(Retention::default()), None));
+        assert_eq!(
+            (none.retention, none.name),
+            (Some(Retention::default()), None)
+        );
         for (said, meant) in [
             (json!({"name": "pg-*"}), Selection::Named("pg-*".to_owned())),
-            (json!({"type": "gold"}), Selection::OfType("gold".to_owned())),
-            (json!({"metadata": {"k": "v"}}), Selection::With { key: "k".to_owned(), value: "v".to_owned() }),
+            (
+                json!({"type": "gold"}),
+                Selection::OfType("gold".to_owned()),
+            ),
+            (
+                json!({"metadata": {"k": "v"}}),
+                Selection::With {
+                    key: "k".to_owned(),
+                    value: "v".to_owned(),
+                },
+            ),
             (json!({"all": true}), Selection::Project),
         ] {
             let read = read(&json!({"volumes": said})).unwrap();

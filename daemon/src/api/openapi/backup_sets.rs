@@ -84,7 +84,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         ("BackupSet", object(set())),
         ("BackupSetVolumes", selection()),
-        ("BackupRetention", object(KEEPS.map(|key| field(key, integer())))),
+        (
+            "BackupRetention",
+            object(KEEPS.map(|key| field(key, integer()))),
+        ),
         ("BackupRun", object(run())),
         ("BackupPlan", plan()),
         (
@@ -145,9 +148,7 @@ fn selection() -> Value {
 /// What bodies may say of a set.
 fn said_set() -> Value {
     let number = |max: u32| or_null(json!({"type": "integer", "minimum": 0, "maximum": max}));
-    let word = |max: usize| {
-        json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": "^[^\\u0000\\s][^\\u0000]*$"})
-    };
+    let word = |max: usize| json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": "^[^\\u0000\\s][^\\u0000]*$"});
     let ids = json!({
         "type": "array", "items": uuid(), "minItems": 1, "maxItems": VOLUMES_MAX, "uniqueItems": true,
     });
@@ -245,7 +246,8 @@ fn queued() -> Value {
         field("project_id", text()),
         field("phase", one_of(&phases)),
         field("queue", text()),
-        field("position", integer()).says("Its place in its queue, from 1; the first at_once are worked on."),
+        field("position", integer())
+            .says("Its place in its queue, from 1; the first at_once are worked on."),
         field("at_once", integer()),
         field("bytes_done", integer()),
         field("bytes_total", integer()),

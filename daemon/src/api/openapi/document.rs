@@ -4,9 +4,9 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, backup_sets, backups, events, manageable, messages, metadata, plan, qos_specs,
-    quota_sets, services, snapshots, transfers, type_access, types, versions, volume_actions,
-    volumes,
+    ashlar, attachments, backup_sets, backups, events, manageable, messages, metadata, plan,
+    qos_specs, quota_sets, services, snapshots, transfers, type_access, types, versions,
+    volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;

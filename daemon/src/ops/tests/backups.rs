@@ -25,7 +25,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 /// A worker at work, and the store's service up.
-async fn at_work() -> Fixture {
+pub(super) async fn at_work() -> Fixture {
     let at = fixture().await;
     let default = VolumeType {
         id: VolumeTypeId::random(),
