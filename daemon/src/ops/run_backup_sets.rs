@@ -7,19 +7,20 @@
 //! by meanwhile, or while nobody is there, become one run as soon as that is possible.
 
 use super::messages::not_backed_up;
-use super::{Ctx, create_backup, retain_backups, unreadable, unwritable};
+use super::{Ctx, Lane, create_backup, retain_backups, unreadable, unwritable};
 use crate::error::{Error, Refusal, chain};
 use crate::model::backup_run::{BackupRun, Cause, RunState, RunVolume};
 use crate::model::backup_set::{BackupSet, Selection, VOLUMES_MAX};
 use crate::model::caller::{Caller, Role};
 use crate::model::id::{BackupRunId, VolumeId};
+use crate::model::service::service_host;
 use crate::model::status::BackupStatus;
 use crate::model::time::Time;
 use crate::store::backup_runs::Begun;
 use crate::store::list::{Direction, Filter, ListError, ListRequest};
 use crate::store::{Batch, StoreError, backup_runs, backup_sets, backups, volumes};
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(2);
 /// Sets and runs that are dealt with in one look.
 const RUNS_AT_ONCE: i64 = 50;
-/// Backups of all sets that are begun and not over. The rest wait as they are, and can be attached meanwhile.
-const BACKUPS_AT_ONCE: i64 = 16;
+/// Volumes that wait, and such whose backups are being made, that are looked at together.
+const VOLUMES_AT_ONCE: i64 = 1000;
 /// When a backup that could not be begun is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 /// How often it is tried, before the run goes on without.
@@ -191,20 +192,32 @@ pub(super) async fn selected(ctx: &Ctx, set: &BackupSet) -> Result<(Vec<VolumeId
     Ok((found, left_out))
 }
 
-/// Begins as many of the backups that wait as there is room for.
+/// Begins backups that wait: of the volumes of each service no more than it works on at once. The others stay as they are
+/// meanwhile, and can be attached and detached.
 async fn begin_backups(ctx: &Ctx, now: &Time) -> Result<(), Error> {
-    let begun = backup_runs::begun(&ctx.store, BACKUPS_AT_ONCE)
-        .await
-        .map_err(unreadable)?;
-    let room = BACKUPS_AT_ONCE - i64::try_from(begun.len()).unwrap_or(i64::MAX);
-    if room <= 0 {
+    let waiting = backup_runs::waiting(&ctx.store, VOLUMES_AT_ONCE, now).await;
+    let waiting = waiting.map_err(unreadable)?;
+    if waiting.is_empty() {
         return Ok(());
     }
-    let waiting = backup_runs::waiting(&ctx.store, room, now)
+    let begun = backup_runs::begun(&ctx.store, VOLUMES_AT_ONCE)
         .await
         .map_err(unreadable)?;
+    let mut busy: BTreeMap<String, usize> = BTreeMap::new();
+    for host in begun.iter().filter_map(|one| one.host.as_deref()) {
+        *busy.entry(service_host(host).to_owned()).or_default() += 1;
+    }
+    let has_room = |host: &Option<String>| {
+        // One that is gone or lies nowhere takes no room: it only fails.
+        let Some(host) = host else { return true };
+        let begun = busy.entry(service_host(host).to_owned()).or_default();
+        let has_room = *begun < Lane::Backup.at_once();
+        *begun += usize::from(has_room);
+        has_room
+    };
+    let next = chosen(waiting, has_room);
     let mut runs: BTreeMap<BackupRunId, (BackupRun, BackupSet)> = BTreeMap::new();
-    for volume in &waiting {
+    for volume in &next {
         if runs.contains_key(&volume.run_id) {
             continue;
         }
@@ -222,11 +235,26 @@ async fn begin_backups(ctx: &Ctx, now: &Time) -> Result<(), Error> {
         }
     }
     // Together: one whose volume is held waits a few seconds for it, and the others need not.
-    let all = waiting.iter().filter_map(|volume| {
+    let all = next.iter().filter_map(|volume| {
         let (run, set) = runs.get(&volume.run_id)?;
         Some(begin_backup(ctx, set, run, volume, now))
     });
     join_all(all).await.into_iter().collect()
+}
+
+/// Those that there is room for, in their order; a volume that waits in two runs is begun in one after the other.
+fn chosen(
+    waiting: Vec<(RunVolume, Option<String>)>,
+    mut has_room: impl FnMut(&Option<String>) -> bool,
+) -> Vec<RunVolume> {
+    let mut seen = BTreeSet::new();
+    let fits = |(volume, host): (RunVolume, Option<String>)| {
+        (!seen.contains(&volume.volume_id) && has_room(&host)).then(|| {
+            seen.insert(volume.volume_id);
+            volume
+        })
+    };
+    waiting.into_iter().filter_map(fits).collect()
 }
 
 async fn begin_backup(
@@ -313,7 +341,7 @@ fn may_pass(error: &Error) -> bool {
 
 /// Notes what became of the backups that were begun.
 async fn settle(ctx: &Ctx) -> Result<(), Error> {
-    let begun = backup_runs::begun(&ctx.store, PAGE)
+    let begun = backup_runs::begun(&ctx.store, VOLUMES_AT_ONCE)
         .await
         .map_err(unreadable)?;
     for one in &begun {

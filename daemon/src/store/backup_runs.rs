@@ -77,20 +77,22 @@ const FORGET: Sql = Sql {
            ORDER BY r.begun_at DESC, r.id DESC LIMIT 1000 OFFSET CAST($2 AS BIGINT))",
 };
 
-/// The volumes whose backups are being made, with what those are now. Parameters: limit.
+/// The volumes whose backups are being made, with where they lie and what those backups are now. Parameters: limit.
 const BEGUN: Sql = Sql {
     name: "backup_runs.begun",
-    text: "SELECT v.run_id, v.volume_id, v.state, v.backup_id, v.tries, v.again_at, v.why, b.status, b.fail_reason \
-           FROM backup_run_volumes v LEFT JOIN backups b ON b.id = v.backup_id WHERE v.state = 'begun' \
-           ORDER BY v.run_id, v.position LIMIT CAST($1 AS BIGINT)",
+    text: "SELECT v.run_id, v.volume_id, v.state, v.backup_id, v.tries, v.again_at, v.why, o.host, b.status, \
+           b.fail_reason FROM backup_run_volumes v LEFT JOIN volumes o ON o.id = v.volume_id \
+           LEFT JOIN backups b ON b.id = v.backup_id WHERE v.state = 'begun' ORDER BY v.run_id, v.position \
+           LIMIT CAST($1 AS BIGINT)",
 };
 
-/// The volumes that wait, those that come first in their runs first, so that no long run keeps a short one waiting.
-/// Parameters: limit, now.
+/// The volumes that wait, with where they lie; those that come first in their runs first, so that no long run keeps a
+/// short one waiting. Parameters: limit, now.
 const WAITING: Sql = Sql {
     name: "backup_runs.waiting",
-    text: "SELECT v.run_id, v.volume_id, v.state, v.backup_id, v.tries, v.again_at, v.why \
-           FROM backup_run_volumes v JOIN backup_runs r ON r.id = v.run_id WHERE v.state = 'waiting' \
+    text: "SELECT v.run_id, v.volume_id, v.state, v.backup_id, v.tries, v.again_at, v.why, o.host \
+           FROM backup_run_volumes v JOIN backup_runs r ON r.id = v.run_id \
+           LEFT JOIN volumes o ON o.id = v.volume_id WHERE v.state = 'waiting' \
            AND (v.again_at IS NULL OR v.again_at <= $2) ORDER BY v.position, r.begun_at, v.run_id \
            LIMIT CAST($1 AS BIGINT)",
 };
@@ -245,6 +247,8 @@ pub fn finish(run: &BackupRun, now: &Time, removed: i64, problem: Option<&str>) 
 pub struct Begun {
     /// The volume of the run.
     pub volume: RunVolume,
+    /// Where the volume lies; `None` when it is gone.
+    pub host: Option<String>,
     /// The backup's status; `None` when it is gone.
     pub status: Option<BackupStatus>,
     /// Why it went wrong, if it did.
@@ -257,18 +261,24 @@ pub async fn begun(store: &Store, limit: i64) -> Result<Vec<Begun>, StoreError> 
     let read = |row: &Row| {
         Ok(Begun {
             volume: read_volume(row)?,
-            status: row.optional_parsed(7, BackupStatus::parse)?,
-            fail_reason: row.optional_text(8)?.map(str::to_owned),
+            host: row.optional_text(7)?.map(str::to_owned),
+            status: row.optional_parsed(8, BackupStatus::parse)?,
+            fail_reason: row.optional_text(9)?.map(str::to_owned),
         })
     };
     rows.iter().map(read).collect()
 }
 
-/// At most `limit` volumes that wait and may be tried at `now`, of all runs.
-pub async fn waiting(store: &Store, limit: i64, now: &Time) -> Result<Vec<RunVolume>, StoreError> {
+/// At most `limit` volumes that wait and may be tried at `now`, of all runs, each with where it lies.
+pub async fn waiting(
+    store: &Store,
+    limit: i64,
+    now: &Time,
+) -> Result<Vec<(RunVolume, Option<String>)>, StoreError> {
     let values = vec![limit.into(), now.as_str().into()];
     let rows = store.rows(Query::of(WAITING, values)).await?;
-    rows.iter().map(read_volume).collect()
+    let read = |row: &Row| Ok((read_volume(row)?, row.optional_text(7)?.map(str::to_owned)));
+    rows.iter().map(read).collect()
 }
 
 /// Every volume of a run, in its order.
