@@ -183,7 +183,9 @@ pub(super) async fn selected(ctx: &Ctx, set: &BackupSet) -> Result<(Vec<VolumeId
         let taken = page.iter().filter(|volume| set.selection.takes(volume));
         found.extend(taken.map(|volume| volume.id));
         match page.last() {
-            Some(last) if page.len() as i64 == PAGE => request.marker = Some(last.id.to_string()),
+            Some(last) if i64::try_from(page.len()) == Ok(PAGE) => {
+                request.marker = Some(last.id.to_string());
+            }
             Some(_) | None => break,
         }
     }

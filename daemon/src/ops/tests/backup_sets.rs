@@ -399,7 +399,7 @@ async fn a_calendar_has_what_was_and_what_comes() {
         .iter()
         .map(|one| (one.at.clone(), one.run.is_some()))
         .collect();
-    let days = |count| due.plus(hours(24 * count));
+    let days = |count: u64| due.plus(hours(24 * count));
     assert_eq!(
         seen,
         [
