@@ -274,6 +274,10 @@ async fn start_heartbeat(
             Arc::clone(ctx),
             shutdown.clone(),
         ));
+        tasks.spawn(ops::run_backup_sets::keep_running(
+            Arc::clone(ctx),
+            shutdown.clone(),
+        ));
     }
     for backend in ctx.drivers.keys() {
         runs.push((Binary::Volume, format!("{}@{backend}", config.host)));

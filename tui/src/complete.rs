@@ -264,6 +264,7 @@ fn place_of(name: &str) -> Option<&'static Place> {
         "snapshot" => &places::SNAPSHOT,
         "attachment" => &places::ATTACHMENT,
         "backup" => &places::BACKUP,
+        "backup-set" => &places::BACKUP_SET,
         "type" => &places::TYPE,
         "qos" => &places::QOS,
         "transfer" => &places::TRANSFER,

@@ -364,6 +364,19 @@ pub(crate) static EVENT: Place = Place {
     collection: "events",
     ..ASHLAR
 };
+/// Backup sets.
+pub(crate) static BACKUP_SET: Place = Place {
+    noun: "backup-set",
+    list: "/backup-sets",
+    collection: "backup_sets",
+    path: "/backup-sets",
+    key: "backup_set",
+    name: "name",
+    is_paged: true,
+    has_name_filter: true,
+    params: &[NAME, ALL_PROJECTS],
+    ..ASHLAR
+};
 /// Tokens of Ashlar's own.
 pub(crate) static TOKEN: Place = Place {
     noun: "token",

@@ -221,7 +221,7 @@ fn comparison(operator: &str) -> Option<Comparison> {
 }
 
 /// A client's time, with an offset or naive in UTC, in the spelling that is stored and sorts.
-fn instant(text: &str) -> Option<String> {
+pub(super) fn instant(text: &str) -> Option<String> {
     // A `+` of an offset arrives as a blank when the client did not escape it.
     let text = text.trim().replace(' ', "+");
     let timestamp: jiff::Timestamp = text

@@ -4,8 +4,8 @@
 
 use super::Api;
 use super::ashlar::{
-    backup_stores, backups as own_backups, events, journal, operations, placement, plan, sessions,
-    tokens, whoami,
+    backup_calendar, backup_sets, backup_stores, backups as own_backups, events, journal,
+    operations, placement, plan, sessions, tokens, whoami,
 };
 use super::call::Call;
 use super::error::{Body, Fault};
@@ -203,6 +203,15 @@ routes! {
     post   "/ashlar/v1/backup-stores/{store}/import"  0  => backup_stores::act_import;
     get    "/ashlar/v1/sessions"                      0  => sessions::list;
     post   "/ashlar/v1/sessions/{id}/kick"            0  => sessions::kick;
+    get    "/ashlar/v1/backup-sets"                   0  => backup_sets::list;
+    post   "/ashlar/v1/backup-sets"                   0  => backup_sets::create;
+    get    "/ashlar/v1/backup-sets/{id}"              0  => backup_sets::show;
+    put    "/ashlar/v1/backup-sets/{id}"              0  => backup_sets::update;
+    delete "/ashlar/v1/backup-sets/{id}"              0  => backup_sets::delete;
+    post   "/ashlar/v1/backup-sets/{id}/run"          0  => backup_sets::run;
+    post   "/ashlar/v1/backup-sets/{id}/plan"         0  => backup_sets::plan;
+    get    "/ashlar/v1/backup-calendar"               0  => backup_calendar::list;
+    get    "/ashlar/v1/backup-queue"                  0  => backup_calendar::queue;
     get    "/ashlar/v1/tokens"                        0  => tokens::list;
     post   "/ashlar/v1/tokens"                        0  => tokens::create;
     get    "/ashlar/v1/tokens/{id}"                   0  => tokens::show;

@@ -2,6 +2,7 @@
 
 mod acts;
 mod attachments;
+mod backup_sets;
 mod backup_stores;
 mod backups;
 mod door;

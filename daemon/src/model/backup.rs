@@ -1,6 +1,6 @@
 //! A backup: a copy of a volume that outlives it.
 
-use super::id::{BackupId, SnapshotId, VolumeId};
+use super::id::{BackupId, BackupSetId, SnapshotId, VolumeId};
 use super::size::Gib;
 use super::status::BackupStatus;
 use super::time::Time;
@@ -57,6 +57,8 @@ pub struct Backup {
     pub created_at: Time,
     /// When its row last changed.
     pub updated_at: Option<Time>,
+    /// The backup set that made it; the set may be gone.
+    pub set_id: Option<BackupSetId>,
 }
 
 /// How closely is looked whether a backup can be read.

@@ -66,6 +66,10 @@ ids! {
     SnapshotId
     /// A copy of a volume in a backup store.
     BackupId
+    /// A backup set: which volumes are backed up when.
+    BackupSetId
+    /// One run of a backup set.
+    BackupRunId
     /// An attachment: one host's claim on a volume.
     AttachmentId
     /// A volume type.

@@ -5,13 +5,17 @@
 
 pub mod attachment;
 pub mod backup;
+pub mod backup_run;
+pub mod backup_set;
 pub mod backup_store;
 pub mod caller;
+pub mod cron;
 pub mod id;
 pub mod message;
 pub mod operation;
 pub mod pool;
 pub mod qos;
+pub mod retention;
 pub mod service;
 pub mod size;
 pub mod snapshot;

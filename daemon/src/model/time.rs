@@ -1,6 +1,7 @@
 //! Time: UTC, in Cinder's naive spelling with six digits and no offset (rule W5: a `Z` breaks gophercloud).
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,6 +63,16 @@ impl Time {
         &self.0
     }
 
+    /// A time of the calendar, UTC.
+    pub fn from_civil(at: DateTime) -> Self {
+        Self(at.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
+    }
+
+    /// The same as a time of the calendar, UTC; `None` when it is not readable.
+    pub fn civil(&self) -> Option<DateTime> {
+        self.0.parse().ok()
+    }
+
     /// This time, and `span` more; itself when it is not readable.
     pub fn plus(&self, span: Duration) -> Self {
         let later = format!("{}Z", self.0)
@@ -121,7 +132,9 @@ mod tests {
         for text in ["", "None", "2026-13-01 00:00:00", "soon"] {
             assert_eq!(Time::read(text), None, "{text}");
         }
+        assert_eq!(eve.civil().map(Time::from_civil), Some(eve));
         let nonsense = Time::from_stored("soon".to_owned());
+        assert_eq!(nonsense.civil(), None);
         assert_eq!(nonsense.plus(Duration::from_secs(1)), nonsense);
     }
 }

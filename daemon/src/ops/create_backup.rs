@@ -15,11 +15,11 @@ use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, unreadable, visible_snapshot, visible_volume, volume_queue};
 use crate::backup::{Description, Source};
 use crate::driver::{ObjectRef, SnapshotRef};
-use crate::error::{Error, Refusal};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::backup::{Backup, DescribedVolume};
 use crate::model::backup_store::store_name;
 use crate::model::caller::Caller;
-use crate::model::id::{BackupId, SnapshotId, VolumeId};
+use crate::model::id::{BackupId, BackupRunId, BackupSetId, SnapshotId, VolumeId};
 use crate::model::operation::Verb;
 use crate::model::service::service_host;
 use crate::model::size::Gib;
@@ -28,7 +28,7 @@ use crate::model::status::{BackupStatus, VolumeStatus};
 use crate::model::time::Time;
 use crate::model::volume::Volume;
 use crate::store::quotas::Resource;
-use crate::store::{Batch, backups, exports, snapshots};
+use crate::store::{Batch, backup_runs, backups, exports, snapshots};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -83,6 +83,17 @@ pub struct Request {
     pub is_incremental: bool,
     /// Whether the volume may be in use.
     pub may_be_attached: bool,
+    /// The run of a backup set that asks for it.
+    pub of_run: Option<OfRun>,
+}
+
+/// A run of a backup set. It asks for one backup of a volume, and builds it on nothing where there is nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct OfRun {
+    /// The set.
+    pub set_id: BackupSetId,
+    /// Its run.
+    pub run_id: BackupRunId,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +116,7 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Backu
             "Invalid volume: Backing up an in-use volume must use the force flag.",
         ));
     }
+    let of_run = request.of_run;
     let (backup, address) = draw_up(ctx, caller, request, &volume, snapshot.as_ref()).await?;
     let mut beginning = Beginning::new(ctx, caller, Verb::CreateBackup, &backup.id);
     let mut freezes = false;
@@ -129,6 +141,14 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, request: Request) -> Result<Backu
     beginning.takes_in_all(project, Resource::Backups, 1);
     beginning.takes_in_all(project, Resource::BackupGigabytes, gigabytes);
     beginning.makes_backup(&backup);
+    if let Some(OfRun { run_id, .. }) = of_run {
+        let changed = Conflict::Changed {
+            noun: "Backup run",
+            id: run_id.to_string(),
+        };
+        let values = backup_runs::take_values(run_id, volume.id, backup.id);
+        beginning.rule(backup_runs::TAKE, values, Error::Conflict(changed));
+    }
     let queue = volume_queue(&address, Lane::Backup);
     let asked = Asked { address, freezes };
     beginning.asks(serde_json::to_value(asked).unwrap_or_default());
@@ -155,9 +175,13 @@ async fn draw_up(
     let store = store_name(&service.host).to_owned();
     let instant = snapshot.map(|one| one.created_at.clone());
     let parent = match request.is_incremental {
-        true => Some(parent(ctx, caller, volume.id, &store, instant.as_ref()).await?),
+        true => parent(ctx, caller, volume.id, &store, instant.as_ref()).await?,
         false => None,
     };
+    if request.is_incremental && parent.is_none() && request.of_run.is_none() {
+        let why = "Invalid backup: No backups available to do an incremental backup.";
+        return Err(rule(why));
+    }
     let size_gib = snapshot.map_or(volume.size_gib, |one| one.size_gib);
     let now = Time::now();
     let backup = Backup {
@@ -185,6 +209,7 @@ async fn draw_up(
         verified: None,
         created_at: now,
         updated_at: None,
+        set_id: request.of_run.map(|run| run.set_id),
     };
     Ok((backup, address))
 }
@@ -212,12 +237,9 @@ async fn parent(
     volume: VolumeId,
     store: &str,
     before: Option<&Time>,
-) -> Result<BackupId, Error> {
+) -> Result<Option<BackupId>, Error> {
     let found = backups::newest(&ctx.store, &caller.project_id, volume, store, before).await;
-    found
-        .map_err(unreadable)?
-        .map(|one| one.id)
-        .ok_or_else(|| rule("Invalid backup: No backups available to do an incremental backup."))
+    Ok(found.map_err(unreadable)?.map(|one| one.id))
 }
 
 fn rule(why: &str) -> Error {

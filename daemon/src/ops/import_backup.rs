@@ -115,6 +115,7 @@ pub(super) fn row_of(told: &Description, host: &str, zone: &str) -> Result<Backu
         verified: None,
         created_at: time(&told.created_at)?,
         updated_at: None,
+        set_id: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! How Ashlar is, for whoever watches it from outside: whether the record answers, and the gauges of the meters.
 
-use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, volume_queue};
+use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, look_queue, volume_queue};
 use crate::error::Error;
 use crate::meter;
 use crate::model::operation::Phase;
@@ -72,7 +72,8 @@ async fn of_the_record(ctx: &Ctx) -> Result<(), StoreError> {
     let of_volumes = services.iter().filter(|one| one.binary == Binary::Volume);
     let lanes = of_volumes.flat_map(|one| Lane::ALL.map(|lane| volume_queue(&one.host, lane)));
     let of_backups = services.iter().filter(|one| one.binary == Binary::Backup);
-    let lanes = lanes.chain(of_backups.map(|one| backup_queue(&one.host)));
+    let of_backups = of_backups.flat_map(|one| [backup_queue(&one.host), look_queue(&one.host)]);
+    let lanes = lanes.chain(of_backups);
     // All of them, so that an empty queue is a 0 and not the last number it had.
     for queue in std::iter::once(SCHEDULER_QUEUE.to_owned()).chain(lanes) {
         for phase in [Phase::Queued, Phase::Running, Phase::Undoing] {

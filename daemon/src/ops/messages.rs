@@ -129,15 +129,39 @@ pub(super) fn why_failed(
         (None, None, None) => (Resource::Volume, &operation.object_id),
     };
     let ours = error.strip_prefix(NO_POOL).unwrap_or(error);
+    let (project_id, request_id) = (&operation.project_id, &operation.request_id);
+    tell(
+        batch,
+        (project_id, request_id),
+        event,
+        (resource, uuid.as_str()),
+        ours,
+    );
+}
+
+/// Adds the message that a backup set did not back up a volume, or did not do all that it should.
+pub(super) fn not_backed_up(batch: &mut Batch, caller: &Caller, uuid: &str, why: &str) {
+    let event = event(Verb::CreateBackup, why);
+    let whose = (caller.project_id.as_str(), caller.request_id.as_str());
+    tell(batch, whose, event, (Resource::Volume, uuid), why);
+}
+
+fn tell(
+    batch: &mut Batch,
+    (project_id, request_id): (&str, &str),
+    event: Event,
+    (resource, uuid): (Resource, &str),
+    why: &str,
+) {
     let message = Message {
         id: MessageId::random(),
-        project_id: operation.project_id.clone(),
-        request_id: operation.request_id.clone(),
+        project_id: project_id.to_owned(),
+        request_id: request_id.to_owned(),
         resource_type: resource.as_str().to_owned(),
-        resource_uuid: uuid.clone(),
+        resource_uuid: uuid.to_owned(),
         event_id: event.id(resource),
         message_level: "ERROR".to_owned(),
-        user_message: format!("{} {ours}", event.sentence()).trim().to_owned(),
+        user_message: format!("{} {why}", event.sentence()).trim().to_owned(),
         created_at: Time::now(),
         guaranteed_until: Time::after(KEPT),
     };

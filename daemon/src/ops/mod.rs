@@ -32,6 +32,9 @@ mod worker;
 
 pub mod accept_transfer;
 pub mod attach_volume;
+pub mod backup_calendar;
+pub mod backup_queue;
+pub mod backup_sets;
 pub mod backup_stores;
 pub mod begin_detaching;
 pub mod complete_attachment;
@@ -59,6 +62,7 @@ pub mod manage_snapshot;
 pub mod manage_volume;
 pub mod measure;
 pub mod messages;
+pub mod plan_backup_set;
 pub mod prune;
 pub mod qos_specs;
 pub mod quotas;
@@ -70,10 +74,12 @@ pub mod reset_backup_status;
 pub mod reset_snapshot_status;
 pub mod reset_volume_status;
 pub mod restore_backup;
+pub mod retain_backups;
 pub mod retry;
 pub mod retype_volume;
 pub mod revert_volume;
 pub mod roll_detaching;
+pub mod run_backup_sets;
 pub mod services;
 pub mod sessions;
 pub mod set_metadata;
@@ -239,6 +245,10 @@ pub fn look_queue(service: &str) -> String {
 
 /// What ends the name of a [`look_queue`].
 const LOOK: &str = "look";
+/// How many operations of a [`backup_queue`] are worked on at once: what they do changes the store as a whole.
+pub const STORE_AT_ONCE: usize = 1;
+/// How many of a [`look_queue`]. Each reads with several threads.
+pub const LOOKS_AT_ONCE: usize = 2;
 
 /// The plan of every operation that has steps.
 pub const PLANS: &[&Plan] = &[

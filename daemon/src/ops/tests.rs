@@ -1,6 +1,7 @@
 //! Operations from begin to end, with a worker, the fake driver and a target that only remembers.
 #![cfg(test)]
 
+mod backup_sets;
 mod backup_stores;
 mod backups;
 mod cancel;

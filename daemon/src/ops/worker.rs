@@ -4,7 +4,10 @@
 //! memory and costs no commit. At start the same loop finds what a crash left: recovery is the same code as doing.
 
 use super::steps::{self, Left};
-use super::{Ctx, Lane, SCHEDULER_QUEUE, backup_queue, look_queue, volume_queue};
+use super::{
+    Ctx, LOOKS_AT_ONCE, Lane, SCHEDULER_QUEUE, STORE_AT_ONCE, backup_queue, look_queue,
+    volume_queue,
+};
 use crate::model::id::OperationId;
 use crate::model::operation::Operation;
 use crate::store::operations::{self, Place};
@@ -45,20 +48,20 @@ impl Queue {
         }
     }
 
-    /// The queue of the backup service `host@store`. One at a time: what it does changes the store as a whole.
+    /// The queue of the backup service `host@store`.
     pub fn backup(service: &str) -> Self {
         Self {
             name: backup_queue(service),
-            at_once: 1,
+            at_once: STORE_AT_ONCE,
             is_quick: false,
         }
     }
 
-    /// The queue of the same service for what only looks. Each reads with several threads.
+    /// The queue of the same service for what only looks.
     pub fn look(service: &str) -> Self {
         Self {
             name: look_queue(service),
-            at_once: 2,
+            at_once: LOOKS_AT_ONCE,
             is_quick: false,
         }
     }

@@ -1,11 +1,11 @@
 //! Backups in the record. A row refers to no other: its volume, snapshot and parent may be gone.
 
 use super::Store;
-use super::batch::{Batch, Row, Sql, StoreError, Value};
+use super::batch::{Batch, Query, Row, Sql, StoreError, Value};
 use super::json::{map_text, read_map};
 use super::list::{self, Direction, Filter, ListError, ListRequest, Shape};
 use crate::model::backup::{Backup, Depth, DescribedVolume, Verified};
-use crate::model::id::{BackupId, VolumeId};
+use crate::model::id::{BackupId, BackupSetId, VolumeId};
 use crate::model::size::Gib;
 use crate::model::status::BackupStatus;
 use crate::model::time::Time;
@@ -17,7 +17,7 @@ pub const SHAPE: Shape = Shape {
     select: "SELECT t.id, t.project_id, t.user_id, t.volume_id, t.snapshot_id, t.parent_id, t.name, t.description, \
              t.metadata, t.size_gib, t.status, t.store, t.host, t.availability_zone, t.fail_reason, t.object_count, \
              t.data_bytes, t.added_bytes, t.data_timestamp, t.volume, t.restored_volume_id, t.created_at, t.updated_at, \
-             t.verified_at, t.verified_depth, t.findings \
+             t.verified_at, t.verified_depth, t.findings, t.set_id \
              FROM backups t",
     count: "SELECT COUNT(*) FROM backups t",
     columns: &[
@@ -37,6 +37,7 @@ pub const SHAPE: Shape = Shape {
         "data_timestamp",
         "created_at",
         "updated_at",
+        "set_id",
     ],
 };
 
@@ -45,8 +46,8 @@ pub const INSERT: Sql = Sql {
     name: "backups.insert",
     text: "INSERT INTO backups (id, project_id, user_id, volume_id, snapshot_id, parent_id, name, description, metadata, \
            size_gib, status, store, host, availability_zone, fail_reason, object_count, data_bytes, added_bytes, \
-           data_timestamp, volume, restored_volume_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-           $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING",
+           data_timestamp, volume, restored_volume_id, created_at, set_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+           $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (id) DO NOTHING",
 };
 
 /// Parameters: id, name, updated_at.
@@ -118,10 +119,10 @@ const INSERT_FOUND: Sql = Sql {
     name: "backups.insert_found",
     text: "INSERT INTO backups (id, project_id, user_id, volume_id, snapshot_id, parent_id, name, description, metadata, \
            size_gib, status, store, host, availability_zone, fail_reason, object_count, data_bytes, added_bytes, \
-           data_timestamp, volume, restored_volume_id, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, \
+           data_timestamp, volume, restored_volume_id, created_at, set_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, \
            CAST($10 AS BIGINT), $11, $12, $13, $14, $15, CAST($16 AS BIGINT), CAST($17 AS BIGINT), CAST($18 AS BIGINT), \
-           $19, $20, $21, $22 WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.object_id = $1 \
-           AND o.verb = 'delete_backup' AND (o.finished_at IS NULL OR o.finished_at >= $23)) ON CONFLICT (id) DO NOTHING",
+           $19, $20, $21, $22, $23 WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.object_id = $1 \
+           AND o.verb = 'delete_backup' AND (o.finished_at IS NULL OR o.finished_at >= $24)) ON CONFLICT (id) DO NOTHING",
 };
 
 /// Parameters: id.
@@ -130,8 +131,16 @@ pub const DELETE: Sql = Sql {
     text: "DELETE FROM backups WHERE id = $1",
 };
 
+/// Parameters: set, limit.
+const VOLUMES_OF_SET: Sql = Sql {
+    name: "backups.volumes_of_set",
+    text: "SELECT DISTINCT b.volume_id FROM backups b WHERE b.set_id = $1 ORDER BY b.volume_id \
+           LIMIT CAST($2 AS BIGINT)",
+};
+
 pub(super) const ALL: &[Sql] = &[
     INSERT,
+    VOLUMES_OF_SET,
     SET_NAME,
     SET_DESCRIPTION,
     SET_METADATA,
@@ -211,6 +220,38 @@ pub async fn newest(
     Ok(found.into_iter().next())
 }
 
+/// Volumes whose backups of one set are looked at.
+pub const VOLUMES_OF_SET_MAX: i64 = 10_000;
+/// Backups of one volume, by one set, that are looked at.
+pub const OF_SET_MAX: i64 = 10_000;
+
+/// The volumes that a set has backups of, whatever became of them.
+pub async fn volumes_of_set(store: &Store, set: BackupSetId) -> Result<Vec<VolumeId>, StoreError> {
+    let values = vec![set.to_string().into(), VOLUMES_OF_SET_MAX.into()];
+    let rows = store.rows(Query::of(VOLUMES_OF_SET, values)).await?;
+    rows.iter()
+        .map(|row| row.parsed(0, |text| text.parse().ok()))
+        .collect()
+}
+
+/// The backups of a volume that a set made, those of the newest content first.
+pub async fn of_set(
+    store: &Store,
+    set: BackupSetId,
+    volume: VolumeId,
+) -> Result<Vec<Backup>, ListError> {
+    let request = ListRequest {
+        filters: vec![
+            Filter::equal("set_id", set.to_string()),
+            Filter::equal("volume_id", volume.to_string()),
+        ],
+        sort: vec![("data_timestamp", Direction::Descending)],
+        limit: OF_SET_MAX,
+        ..ListRequest::default()
+    };
+    list(store, &request).await
+}
+
 /// Adds why a backup went wrong, as much of it as Cinder keeps.
 pub fn failed(batch: &mut Batch, id: &str, why: &str) {
     let why: String = why.chars().take(FAIL_REASON_MAX).collect();
@@ -262,6 +303,7 @@ pub fn insert_values(backup: &Backup) -> Vec<Value> {
         volume_text(&backup.volume).into(),
         backup.restored_volume_id.map(|id| id.to_string()).into(),
         backup.created_at.as_str().into(),
+        backup.set_id.map(|id| id.to_string()).into(),
     ]
 }
 
@@ -297,6 +339,7 @@ fn read(row: &Row) -> Result<Backup, StoreError> {
         created_at: time(row.text(21)?),
         updated_at: row.optional_text(22)?.map(time),
         verified: read_verified(row)?,
+        set_id: optional_id(row, 26)?,
     })
 }
 

@@ -11,6 +11,8 @@
 
 pub mod adoptions;
 pub mod attachments;
+pub mod backup_runs;
+pub mod backup_sets;
 pub mod backup_stores;
 pub mod backups;
 pub mod batch;
@@ -186,6 +188,8 @@ pub fn statements() -> Vec<Sql> {
     [
         adoptions::ALL,
         attachments::ALL,
+        backup_runs::ALL,
+        backup_sets::ALL,
         backup_stores::ALL,
         backups::ALL,
         counts::ALL,

@@ -48,6 +48,7 @@ CREATE TABLE backups (
     verified_at TEXT,
     verified_depth TEXT,
     findings TEXT,
+    set_id TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT
 );
@@ -69,6 +70,59 @@ CREATE TABLE backup_stores (
     asked_at TEXT NOT NULL,
     import TEXT
 );
+CREATE INDEX backups_by_set ON backups (set_id, volume_id, data_timestamp);
+CREATE TABLE backup_sets (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    selects TEXT NOT NULL,
+    selected TEXT NOT NULL,
+    cron TEXT,
+    store TEXT,
+    is_incremental BIGINT NOT NULL,
+    full_every BIGINT NOT NULL,
+    may_be_attached BIGINT NOT NULL,
+    keep_last BIGINT NOT NULL,
+    keep_hourly BIGINT NOT NULL,
+    keep_daily BIGINT NOT NULL,
+    keep_weekly BIGINT NOT NULL,
+    keep_monthly BIGINT NOT NULL,
+    keep_yearly BIGINT NOT NULL,
+    is_enabled BIGINT NOT NULL,
+    next_at TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT
+);
+CREATE INDEX backup_sets_by_project ON backup_sets (project_id, created_at, id);
+CREATE INDEX backup_sets_by_next ON backup_sets (is_enabled, next_at);
+CREATE TABLE backup_runs (
+    id TEXT PRIMARY KEY,
+    set_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    due_at TEXT NOT NULL,
+    begun_at TEXT NOT NULL,
+    finished_at TEXT,
+    problem TEXT,
+    removed BIGINT NOT NULL
+);
+CREATE INDEX backup_runs_by_set ON backup_runs (set_id, begun_at, id);
+CREATE INDEX backup_runs_by_project ON backup_runs (project_id, due_at, id);
+CREATE INDEX backup_runs_by_end ON backup_runs (finished_at, begun_at);
+CREATE TABLE backup_run_volumes (
+    run_id TEXT NOT NULL,
+    volume_id TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    backup_id TEXT,
+    tries BIGINT NOT NULL,
+    again_at TEXT,
+    why TEXT,
+    PRIMARY KEY (run_id, volume_id)
+);
+CREATE INDEX backup_run_volumes_by_state ON backup_run_volumes (state, position);
 ";
 
 /// What the target proves to hosts in turn. Exports that were made before have none, as their hosts were told.

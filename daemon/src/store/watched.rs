@@ -63,6 +63,22 @@ pub const WATCHED: &[Watched] = &[
         quiet: &["updated_at"],
     },
     Watched {
+        table: "backup_sets",
+        kind: "backup_set",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &["updated_at"],
+    },
+    Watched {
+        table: "backup_runs",
+        kind: "backup_run",
+        id: "id",
+        audience: Audience::Project("project_id"),
+        status: None,
+        quiet: &[],
+    },
+    Watched {
         table: "attachments",
         kind: "attachment",
         id: "id",
@@ -160,6 +176,10 @@ pub const SILENT: &[(&str, &str)] = &[
     ("retypes", "its volume is told of"),
     ("strays", "its volume is told of"),
     ("journal_objects", "its operation is told of"),
+    (
+        "backup_run_volumes",
+        "its backup and the end of its run are told of",
+    ),
 ];
 
 /// How an engine spells what SQL leaves open.

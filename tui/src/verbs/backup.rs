@@ -8,6 +8,7 @@ use crate::Session;
 use crate::client::{Method, text};
 use crate::failure::Failure;
 use crate::find;
+use crate::listing;
 use crate::output::{Answer, Column};
 use crate::places::{Api, BACKUP, SNAPSHOT, VOLUME};
 use crate::plan::About;
@@ -53,6 +54,8 @@ pub(super) static NOUN: Noun = Noun {
         RESTORE,
         RESTORE_OVER,
         SET,
+        CALENDAR,
+        QUEUE,
         EXPORT,
         IMPORT,
         VERIFY,
@@ -211,6 +214,61 @@ fn set<'s>(session: &'s Session, given: &Given<'_>) -> Result<Answer<'s>, Failur
         find::show(session, &BACKUP, &target.id).map(Some)
     })
 }
+
+const CALENDAR: Verb = Verb::read(
+    "calendar",
+    "Show when the backup sets ran and will run, and what came of it",
+    &[
+        Arg::Option(
+            "from",
+            "the first time (UTC), as 2026-12-01; else a week ago",
+        ),
+        Arg::Option("to", "the last time; else a week ahead"),
+    ],
+    |session, given| {
+        let asked = ["from", "to"].into_iter();
+        let asked = asked.filter_map(|key| given.option(key).map(|value| (key, value)));
+        let asked: Vec<(&str, &str)> = asked.collect();
+        let answer = session
+            .client
+            .get(Api::Ashlar, "/backup-calendar", &asked)?;
+        let entries = find::inner(&answer, "backup_calendar");
+        listing::of_items(given, entries.as_array().cloned().unwrap_or_default())
+    },
+)
+.shows(&[
+    Column::time("at", "at"),
+    Column::text("set", "set_name"),
+    Column::text("because", "run.cause"),
+    Column::time("ended", "run.finished_at"),
+    Column::number("done", "run.volumes.done"),
+    Column::number("failed", "run.volumes.failed"),
+    Column::number("removed", "run.removed_backups"),
+    Column::text("problem", "run.problem"),
+]);
+
+const QUEUE: Verb = Verb::read(
+    "queue",
+    "Show what waits for or is worked on by the services that make and remove backups",
+    &[],
+    |session, given| {
+        let answer = session.client.get(Api::Ashlar, "/backup-queue", &[])?;
+        let queued = find::inner(&answer, "backup_queue");
+        listing::of_items(given, queued.as_array().cloned().unwrap_or_default())
+    },
+)
+.shows(&[
+    Column::text("queue", "queue"),
+    Column::number("place", "position"),
+    Column::number("at once", "at_once"),
+    Column::text("operation", "operation_id"),
+    Column::text("does", "verb"),
+    Column::text("object", "object_id"),
+    Column::text("phase", "phase"),
+    Column::bytes("done", "bytes_done"),
+    Column::bytes("of", "bytes_total"),
+    Column::time("begun", "created_at"),
+]);
 
 const RECORD: &[Column] = &[
     Column::text("service", "backup_service"),

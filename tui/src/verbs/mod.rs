@@ -3,6 +3,7 @@
 
 mod attachment;
 mod backup;
+mod backup_set;
 mod backup_store;
 mod completion;
 mod connect;
@@ -40,6 +41,7 @@ pub(crate) static NOUNS: &[&Noun] = &[
     &volume::NOUN,
     &snapshot::NOUN,
     &backup::NOUN,
+    &backup_set::NOUN,
     &backup_store::NOUN,
     &attachment::NOUN,
     &transfer::NOUN,

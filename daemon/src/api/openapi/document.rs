@@ -4,9 +4,9 @@ use super::describe::Described;
 use super::faults::{self, is_at_door};
 use super::schema::{named, text};
 use super::{
-    ashlar, attachments, backup_stores, backups, events, manageable, messages, metadata, plan,
-    qos_specs, quota_sets, services, snapshots, transfers, type_access, types, versions,
-    volume_actions, volumes,
+    ashlar, attachments, backup_sets, backup_stores, backups, events, manageable, messages,
+    metadata, plan, qos_specs, quota_sets, services, snapshots, transfers, type_access, types,
+    versions, volume_actions, volumes,
 };
 use crate::api::microversion::maximum;
 use crate::api::routes::ROUTES;
@@ -50,6 +50,7 @@ fn nouns() -> Vec<Noun> {
         ),
         noun("events", events::routes(), events::schemas()),
         noun("plan", plan::routes(), plan::schemas()),
+        noun("backup sets", backup_sets::routes(), backup_sets::schemas()),
     ]
 }
 

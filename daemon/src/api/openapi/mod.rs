@@ -12,6 +12,7 @@ mod ashlar;
 #[cfg(test)]
 mod attachments;
 #[cfg(test)]
+mod backup_sets;
 mod backup_stores;
 #[cfg(test)]
 mod backups;

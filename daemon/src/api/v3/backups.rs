@@ -106,6 +106,7 @@ fn create_request(call: &Call, body: &Map<String, Value>) -> Result<create_backu
         availability_zone: said("availability_zone")?,
         is_incremental: backup.boolean("incremental")?.unwrap_or(false),
         may_be_attached: backup.boolean("force")?.unwrap_or(false),
+        of_run: None,
     })
 }
 

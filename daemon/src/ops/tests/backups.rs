@@ -53,6 +53,7 @@ pub(super) fn of(volume: VolumeId) -> create_backup::Request {
         availability_zone: None,
         is_incremental: false,
         may_be_attached: false,
+        of_run: None,
     }
 }
 
