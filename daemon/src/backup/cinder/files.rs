@@ -229,9 +229,9 @@ impl Files {
             let why = format!("{shown} cannot be read: {error}; is the file system mounted?");
             return Failure::Unavailable(why);
         }
-        match error.kind() {
-            ErrorKind::NotFound => Failure::Damaged(format!("{shown} is missing")),
-            _ => Failure::Unavailable(format!("{shown} cannot be read: {error}")),
+        match error.kind() == ErrorKind::NotFound {
+            true => Failure::Damaged(format!("{shown} is missing")),
+            false => Failure::Unavailable(format!("{shown} cannot be read: {error}")),
         }
     }
 

@@ -96,14 +96,17 @@ impl<'a> Layer<'a> {
         let left = Mutex::new(self);
         let is_over = AtomicBool::new(false);
         let next = || {
-            left.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .next_piece()
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let piece = match is_over.load(Ordering::Relaxed) {
+                true => Ok(None),
+                false => left.next_piece(),
+            };
+            // Before another thread asks: what comes after a failure is no failure of its own.
+            is_over.fetch_or(piece.is_err(), Ordering::Relaxed);
+            piece
         };
         let read = || -> Result<(), Failure> {
-            while !is_over.load(Ordering::Relaxed)
-                && let Some(piece) = next()?
-            {
+            while let Some(piece) = next()? {
                 act(&piece)?;
             }
             Ok(())
@@ -142,7 +145,7 @@ impl<'a> Layer<'a> {
             object.offset / chunk_bytes,
             object.end().div_ceil(chunk_bytes),
         );
-        if object.offset % chunk_bytes != 0 {
+        if !object.offset.is_multiple_of(chunk_bytes) {
             let why = format!("object {} begins within a chunk", object.number);
             return Err(self.link.damaged(&why));
         }

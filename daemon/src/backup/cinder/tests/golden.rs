@@ -85,7 +85,7 @@ async fn what_it_says_of_itself_is_told() {
     let store = store(&directory(), state.path());
     let report = store.report().await.unwrap();
     assert_eq!(report.backups, 3);
-    assert!(report.used_bytes > 20_000 && report.location.ends_with("store"));
+    assert!(report.used_bytes > 15_000 && report.location.ends_with("store"));
     let list = store.list().await.unwrap();
     let ids: Vec<String> = list.iter().map(|(told, _)| told.id.to_string()).collect();
     assert_eq!(ids, VOLUMES.map(|(id, _)| id));

@@ -76,7 +76,7 @@ async fn an_object_larger_than_what_is_read_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_object_has_is_zeros_also_where_a_parent_had_something() {
     let mut writer = Writer::new();
-    let mut wanted = vec![0; 20_000];
+    let mut wanted = vec![0; 20_480];
     wanted[9000..9100].fill(1);
     let sparse = Shape {
         is_sparse: true,
