@@ -12,5 +12,6 @@ mod messages;
 mod moving;
 mod quota;
 mod resets;
+mod retain_backups;
 mod retype;
 mod transfers;
