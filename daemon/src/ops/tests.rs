@@ -14,5 +14,6 @@ mod messages;
 mod moving;
 mod quota;
 mod resets;
+mod retain_backups;
 mod retype;
 mod transfers;

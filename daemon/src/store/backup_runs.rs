@@ -13,7 +13,7 @@ pub const RUNS_MAX: i64 = 200;
 
 /// What of runs may be listed.
 pub const SHAPE: Shape = Shape {
-    select: "SELECT t.id, t.set_id, t.project_id, t.cause, t.due_at, t.begun_at, t.finished_at, t.problem, t.removed \
+    select: "SELECT t.id, t.set_id, t.project_id, t.cause, t.due_at, t.created_at, t.finished_at, t.problem, t.removed \
              FROM backup_runs t",
     count: "SELECT COUNT(*) FROM backup_runs t",
     columns: &[
@@ -21,15 +21,15 @@ pub const SHAPE: Shape = Shape {
         "set_id",
         "project_id",
         "due_at",
-        "begun_at",
+        "created_at",
         "finished_at",
     ],
 };
 
-/// Parameters: id, set_id, project_id, cause, due_at, begun_at, problem. A guard: no other run of the set is under way.
+/// Parameters: id, set_id, project_id, cause, due_at, created_at, problem. A guard: no other run of the set is under way.
 const INSERT: Sql = Sql {
     name: "backup_runs.insert",
-    text: "INSERT INTO backup_runs (id, set_id, project_id, cause, due_at, begun_at, problem, removed) \
+    text: "INSERT INTO backup_runs (id, set_id, project_id, cause, due_at, created_at, problem, removed) \
            SELECT $1, $2, $3, $4, $5, $6, CAST($7 AS TEXT), 0 WHERE NOT EXISTS \
            (SELECT 1 FROM backup_runs r WHERE r.set_id = $2 AND r.finished_at IS NULL)",
 };
@@ -69,12 +69,12 @@ const FINISH: Sql = Sql {
 const FORGET_VOLUMES: Sql = Sql {
     name: "backup_runs.forget_volumes",
     text: "DELETE FROM backup_run_volumes WHERE run_id IN (SELECT r.id FROM backup_runs r WHERE r.set_id = $1 \
-           ORDER BY r.begun_at DESC, r.id DESC LIMIT 1000 OFFSET CAST($2 AS BIGINT))",
+           ORDER BY r.created_at DESC, r.id DESC LIMIT 1000 OFFSET CAST($2 AS BIGINT))",
 };
 const FORGET: Sql = Sql {
     name: "backup_runs.forget",
     text: "DELETE FROM backup_runs WHERE id IN (SELECT r.id FROM backup_runs r WHERE r.set_id = $1 \
-           ORDER BY r.begun_at DESC, r.id DESC LIMIT 1000 OFFSET CAST($2 AS BIGINT))",
+           ORDER BY r.created_at DESC, r.id DESC LIMIT 1000 OFFSET CAST($2 AS BIGINT))",
 };
 
 /// The volumes whose backups are being made, with where they lie and what those backups are now. Parameters: limit.
@@ -93,7 +93,7 @@ const WAITING: Sql = Sql {
     text: "SELECT v.run_id, v.volume_id, v.state, v.backup_id, v.tries, v.again_at, v.why, o.host \
            FROM backup_run_volumes v JOIN backup_runs r ON r.id = v.run_id \
            LEFT JOIN volumes o ON o.id = v.volume_id WHERE v.state = 'waiting' \
-           AND (v.again_at IS NULL OR v.again_at <= $2) ORDER BY v.position, r.begun_at, v.run_id \
+           AND (v.again_at IS NULL OR v.again_at <= $2) ORDER BY v.position, r.created_at, v.run_id \
            LIMIT CAST($1 AS BIGINT)",
 };
 
@@ -141,7 +141,7 @@ pub async fn list(store: &Store, request: &ListRequest) -> Result<Vec<BackupRun>
 pub async fn newest(store: &Store, set: BackupSetId) -> Result<Option<BackupRun>, ListError> {
     let request = ListRequest {
         filters: vec![Filter::equal("set_id", set.to_string())],
-        sort: vec![("begun_at", Direction::Descending)],
+        sort: vec![("created_at", Direction::Descending)],
         limit: 1,
         ..ListRequest::default()
     };
@@ -161,7 +161,7 @@ pub async fn to_finish(store: &Store, limit: i64) -> Result<Vec<BackupRun>, List
                 ..Filter::equal("id", "")
             },
         ],
-        sort: vec![("begun_at", Direction::Ascending)],
+        sort: vec![("created_at", Direction::Ascending)],
         limit,
         ..ListRequest::default()
     };

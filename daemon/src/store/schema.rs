@@ -103,14 +103,14 @@ CREATE TABLE backup_runs (
     project_id TEXT NOT NULL,
     cause TEXT NOT NULL,
     due_at TEXT NOT NULL,
-    begun_at TEXT NOT NULL,
+    created_at TEXT NOT NULL,
     finished_at TEXT,
     problem TEXT,
     removed BIGINT NOT NULL
 );
-CREATE INDEX backup_runs_by_set ON backup_runs (set_id, begun_at, id);
+CREATE INDEX backup_runs_by_set ON backup_runs (set_id, created_at, id);
 CREATE INDEX backup_runs_by_project ON backup_runs (project_id, due_at, id);
-CREATE INDEX backup_runs_by_end ON backup_runs (finished_at, begun_at);
+CREATE INDEX backup_runs_by_end ON backup_runs (finished_at, created_at);
 CREATE TABLE backup_run_volumes (
     run_id TEXT NOT NULL,
     volume_id TEXT NOT NULL,
