@@ -67,6 +67,7 @@ struct Kept {
 
 /// What was read of a volume or of its image.
 struct Read {
+    read_bytes: u64,
     data_bytes: u64,
     digest: String,
 }
@@ -155,11 +156,13 @@ impl FakeEngine {
         Ok(())
     }
 
-    /// Gives every piece that is not all zeros to `keep`. Holes are not read, so that this may block.
+    /// Gives every piece that is not all zeros to `keep`. Holes are not read, nor what lies outside of `data` where that is
+    /// known.
     fn read(
         &self,
         from: &Path,
         len_bytes: u64,
+        data: Option<&[(u64, u64)]>,
         work: &Work,
         mut keep: impl FnMut(&[u8], u64) -> io::Result<()>,
     ) -> Result<Read, BackupError> {
@@ -167,7 +170,7 @@ impl FakeEngine {
         let source = File::open(from).map_err(|error| failed("opening", error))?;
         let mut piece = vec![0; PIECE_BYTES];
         let mut digest = Sha256::new();
-        let (mut at, mut data_bytes) = (0, 0);
+        let (mut at, mut data_bytes, mut read_bytes) = (0, 0, 0);
         while at < len_bytes {
             if work.is_cancelled() {
                 return Err(BackupError::Cancelled);
@@ -179,11 +182,18 @@ impl FakeEngine {
                 Err(_) => at, // What knows no holes is read from here on.
             };
             let len = len_bytes.saturating_sub(at).min(PIECE_BYTES as u64);
+            let is_in =
+                |(start, long): &(u64, u64)| *start < at + len && at < start.saturating_add(*long);
+            if data.is_some_and(|parts| !parts.iter().any(is_in)) {
+                at += len;
+                continue;
+            }
             let part = piece.get_mut(..usize::try_from(len).unwrap_or(0));
             let part = part.unwrap_or_default();
             source
                 .read_exact_at(part, at)
                 .map_err(|error| failed("reading", error))?;
+            read_bytes += len;
             if part.iter().any(|byte| *byte != 0) {
                 keep(part, at).map_err(|error| failed("copying", error))?;
                 digest.update(at.to_le_bytes());
@@ -197,6 +207,7 @@ impl FakeEngine {
         let digest = digest.finalize();
         Ok(Read {
             data_bytes,
+            read_bytes,
             digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
@@ -223,7 +234,7 @@ impl FakeEngine {
         match depth {
             Depth::Structure => Ok(None),
             Depth::Data => {
-                let read = self.read(&image, about.len(), work, |_, _| Ok(()))?;
+                let read = self.read(&image, about.len(), None, work, |_, _| Ok(()))?;
                 Ok(Self::damage(&kept, &read))
             }
         }
@@ -274,13 +285,17 @@ impl BackupEngine for FakeEngine {
         let image = File::create(&path).map_err(|error| self.io(&error))?;
         let len_bytes = source.device.len_bytes;
         image.set_len(len_bytes).map_err(|error| self.io(&error))?;
-        let read = self.read(&source.device.path, len_bytes, work, |bytes, at| {
-            image.write_all_at(bytes, at)
-        })?;
+        let read = self.read(
+            &source.device.path,
+            len_bytes,
+            source.data.as_deref(),
+            work,
+            |bytes, at| image.write_all_at(bytes, at),
+        )?;
         let stored = Stored {
             objects: 1,
             data_bytes: read.data_bytes,
-            read_bytes: len_bytes,
+            read_bytes: read.read_bytes,
             added_bytes: read.data_bytes,
         };
         let kept = Kept {
@@ -320,7 +335,7 @@ impl BackupEngine for FakeEngine {
         if self.has(Fault::Restore) {
             return Err(self.unavailable("it was told to fail"));
         }
-        let read = self.read(&image, len_bytes, work, |bytes, at| {
+        let read = self.read(&image, len_bytes, None, work, |bytes, at| {
             file.write_all_at(bytes, at)
         })?;
         match Self::damage(&kept, &read) {
