@@ -160,6 +160,11 @@ async fn import(
     for (told, stored) in part {
         match row_of(told, &job.operation.object_id, &job.ctx.availability_zone) {
             _ if there.contains(&told.id) => account.already_there += 1,
+            // As some of Cinder's.
+            Ok(row) if row.project_id.is_empty() => account.refuse(
+                told.id,
+                "it does not say whose it is; imported by its record it belongs to who asks",
+            ),
             Ok(row) => missing.push(whole(row, stored)),
             Err(why) => account.refuse(told.id, why),
         }

@@ -311,18 +311,19 @@ async fn what_cannot_be_imported_is_said_and_hinders_nothing() {
             .await,
         at.lay_backup(|told| told.created_at = "yesterday".to_owned())
             .await,
+        at.lay_backup(|told| told.project_id = String::new()).await,
     ];
     let (over, account) = at.import().await;
     assert_eq!(
         (over.phase, account.found, account.made),
-        (Phase::Done, 208, 205)
+        (Phase::Done, 209, 205)
     );
     let refused: Vec<&str> = account
         .reasons
         .iter()
         .map(|one| one.backup_id.as_str())
         .collect();
-    assert_eq!(account.refused, 3);
+    assert_eq!(account.refused, 4);
     for id in odd {
         assert!(refused.contains(&id.to_string().as_str()), "{account:?}");
     }
