@@ -25,18 +25,19 @@ const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// With the rules for udev that Ashlar ships.
 pub(crate) fn with_rules(place: &Place) -> Result<()> {
-    measured(place, "true")
+    measured(place, "with the rules", "true")
 }
 
 /// Without, as a host is on which nobody copied them.
 pub(crate) fn without_rules(place: &Place) -> Result<()> {
     measured(
         place,
+        "without them",
         "rm /etc/udev/rules.d/90-ashlar.rules && udevadm control --reload && udevadm trigger -s block && udevadm settle",
     )
 }
 
-fn measured(place: &Place, before: &str) -> Result<()> {
+fn measured(place: &Place, how: &str, before: &str) -> Result<()> {
     place.one(Setup::default(), |storage| {
         let mut client = storage.client()?;
         client.patience = DEADLINE;
@@ -63,12 +64,12 @@ fn measured(place: &Place, before: &str) -> Result<()> {
             }
             let [create, lvcreate_took, delete, lvremove_took] = took.map(median);
             crate::say(&format!(
-                "    {wanted} volumes, at rest: create {create:.1} s (lvcreate {lvcreate_took:.1} s), delete {delete:.1} s (lvremove {lvremove_took:.1} s)"
+                "    {how}, {wanted} volumes, at rest: create {create:.1} s (lvcreate {lvcreate_took:.1} s), delete {delete:.1} s (lvremove {lvremove_took:.1} s)"
             ));
             lvcreate(shell, "burst", 0..BURST)?;
             let (create, delete) = ours(&client)?;
             crate::say(&format!(
-                "    {wanted} volumes, just after {BURST} more: create {create:.1} s, delete {delete:.1} s"
+                "    {how}, {wanted} volumes, just after {BURST} more: create {create:.1} s, delete {delete:.1} s"
             ));
             lvremove(shell, "burst")?;
         }
