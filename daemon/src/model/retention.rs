@@ -73,6 +73,9 @@ impl Reason {
     }
 }
 
+/// Names the hour, day and so on that an instant is in.
+type Span = fn(DateTime) -> String;
+
 impl Retention {
     /// Whether anything ever goes.
     pub fn removes(&self) -> bool {
@@ -105,7 +108,7 @@ impl Retention {
             }
         };
         keep(Reason::Last, self.last, &|place| place.to_string());
-        let spans: [(Reason, u32, fn(DateTime) -> String); 5] = [
+        let spans: [(Reason, u32, Span); 5] = [
             (Reason::Hourly, self.hourly, |at| {
                 format!("{} {}", at.date(), at.hour())
             }),

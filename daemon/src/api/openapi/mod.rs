@@ -13,6 +13,7 @@ mod ashlar;
 mod attachments;
 #[cfg(test)]
 mod backup_sets;
+#[cfg(test)]
 mod backup_stores;
 #[cfg(test)]
 mod backups;

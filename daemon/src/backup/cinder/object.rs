@@ -28,12 +28,15 @@ pub(super) fn is_there(files: &Files, link: &Link, object: &Object) -> Result<()
     Ok(())
 }
 
-/// Reads an object. What `take` is given of it, with its place in the volume, is proved only when this returned well.
+/// Takes a part of an object, with its place in the volume.
+pub(super) type Take<'a> = dyn FnMut(&[u8], u64) -> Result<(), Failure> + 'a;
+
+/// Reads an object. What `take` is given of it is proved only when this returned well.
 pub(super) fn read(
     files: &Files,
     link: &Link,
     piece: &Piece,
-    take: &mut dyn FnMut(&[u8], u64) -> Result<(), Failure>,
+    take: &mut Take<'_>,
 ) -> Result<(), Failure> {
     let object = &piece.object;
     let failed = |error: io::Error| failed(files, link, object, &error);

@@ -32,6 +32,14 @@ pub(super) struct Copy<'a> {
 }
 
 impl Copy<'_> {
+    fn open(&self) -> Result<Opened, Failure> {
+        let device = Opened::to_read(self.path, self.len_bytes)?;
+        Ok(match self.data {
+            Some(parts) => device.with_data_in(parts),
+            None => device,
+        })
+    }
+
     /// What is known before it is made.
     fn about(&self) -> About {
         About {
@@ -57,11 +65,7 @@ pub(super) fn store(
         forget_unfinished(&repository, id)?;
         return Ok(stored);
     }
-    let device = Opened::to_read(copy.path, copy.len_bytes)?;
-    let device = Arc::new(match copy.data {
-        Some(parts) => device.with_data_in(parts),
-        None => device,
-    });
+    let device = Arc::new(copy.open()?);
     heal_index(&repository, copy.was_left_behind)?;
     let parent = copy.parent.and_then(|parent| backups.get(&parent)).cloned();
     let directory = repository.directory().clone();

@@ -218,14 +218,8 @@ pub(super) async fn fixture_of_two() -> Fixture {
     fixture_of(DetachPolicy::default(), Some(Arc::new(other))).await
 }
 
-async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>) -> Fixture {
-    let dir = tempfile::tempdir().unwrap();
-    let options = SqliteOptions {
-        reserve_bytes: 0,
-        ..SqliteOptions::default()
-    };
-    let store = Store::open_sqlite(dir.path(), options).await.unwrap();
-    let volume_type = VolumeType {
+fn plain_type() -> VolumeType {
+    VolumeType {
         id: VolumeTypeId::random(),
         name: "t".to_owned(),
         description: None,
@@ -235,7 +229,17 @@ async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>)
         encryption: None,
         created_at: Time::now(),
         updated_at: None,
+    }
+}
+
+async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        reserve_bytes: 0,
+        ..SqliteOptions::default()
     };
+    let store = Store::open_sqlite(dir.path(), options).await.unwrap();
+    let volume_type = plain_type();
     let mut batch = Batch::new();
     let values = volume_types::insert_values(&volume_type);
     batch.add(volume_types::INSERT, values);

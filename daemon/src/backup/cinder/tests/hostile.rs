@@ -89,7 +89,8 @@ async fn places_that_no_part_of_a_volume_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_of_no_known_form() {
-    let changes: [(&str, fn(&mut Value)); 7] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 7] = [
         ("version", |metadata| metadata["version"] = json!("2.0.0")),
         ("backup", |metadata| {
             metadata["backup_id"] = json!(BackupId::random().to_string())
