@@ -21,9 +21,12 @@ pub(crate) fn case(place: &Place) -> Result<()> {
     };
     place.one(setup, |storage| {
         let (client, shell) = (storage.client()?, &storage.guest.shell);
+        for provisioning in ["thin", "thick"] {
+            volume_type(&client, provisioning)?;
+        }
+        upon_snapshots(&client, shell)?;
         for (provisioning, is_in_use) in [("thin", true), ("thick", false)] {
-            let kind = volume_type(&client, provisioning)?;
-            let new = json!({"size": 1, "volume_type": kind});
+            let new = json!({"size": 1, "volume_type": provisioning});
             let volume = id(&client.make("/volumes", "volume", &new, "available")?)?;
             let lv = format!("volume-{volume}");
             shell.run(&format!(
@@ -54,7 +57,6 @@ pub(crate) fn case(place: &Place) -> Result<()> {
             client.destroy("/volumes", restored)?;
             client.destroy("/backups", &backup)?;
         }
-        upon_snapshots(&client, shell)?;
         shell.run(&format!("rm -r {STORE}")).map(|_| ())
     })
 }

@@ -245,7 +245,7 @@ pub fn look_queue(service: &str) -> String {
 
 /// What ends the name of a [`look_queue`].
 const LOOK: &str = "look";
-/// How many operations of a [`backup_queue`] are worked on at once: what they do changes the store as a whole.
+/// How many operations of a [`backup_queue()`] are worked on at once: what they do changes the store as a whole.
 pub const STORE_AT_ONCE: usize = 1;
 /// How many of a [`look_queue`]. Each reads with several threads.
 pub const LOOKS_AT_ONCE: usize = 2;
