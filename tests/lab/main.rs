@@ -2,7 +2,8 @@
 //!
 //! `lab [WORD]` runs the cases whose name has the word. A machine on which the guests cannot run skips all of them, in
 //! words. `ASHLAR_FULL=1` runs every kill point and a hundred volumes where a sample is the default,
-//! and what is only recorded.
+//! and what is only recorded. `ASHLAR_LAB_WITHIN_S` is how long after the start a case may begin: on a slow machine others are
+//! skipped, in words, and a case that can do with less does.
 
 mod backing_up;
 mod conformance;
@@ -17,6 +18,7 @@ mod os_brick;
 mod power_cut;
 mod refusals;
 mod rig;
+mod rights;
 mod targetcli;
 
 use std::io::Write as _;
@@ -28,7 +30,7 @@ use std::time::Instant;
 use ashlar_tests::Result;
 use ashlar_tests::lab::image::Image;
 
-use crate::rig::Place;
+use crate::rig::{Budget, Place};
 
 /// A case: its name, and what it does.
 type Case = (&'static str, fn(&Place) -> Result<()>);
@@ -36,7 +38,7 @@ type Case = (&'static str, fn(&Place) -> Result<()>);
 /// Cases at once: on two cores, since the guests of a case mostly wait for each other, or for a disk.
 const WORKERS: usize = 3;
 
-/// The longest first, so that none of them is left over at the end.
+/// The longest first, so that none of them is left over at the end; the last are the first to be left out where time is short.
 const CASES: &[Case] = &[
     ("many volumes by many at once", many::case),
     ("the main job on thick volumes", main_job::thick),
@@ -58,6 +60,7 @@ const CASES: &[Case] = &[
 /// What is recorded in `docs/lab.md` and takes long: run when it is named, and by `make soak`.
 const RECORDED: &[Case] = &[
     ("libiscsi's suite", conformance::case),
+    ("the rights that it needs", rights::case),
     ("the growth of a group", growth::with_rules),
     (
         "the growth of a group without rules for udev",
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
         .chain(also)
         .filter(|(name, _)| name.contains(&word))
         .collect();
-    let start = Instant::now();
+    let (start, budget) = (Instant::now(), Budget::of_environment());
     let image = match Image::ready(say) {
         Ok(image) => image,
         Err(error) => return skip(&cases, &format!("{error:#}")),
@@ -93,7 +96,9 @@ fn main() -> ExitCode {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = judge(&image, case) {
+                    if budget.is_up() {
+                        rig::skipped(case.0, "all of it");
+                    } else if let Err(why) = judge(&image, case, budget) {
                         failed
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)
@@ -124,9 +129,9 @@ fn main() -> ExitCode {
 }
 
 /// Runs a case, and tells how it went. What failed, with its cause in a line.
-fn judge(image: &Image, (name, run): &Case) -> Result<(), String> {
+fn judge(image: &Image, (name, run): &Case, budget: Budget) -> Result<(), String> {
     let start = Instant::now();
-    let done = Place::new(image, name).and_then(|place| run(&place));
+    let done = Place::new(image, name, budget).and_then(|place| run(&place));
     let took_s = start.elapsed().as_secs_f32();
     let Err(error) = done else {
         say(&format!("{name:<46} ok     {took_s:>7.1} s"));

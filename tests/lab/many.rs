@@ -8,18 +8,17 @@ use ashlar_tests::Result;
 use ashlar_tests::client::{Client, id};
 use ashlar_tests::lab::PATIENCE;
 use ashlar_tests::lab::storage::Setup;
+use ashlar_tests::wait::wait_for;
 use serde_json::json;
 
 use crate::rig::Place;
 
 const CLIENTS: usize = 8;
+/// Volumes on every check, and in full.
+const COUNTS: [usize; 2] = [30, 100];
 
 pub(crate) fn case(place: &Place) -> Result<()> {
-    let count = if std::env::var_os("ASHLAR_FULL").is_some() {
-        100
-    } else {
-        30
-    };
+    let count = COUNTS[usize::from(std::env::var_os("ASHLAR_FULL").is_some())];
     place.one(Setup::default(), |storage| {
         let mut client = storage.client()?;
         client.patience = PATIENCE * 4;
@@ -58,12 +57,24 @@ pub(crate) fn case(place: &Place) -> Result<()> {
     })
 }
 
+/// Reserves and connects, as Nova does. A request that gave up waiting behind the others has not ended the operation.
 fn attach(client: &Client, volume: &str, number: usize) -> Result<(String, Duration)> {
     let start = Instant::now();
-    let connector = json!({"initiator": format!("iqn.1993-08.org.debian:01:h{number}"), "host": format!("h{number}"), "ip": "10.77.0.9"});
-    let body = json!({"attachment": {"volume_uuid": volume, "connector": connector}});
+    let body = json!({"attachment": {"volume_uuid": volume}});
     let made = client.post("/attachments", &body)?.expect(200)?;
-    Ok((id(&made.body["attachment"])?, start.elapsed()))
+    let attachment = id(&made.body["attachment"])?;
+    let path = format!("/attachments/{attachment}");
+    let connector = json!({"initiator": format!("iqn.1993-08.org.debian:01:h{number}"), "host": format!("h{number}"), "ip": "10.77.0.9"});
+    let connected = client.put(&path, &json!({"attachment": {"connector": connector}}))?;
+    if connected.status != 502 {
+        connected.expect(200)?;
+    }
+    wait_for("the volume's target", client.patience, || {
+        let shown = client.get(&path)?.expect(200)?;
+        let target = &shown.body["attachment"]["connection_info"]["target_iqn"];
+        Ok(target.is_string().then_some(()))
+    })?;
+    Ok((attachment, start.elapsed()))
 }
 
 /// `act` for each number, by [`CLIENTS`] threads.

@@ -1,6 +1,7 @@
 //! A case's guests: thawed, compared before and after, and heard out when it fails.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use ashlar_tests::lab::guest::{Guest, Wire};
 use ashlar_tests::lab::host::Host;
@@ -9,15 +10,42 @@ use ashlar_tests::lab::storage::{Setup, Storage};
 use ashlar_tests::lab::traces::Traces;
 use ashlar_tests::{Result, binary};
 
+/// The time that the cases have together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    start: Instant,
+    /// How long after the start a case may begin.
+    within: Duration,
+}
+
+impl Budget {
+    /// From now; for ever, unless `ASHLAR_LAB_WITHIN_S` says otherwise.
+    pub(crate) fn of_environment() -> Self {
+        let given = std::env::var_os("ASHLAR_LAB_WITHIN_S");
+        let given = given.and_then(|seconds| seconds.to_str()?.parse().ok());
+        Self {
+            start: Instant::now(),
+            within: given.map_or(Duration::MAX, Duration::from_secs),
+        }
+    }
+
+    /// Whether it is too late to begin.
+    pub(crate) fn is_up(&self) -> bool {
+        self.start.elapsed() > self.within
+    }
+}
+
 /// Where a case keeps its guests.
 pub(crate) struct Place {
     image: Image,
+    case: String,
     dir: PathBuf,
+    budget: Budget,
 }
 
 impl Place {
     /// An empty directory for the case.
-    pub(crate) fn new(image: &Image, case: &str) -> Result<Self> {
+    pub(crate) fn new(image: &Image, case: &str, budget: Budget) -> Result<Self> {
         let dir = binary::workspace()
             .join("target/lab/case")
             .join(case.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
@@ -27,8 +55,20 @@ impl Place {
         std::fs::create_dir_all(&dir)?;
         Ok(Self {
             image: image.clone(),
+            case: case.to_owned(),
             dir,
+            budget,
         })
+    }
+
+    /// Whether a case that can do with less should: what is left of the time belongs to the others.
+    pub(crate) fn is_late(&self) -> bool {
+        self.budget.start.elapsed() > self.budget.within / 2
+    }
+
+    /// Says that the case was not done whole.
+    pub(crate) fn left_out(&self, what: &str) {
+        skipped(&self.case, what);
     }
 
     /// Runs `case` on a storage node alone.
@@ -91,4 +131,11 @@ impl Place {
     fn clear(&self) -> Result<()> {
         Ok(std::fs::remove_dir_all(&self.dir)?)
     }
+}
+
+/// Says that time was too short for a case, or for `what` of it.
+pub(crate) fn skipped(case: &str, what: &str) {
+    crate::say(&format!(
+        "skipped: {case}: {what}: this machine is slow, and the lab's time is up; `make lab CASE=\"{case}\"` does it"
+    ));
 }

@@ -144,6 +144,13 @@ impl Storage {
         self.wait_ready()
     }
 
+    /// Restarts the daemon under its unit as it is now.
+    pub fn start_anew(&self) -> Result<()> {
+        let anew = "systemctl daemon-reload; systemctl restart ashlard";
+        self.guest.shell.run(anew)?;
+        self.wait_ready()
+    }
+
     /// Stops the daemon; the kernel goes on serving.
     pub fn stop_daemon(&self) -> Result<()> {
         self.guest.shell.run("systemctl stop ashlard").map(|_| ())

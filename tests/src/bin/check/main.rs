@@ -47,6 +47,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long after the start of the check a case of the lab may begin. A check has to end within 90 minutes, the lab comes
+/// last, and on a machine half as fast as usual a case takes 15.
+const LAB_UNTIL: Duration = Duration::from_mins(68);
+
 fn check() -> Result<Count> {
     let start = Instant::now();
     install();
@@ -86,7 +90,9 @@ fn check() -> Result<Count> {
     count += run(&ring)?;
     let story = Part::cargo("make try", &["run", "--bin", "try"]);
     count += run(&story.counts_as_one())?;
-    count += run(&real_kernel("", &kept))?;
+    let left = LAB_UNTIL.saturating_sub(start.elapsed());
+    let lab = real_kernel("", &kept).env("ASHLAR_LAB_WITHIN_S", left.as_secs().to_string());
+    count += run(&lab)?;
     say(&format!(
         "\nall parts took {:.0} s",
         start.elapsed().as_secs_f32()
