@@ -217,6 +217,8 @@ pub struct BackupStore {
     pub directory: PathBuf,
     /// The file with the password of what is encrypted there; one of Ashlar's own when absent.
     pub password_file: Option<PathBuf>,
+    /// How fast at most each of its jobs reads or writes a volume, bytes a second; 0 means no limit.
+    pub bytes_per_s: u64,
 }
 
 /// Whether deleted volumes are overwritten.

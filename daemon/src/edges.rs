@@ -1,9 +1,9 @@
 //! The concrete edges: which driver, target and backup engine a configuration means. Nobody else names them.
 
 use crate::backup::BackupEngine;
-use crate::backup::cinder::{self, CinderStore};
+use crate::backup::cinder;
 use crate::backup::fake::FakeEngine;
-use crate::backup::restic::{self, ResticStore};
+use crate::backup::restic;
 use crate::cmd;
 use crate::config::{Backend, BackupStore, Config, DriverConfig, SecureDelete, TargetKind};
 use crate::driver::Driver;
@@ -110,17 +110,19 @@ pub(crate) fn open_drivers(config: &Config) -> Result<BTreeMap<String, Arc<dyn D
 pub(crate) fn backup_engines(config: &Config) -> BTreeMap<String, Arc<dyn BackupEngine>> {
     let engine = |store: &BackupStore| -> Arc<dyn BackupEngine> {
         match store.kind {
-            StoreKind::Restic => Arc::new(ResticStore::new(restic::Settings {
+            StoreKind::Restic => Arc::new(restic::open(restic::Settings {
                 name: store.name.clone(),
                 directory: store.directory.clone(),
                 password_file: store.password_file.clone(),
                 state_dir: config.state_dir.clone(),
+                bytes_per_s: store.bytes_per_s,
                 keep_deleted: restic::Settings::KEEP_DELETED,
             })),
-            StoreKind::Cinder => Arc::new(CinderStore::new(cinder::Settings {
+            StoreKind::Cinder => Arc::new(cinder::open(cinder::Settings {
                 name: store.name.clone(),
                 directory: store.directory.clone(),
                 state_dir: config.state_dir.clone(),
+                bytes_per_s: store.bytes_per_s,
             })),
             StoreKind::Fake => Arc::new(FakeEngine::new(&store.name, &store.directory)),
         }

@@ -24,6 +24,7 @@ mod edges;
 mod keep_exports;
 pub mod keep_record;
 mod keep_target;
+mod pace;
 
 use crate::config::{Auth, Config, Metrics, RoleName};
 use crate::edges::Exporting;

@@ -24,14 +24,8 @@ mod volume_meta;
 #[cfg(test)]
 mod tests;
 
-use crate::backup::worker::pipe::{self, Answer, Task};
-use crate::backup::worker::{Worker, lock};
-use crate::backup::{
-    BackupEngine, BackupError, Depth, Description, Source, StoreKind, StoreReport, Stored,
-};
-use crate::driver::{Device, Done, Work};
-use crate::model::id::BackupId;
-use async_trait::async_trait;
+use crate::backup::StoreKind;
+use crate::backup::worker::{Worker, WorkerStore, lock, pipe};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,6 +41,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Ashlar's state directory.
     pub state_dir: PathBuf,
+    /// How fast at most each job reads or writes its volume; 0 means no limit.
+    pub bytes_per_s: u64,
 }
 
 /// The same for a worker.
@@ -57,105 +53,13 @@ pub(in crate::backup) struct Place {
     keep: PathBuf,
 }
 
-/// The store.
-#[derive(Debug)]
-pub struct CinderStore {
-    settings: Settings,
-    worker: Worker,
-}
-
-impl CinderStore {
-    /// A store whose jobs are done by processes of the running program.
-    pub fn new(settings: Settings) -> Self {
-        let worker = Worker::new(&settings.name);
-        Self { settings, worker }
-    }
-
-    /// A store whose jobs are done in threads, where there is no program to run.
-    #[cfg(test)]
-    pub(crate) fn in_threads(settings: Settings) -> Self {
-        let worker = Worker::in_threads(&settings.name);
-        Self { settings, worker }
-    }
-
-    async fn ask(&self, task: Task, work: &Work) -> Result<Answer, BackupError> {
-        let settings = self.settings.clone();
-        let place = move || {
-            let keep = lock::keep(&settings.state_dir)?;
-            let directory = settings.directory;
-            Ok(pipe::Place::Cinder(Place { directory, keep }))
-        };
-        self.worker.ask(place, task, work).await
-    }
-
-    fn read_only(&self) -> BackupError {
-        BackupError::ReadOnly {
-            store: self.settings.name.clone(),
-        }
-    }
-}
-
-#[async_trait]
-impl BackupEngine for CinderStore {
-    fn kind(&self) -> StoreKind {
-        StoreKind::Cinder
-    }
-
-    async fn report(&self) -> Result<StoreReport, BackupError> {
-        let Answer::Report(report) = self.ask(Task::Report, &Work::default()).await? else {
-            return Err(self.worker.confused());
-        };
-        Ok(report)
-    }
-
-    async fn store(&self, _: &Description, _: &Source, _: &Work) -> Result<Stored, BackupError> {
-        Err(self.read_only())
-    }
-
-    async fn restore(
-        &self,
-        backup: BackupId,
-        target: &Device,
-        is_blank: bool,
-        work: &Work,
-    ) -> Result<Done, BackupError> {
-        let task = Task::Restore {
-            backup,
-            path: target.path.clone(),
-            len_bytes: target.len_bytes,
-            is_blank,
-        };
-        let Answer::Changed(_) = self.ask(task, work).await? else {
-            return Err(self.worker.confused());
-        };
-        Ok(Done::Changed)
-    }
-
-    async fn remove(&self, _: BackupId) -> Result<Done, BackupError> {
-        Err(self.read_only())
-    }
-
-    async fn prune(&self, _: &Work) -> Result<u64, BackupError> {
-        Err(self.read_only())
-    }
-
-    async fn list(&self) -> Result<Vec<(Description, Stored)>, BackupError> {
-        let Answer::Backups(backups) = self.ask(Task::List, &Work::default()).await? else {
-            return Err(self.worker.confused());
-        };
-        Ok(backups)
-    }
-
-    async fn verify(
-        &self,
-        backup: Option<BackupId>,
-        depth: Depth,
-        work: &Work,
-    ) -> Result<Vec<String>, BackupError> {
-        let task = Task::Verify { backup, depth };
-        let Answer::Findings(findings) = self.ask(task, work).await? else {
-            return Err(self.worker.confused());
-        };
-        Ok(findings)
-    }
+/// The store, whose jobs are done by processes of the running program.
+pub fn open(settings: Settings) -> WorkerStore {
+    let (name, bytes_per_s) = (settings.name.clone(), settings.bytes_per_s);
+    let find = move || {
+        let keep = lock::keep(&settings.state_dir)?;
+        let directory = settings.directory.clone();
+        Ok(pipe::Place::Cinder(Place { directory, keep }))
+    };
+    WorkerStore::new(StoreKind::Cinder, Worker::new(&name, find), bytes_per_s)
 }

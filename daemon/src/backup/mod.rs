@@ -24,7 +24,7 @@ mod worker;
 mod written;
 
 pub use crate::model::backup::{Depth, DescribedVolume, StoreKind};
-pub use worker::run as run_worker;
+pub use worker::{WorkerStore, run as run_worker};
 
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;

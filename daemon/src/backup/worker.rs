@@ -2,13 +2,14 @@
 //! panics at, what a hostile file makes of its reader, and what hangs in a dead mount are the job's misfortune and not the
 //! daemon's.
 //!
-//! This is the daemon's end, which asks; [`process`] is the other. [`pipe`] is what they say to each other, [`lock`] and
-//! [`device`] are what jobs stand on.
+//! This is the daemon's end, which asks; [`process`] is the other. [`store`] is what can be asked, [`pipe`] what they say to
+//! each other, [`lock`] and [`device`] are what jobs stand on.
 
 pub(in crate::backup) mod device;
 pub(in crate::backup) mod lock;
 pub(in crate::backup) mod pipe;
 mod process;
+mod store;
 
 use crate::backup::BackupError;
 use crate::cmd;
@@ -16,12 +17,14 @@ use crate::driver::Work;
 use pipe::{Answer, CANCEL, Failure, Job, LINE_LEN_MAX, Line, Place, Task};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 pub use process::run;
+pub use store::WorkerStore;
 
 /// How often is looked whether the work was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
@@ -32,11 +35,15 @@ const STOP_MAX: Duration = Duration::from_secs(45);
 /// From a worker's last word, or its kill, to its end.
 const END_MAX: Duration = Duration::from_secs(10);
 
+/// Finds a store, which may take its time over it.
+type Find = Arc<dyn Fn() -> Result<Place, Failure> + Send + Sync>;
+
 /// Where a store's jobs are done.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::backup) struct Worker {
     /// The store's name, for what goes wrong.
     store: String,
+    find: Find,
     means: Means,
 }
 
@@ -50,49 +57,33 @@ enum Means {
 }
 
 impl Worker {
-    /// Jobs are done by processes of the running program, whatever became of its file since.
-    pub(in crate::backup) fn new(store: &str) -> Self {
-        Self::of_program(store, PathBuf::from("/proc/self/exe"))
-    }
-
-    /// Jobs are done by processes of `program`.
-    pub(in crate::backup) fn of_program(store: &str, program: PathBuf) -> Self {
+    /// Jobs in the store that `find` finds anew for each, done by processes of the running program, whatever became of its
+    /// file since.
+    pub(in crate::backup) fn new(
+        store: &str,
+        find: impl Fn() -> Result<Place, Failure> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             store: store.to_owned(),
-            means: Means::Process(program),
+            find: Arc::new(find),
+            means: Means::Process(PathBuf::from("/proc/self/exe")),
         }
     }
 
-    #[cfg(test)]
-    pub(in crate::backup) fn in_threads(store: &str) -> Self {
-        Self {
-            store: store.to_owned(),
-            means: Means::Thread,
-        }
-    }
-
-    /// Has `task` done in the store that `place` finds, which may take its time over it.
-    pub(in crate::backup) async fn ask(
-        &self,
-        place: impl FnOnce() -> Result<Place, Failure> + Send + 'static,
-        task: Task,
-        work: &Work,
-    ) -> Result<Answer, BackupError> {
+    /// Has `task` done.
+    async fn ask(&self, task: Task, work: &Work) -> Result<Answer, BackupError> {
         if work.is_cancelled() {
             return Err(BackupError::Cancelled);
         }
-        let answer = self.answer(place, task, work).await;
+        let answer = self.answer(task, work).await;
         answer.map_err(|failure| failure.of(&self.store))
     }
 
-    async fn answer(
-        &self,
-        place: impl FnOnce() -> Result<Place, Failure> + Send + 'static,
-        task: Task,
-        work: &Work,
-    ) -> Result<Answer, Failure> {
+    async fn answer(&self, task: Task, work: &Work) -> Result<Answer, Failure> {
         let lost = |error: tokio::task::JoinError| Failure::Unavailable(error.to_string());
-        let place = tokio::task::spawn_blocking(place).await.map_err(lost)??;
+        let find = Arc::clone(&self.find);
+        let place = tokio::task::spawn_blocking(move || find()).await;
+        let place = place.map_err(lost)??;
         let job = Job { place, task };
         match &self.means {
             Means::Process(program) => match Running::start(program, &job).await {
@@ -109,7 +100,7 @@ impl Worker {
     }
 
     /// Another answer than to what was asked.
-    pub(in crate::backup) fn confused(&self) -> BackupError {
+    fn confused(&self) -> BackupError {
         let why = "the worker answered something else than it was asked".to_owned();
         Failure::Unavailable(why).of(&self.store)
     }

@@ -4,9 +4,6 @@ use super::reader::Section;
 use super::written::must_be_name;
 use super::{DriverConfig, SecureDelete};
 
-/// In MiB/s: faster than any disk; what lies beyond was meant in other units.
-const WIPE_RATE_MAX: i64 = 1_000_000;
-
 /// The drivers' names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -64,9 +61,8 @@ pub(super) fn check_driver(section: &Section<'_, '_>) -> Option<DriverConfig> {
 fn check_wipe(section: &Section<'_, '_>) -> (SecureDelete, u64) {
     let words = [("zero", SecureDelete::Zero), ("none", SecureDelete::None)];
     let secure_delete = section.word("secure_delete", &words);
-    let rate = section.integer("wipe_mib_per_s", 0..=WIPE_RATE_MAX);
-    let rate = u64::try_from(rate.unwrap_or(0)).unwrap_or(0);
-    (secure_delete.unwrap_or(SecureDelete::Zero), rate << 20)
+    let rate = section.rate("wipe_mib_per_s");
+    (secure_delete.unwrap_or(SecureDelete::Zero), rate)
 }
 
 fn check_directory(section: &Section<'_, '_>, kind: Kind) -> Option<DriverConfig> {

@@ -69,6 +69,7 @@ pub(super) const KEYS: &[Key] = &[
         "password_file",
         "a file of ashlard's own in `state_dir`",
     ),
+    key("backup_store", "copy_mib_per_s", "`0`"),
     key("quota", "volumes", "`10`"),
     key("quota", "snapshots", "`10`"),
     key("quota", "gigabytes", "`1000`"),

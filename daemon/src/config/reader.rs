@@ -14,6 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 /// So many characters of a wrong value are shown.
 const SHOWN_MAX: usize = 40;
+/// In MiB/s: faster than any disk; what lies beyond was meant in other units.
+const RATE_MAX: i64 = 1_000_000;
 
 /// A file being read.
 pub(super) struct Reader<'t> {
@@ -221,6 +223,12 @@ impl<'r, 't> Section<'r, 't> {
             let number = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
             range.contains(&number).then_some(number)
         })
+    }
+
+    /// A rate in MiB/s as bytes a second; 0, which means no limit, when it is absent.
+    pub(super) fn rate(&self, key: &str) -> u64 {
+        let rate = self.integer(key, 0..=RATE_MAX).unwrap_or(0);
+        u64::try_from(rate).unwrap_or(0) << 20
     }
 
     /// A number above 0.

@@ -68,11 +68,13 @@ fn check_store(section: &Section<'_, '_>) -> Option<BackupStore> {
         .path("directory", EXAMPLE)
         .or_else(|| section.missing("directory", EXAMPLE));
     let password_file = section.path("password_file", "\"/etc/ashlar/backup.key\"");
+    let rate = section.rate("copy_mib_per_s");
     Some(BackupStore {
         name: name?,
         kind,
         directory: directory?,
         password_file,
+        bytes_per_s: rate,
     })
 }
 

@@ -59,6 +59,7 @@ fn every_key_is_read() {
          [quota]\nvolumes = 1\nsnapshots = 0x2\ngigabytes = -1\nper_volume_gigabytes = 4\n\
          backups = 5\nbackup_gigabytes = 6\n\
          [[backup_store]]\nname = 's'\nkind = 'fake'\ndirectory = '/b'\npassword_file = '/k'\n\
+         copy_mib_per_s = 2\n\
          [[backup_store]]\nname = 't'\ndirectory = '/c'\n\
          [[backend]]\nname = 'a'\ndriver = 'file'\npool = 'q'\ndirectory = '/p'\nsecure_delete = 'none'\n\
          wipe_mib_per_s = 3\nmax_over_subscription_ratio = 2\nreserved_percentage = 5\n\
@@ -84,6 +85,7 @@ fn every_key_is_read() {
         (other.kind, &other.password_file),
         (StoreKind::Restic, &None)
     );
+    assert_eq!((one.bytes_per_s, other.bytes_per_s), (2 << 20, 0));
     let DriverConfig::File {
         pool,
         secure_delete,

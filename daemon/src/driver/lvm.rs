@@ -29,23 +29,32 @@ mod tools;
 mod vg;
 
 use super::manageable::Manageable;
-use super::pace::Pace;
 use super::{
     Device, Done, Driver, DriverError, LiveWrites, ObjectRef, SnapshotRef, Source, VolumeRef, Work,
 };
 use crate::cmd::Programs;
 use crate::model::pool::PoolReport;
 use crate::model::size::Gib;
+use crate::pace::Pace;
 use ashlar_dbus::Udisks;
 use async_trait::async_trait;
 use names::{Name, OURS};
+use report::Lv;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::MutexGuard;
+use tokio::time::Instant;
 use tools::Tools;
 use vg::Vg;
+
+/// Who only looks at a volume that is new to him, as udev and udisks2 do, maybe long after it was made, has closed it by
+/// then.
+const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+/// How often is looked whether it is closed.
+const CLOSED_POLL: Duration = Duration::from_millis(500);
 
 /// A volume group's configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -86,6 +95,8 @@ pub struct LvmDriver {
     unpaced: Pace,
     owns: AtomicBool,
     warned: AtomicBool,
+    /// How long somebody may have a volume open before that is taken for use.
+    closed_within: Duration,
 }
 
 impl LvmDriver {
@@ -105,6 +116,7 @@ impl LvmDriver {
             unpaced: Pace::new(0),
             owns: AtomicBool::new(false),
             warned: AtomicBool::new(false),
+            closed_within: CLOSED_WITHIN,
             config,
         }
     }
@@ -117,6 +129,24 @@ impl LvmDriver {
             self.must_own(&self.vg.group().await?).await?;
         }
         Ok(turn)
+    }
+
+    /// The same with what LVM tells then, once it shows `is_free`, or what is in the way has been there for so long that it
+    /// stays. Others have their turns meanwhile.
+    async fn turn_once(
+        &self,
+        is_free: impl Fn(&[Lv]) -> bool,
+    ) -> Result<(MutexGuard<'_, ()>, Vec<Lv>), DriverError> {
+        let deadline = Instant::now() + self.closed_within;
+        loop {
+            let turn = self.turn().await?;
+            let lvs = self.vg.volumes().await?;
+            if is_free(&lvs) || Instant::now() >= deadline {
+                return Ok((turn, lvs));
+            }
+            drop(turn);
+            tokio::time::sleep(CLOSED_POLL).await;
+        }
     }
 
     /// The end of each verb: what LVM did of it outlives a power cut from here on, also what an earlier try did.

@@ -22,7 +22,6 @@ pub mod fake;
 pub mod file;
 pub mod lvm;
 pub mod manageable;
-mod pace;
 
 use crate::model::id::{SnapshotId, VolumeId};
 use crate::model::pool::PoolReport;

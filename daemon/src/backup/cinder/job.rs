@@ -19,12 +19,11 @@ pub(in crate::backup) fn perform(
         Task::List => listing::list(files).map(Answer::Backups),
         Task::Restore {
             backup,
-            path,
-            len_bytes,
+            volume,
             is_blank,
         } => {
-            let _claim = lock::device(&place.keep, path, work)?;
-            let target = Opened::to_write(path, *len_bytes)?;
+            let _claim = lock::device(&place.keep, &volume.path, work)?;
+            let target = Opened::to_write(volume)?;
             restore::restore(files, *backup, &target, *is_blank, work)?;
             Ok(Answer::Changed(true))
         }

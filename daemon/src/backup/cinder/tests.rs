@@ -7,8 +7,8 @@ mod hostile;
 mod shapes;
 mod writer;
 
-use super::{CinderStore, Settings};
-use crate::backup::{BackupEngine as _, BackupError};
+use super::{Settings, open};
+use crate::backup::{BackupEngine as _, BackupError, WorkerStore};
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
 use crate::model::size::GIB;
@@ -18,12 +18,14 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// A store over a directory, whose jobs are done in threads.
-fn store(directory: &Path, state_dir: &Path) -> CinderStore {
-    CinderStore::in_threads(Settings {
+fn store(directory: &Path, state_dir: &Path) -> WorkerStore {
+    let settings = Settings {
         name: "old".to_owned(),
         directory: directory.to_owned(),
         state_dir: state_dir.to_owned(),
-    })
+        bytes_per_s: 0,
+    };
+    open(settings).in_threads()
 }
 
 /// A volume of holes, or of old data, of one GiB and a bit: what restores go to.
@@ -54,7 +56,7 @@ impl Target {
         }
     }
 
-    async fn restore(&self, store: &CinderStore, id: BackupId) -> Result<Done, BackupError> {
+    async fn restore(&self, store: &WorkerStore, id: BackupId) -> Result<Done, BackupError> {
         let device = Device {
             path: self.file.path().to_owned(),
             len_bytes: GIB + 4096,

@@ -22,8 +22,7 @@ pub(in crate::backup) fn perform(
     match task {
         Task::Store {
             description,
-            path,
-            len_bytes,
+            volume,
             data,
             parent,
             changed,
@@ -32,8 +31,7 @@ pub(in crate::backup) fn perform(
             let claim = claim(place, description.id, work)?;
             let copy = Copy {
                 description,
-                path,
-                len_bytes: *len_bytes,
+                volume,
                 data: data.as_deref(),
                 parent: *parent,
                 changed: changed.clone(),
@@ -70,13 +68,12 @@ fn perform_short(
         Task::List => upkeep::list(Repository::open(place, directory)?).map(Answer::Backups),
         Task::Restore {
             backup,
-            path,
-            len_bytes,
+            volume,
             is_blank,
         } => {
             let _store = share(place, work)?;
-            let _claim = lock::device(&place.keep, path, work)?;
-            let target = Opened::to_write(path, *len_bytes)?;
+            let _claim = lock::device(&place.keep, &volume.path, work)?;
+            let target = Opened::to_write(volume)?;
             restore_to(place, *backup, &target, *is_blank, directory, work)?;
             Ok(Answer::Changed(true))
         }

@@ -133,6 +133,7 @@ mod tests {
             directory: top.path().join("store"),
             password_file: None,
             state_dir: top.path().join("state"),
+            bytes_per_s: 0,
             keep_deleted: Settings::KEEP_DELETED,
         };
         fs::create_dir(&settings.directory).unwrap();

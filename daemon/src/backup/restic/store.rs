@@ -9,21 +9,20 @@ use super::parent::Parent;
 use super::repository::{Repository, explain, is_unfinished};
 use super::source::{Counts, Tally, Volume};
 use crate::backup::worker::device::Opened;
-use crate::backup::worker::pipe::Failure;
+use crate::backup::worker::pipe::{Failure, VolumeAt};
 use crate::backup::{Description, Stored};
 use crate::driver::Work;
 use crate::model::id::BackupId;
 use rustic_core::repofile::{IndexFile, SnapshotFile, SnapshotId, StringList};
 use rustic_core::{BackupOptions, FileType, Open, ReadBackend as _, RepairIndexOptions};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What is to be copied.
 pub(super) struct Copy<'a> {
     pub(super) description: &'a Description,
-    pub(super) path: &'a Path,
-    pub(super) len_bytes: u64,
+    pub(super) volume: &'a VolumeAt,
     pub(super) data: Option<&'a [(u64, u64)]>,
     pub(super) parent: Option<BackupId>,
     pub(super) changed: Option<Vec<(u64, u64)>>,
@@ -33,7 +32,7 @@ pub(super) struct Copy<'a> {
 
 impl Copy<'_> {
     fn open(&self) -> Result<Opened, Failure> {
-        let device = Opened::to_read(self.path, self.len_bytes)?;
+        let device = Opened::to_read(self.volume)?;
         Ok(match self.data {
             Some(parts) => device.with_data_in(parts),
             None => device,
@@ -43,7 +42,7 @@ impl Copy<'_> {
     /// What is known before it is made.
     fn about(&self) -> About {
         About {
-            len_bytes: self.len_bytes,
+            len_bytes: self.volume.len_bytes,
             description: self.description.clone(),
             stored: None,
         }
@@ -126,7 +125,7 @@ pub(super) fn store(
     };
     finish(&repository, snapshot, about, stored)?;
     forget_unfinished(&repository, id)?;
-    work.report(copy.len_bytes, copy.len_bytes);
+    work.report(copy.volume.len_bytes, copy.volume.len_bytes);
     Ok(stored)
 }
 

@@ -3,9 +3,8 @@
 mod asking;
 mod damage;
 
-use super::{ResticStore, Settings};
+use super::{Settings, open};
 use crate::backup::contract::{Subject, engine_contract};
-use crate::backup::worker::Worker;
 use crate::backup::{BackupEngine, BackupError};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +26,7 @@ impl Store {
             directory: top.path().join("store"),
             password_file: None,
             state_dir: top.path().join("state"),
+            bytes_per_s: 0,
             keep_deleted: Duration::ZERO,
         };
         fs::create_dir(&settings.directory).unwrap();
@@ -59,10 +59,7 @@ impl Store {
     }
 
     pub(super) fn with(settings: &Settings) -> Arc<dyn BackupEngine> {
-        Arc::new(ResticStore {
-            settings: settings.clone(),
-            worker: Worker::in_threads(&settings.name),
-        })
+        Arc::new(open(settings.clone()).in_threads())
     }
 }
 

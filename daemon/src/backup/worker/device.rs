@@ -1,6 +1,7 @@
 //! A volume's file or device, opened: read in pieces, its holes known, written back and made zero.
 
-use super::pipe::{Doing, Failure};
+use super::pipe::{Doing, Failure, VolumeAt};
+use crate::pace::Pace;
 use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -8,8 +9,10 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use tokio::time::Instant;
 
 /// The unit in which zeros are told from data.
 const BLOCK_BYTES: usize = 4096;
@@ -26,14 +29,15 @@ pub(in crate::backup) struct Opened {
     file: File,
     is_regular: bool,
     len_bytes: u64,
+    pace: Pace,
     /// Where there may be data, by where a part begins, if that is known beforehand.
     data: Option<BTreeMap<u64, u64>>,
     unsynced_bytes: AtomicU64,
 }
 
 impl Opened {
-    pub(in crate::backup) fn to_read(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
-        let opened = Self::open(File::options().read(true), path, len_bytes)?;
+    pub(in crate::backup) fn to_read(volume: &VolumeAt) -> Result<Self, Failure> {
+        let opened = Self::open(File::options().read(true), volume)?;
         opened.is_whole()?;
         if !opened.is_regular {
             // The kernel's target writes past the page cache, where somebody's earlier reading may still be. Advice
@@ -44,30 +48,31 @@ impl Opened {
     }
 
     /// A file that is shorter than it is to be becomes as long.
-    pub(in crate::backup) fn to_write(path: &Path, len_bytes: u64) -> Result<Self, Failure> {
-        let opened = Self::open(File::options().read(true).write(true), path, len_bytes)?;
+    pub(in crate::backup) fn to_write(volume: &VolumeAt) -> Result<Self, Failure> {
+        let opened = Self::open(File::options().read(true).write(true), volume)?;
         let present_bytes = opened.present_bytes()?;
-        if opened.is_regular && present_bytes < len_bytes {
-            let grown = opened.file.set_len(len_bytes);
+        if opened.is_regular && present_bytes < volume.len_bytes {
+            let grown = opened.file.set_len(volume.len_bytes);
             grown.map_err(|error| opened.failed(Doing::Writing, &error))?;
         }
         opened.is_whole()?;
         Ok(opened)
     }
 
-    fn open(options: &std::fs::OpenOptions, path: &Path, len_bytes: u64) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::device(Doing::Opening, path, &error);
-        let file = options.open(path).map_err(failed)?;
+    fn open(options: &std::fs::OpenOptions, volume: &VolumeAt) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::device(Doing::Opening, &volume.path, &error);
+        let file = options.open(&volume.path).map_err(failed)?;
         let kind = file.metadata().map_err(failed)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             let why = "it is neither a regular file nor a block device";
             return Err(failed(io::Error::other(why)));
         }
         Ok(Self {
-            path: path.to_owned(),
+            path: volume.path.clone(),
             file,
             is_regular: kind.is_file(),
-            len_bytes,
+            len_bytes: volume.len_bytes,
+            pace: Pace::new(volume.bytes_per_s),
             unsynced_bytes: AtomicU64::new(0),
             data: None,
         })
@@ -148,14 +153,16 @@ impl Opened {
         let failed = |error: io::Error| self.failed(Doing::Reading, &error);
         let len = usize::try_from(len_bytes).map_err(|error| failed(io::Error::other(error)))?;
         let mut bytes = vec![0; len];
+        self.keep_pace(len_bytes);
         self.file.read_exact_at(&mut bytes, at).map_err(failed)?;
         Ok(bytes)
     }
 
     pub(in crate::backup) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+        let len_bytes = bytes.len() as u64;
+        self.keep_pace(len_bytes);
         let written = self.file.write_all_at(bytes, at);
         written.map_err(|error| self.failed(Doing::Writing, &error))?;
-        let len_bytes = bytes.len() as u64;
         let before = self.unsynced_bytes.fetch_add(len_bytes, Ordering::Relaxed);
         if before + len_bytes >= SYNC_BYTES {
             self.unsynced_bytes.store(0, Ordering::Relaxed);
@@ -201,6 +208,19 @@ impl Opened {
         synced.map_err(|error| self.failed(Doing::Syncing, &error))
     }
 
+    /// Waits for this piece's turn.
+    fn keep_pace(&self, len_bytes: u64) {
+        let until = Instant::now() + self.pace.take(len_bytes, Instant::now());
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            // It may come back early.
+            thread::park_timeout(left);
+        }
+    }
+
     fn failed(&self, doing: Doing, error: &io::Error) -> Failure {
         Failure::device(doing, &self.path, error)
     }
@@ -232,6 +252,32 @@ fn runs(bytes: &[u8]) -> Vec<(bool, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn volume(path: &Path, len_bytes: u64) -> VolumeAt {
+        VolumeAt {
+            path: path.to_owned(),
+            len_bytes,
+            bytes_per_s: 0,
+        }
+    }
+
+    #[test]
+    fn a_copy_keeps_its_pace_in_both_directions() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let slow = VolumeAt {
+            bytes_per_s: 32 << 20,
+            ..volume(file.path(), 8 << 20)
+        };
+        let opened = Opened::to_write(&slow).unwrap();
+        let start = Instant::now();
+        opened.write(&[7; 4 << 20], 0).unwrap();
+        opened.read(0, 4 << 20).unwrap();
+        opened.read(4 << 20, 4 << 20).unwrap();
+        // The first piece is free, each other waits for the one before it.
+        assert!(start.elapsed() >= Duration::from_millis(250));
+    }
 
     #[test]
     fn zeros_are_told_from_data_by_blocks() {
@@ -258,7 +304,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1000).unwrap();
         let parts = [(100, 50), (300, 0), (400, 900)];
-        let opened = Opened::to_read(file.path(), 1000).unwrap();
+        let opened = Opened::to_read(&volume(file.path(), 1000)).unwrap();
         let opened = opened.with_data_in(&parts);
         let first_in = |range| opened.data_in(range).unwrap();
         assert_eq!(first_in(0..1000), Some(100..150));
@@ -271,7 +317,7 @@ mod tests {
     fn a_file_is_read_no_further_than_it_is_and_erased() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(3 << 20).unwrap();
-        let opened = Opened::to_write(file.path(), 4 << 20).unwrap();
+        let opened = Opened::to_write(&volume(file.path(), 4 << 20)).unwrap();
         assert_eq!(file.as_file().metadata().unwrap().len(), 4 << 20);
         opened.write_nonzero(&[7; 9000], 1 << 20).unwrap();
         let data = opened.data_in(0..4 << 20).unwrap().unwrap();
@@ -281,7 +327,7 @@ mod tests {
         file.as_file().set_len(1 << 20).unwrap();
         assert!(matches!(opened.is_whole(), Err(Failure::Device { .. })));
         let directory = tempfile::tempdir().unwrap();
-        let refused = Opened::to_read(directory.path(), 1);
+        let refused = Opened::to_read(&volume(directory.path(), 1));
         assert!(matches!(refused, Err(Failure::Device { .. })));
     }
 }

@@ -22,22 +22,30 @@ pub(crate) enum Place {
     Cinder(cinder::Place),
 }
 
+/// A volume as a worker finds it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct VolumeAt {
+    /// A regular file or a block device.
+    pub(crate) path: PathBuf,
+    pub(crate) len_bytes: u64,
+    /// How fast at most it is read or written; 0 means no limit.
+    pub(crate) bytes_per_s: u64,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Task {
     Report,
     Store {
         description: Box<Description>,
-        path: PathBuf,
-        len_bytes: u64,
+        volume: VolumeAt,
         data: Option<Vec<(u64, u64)>>,
         parent: Option<BackupId>,
         changed: Option<Vec<(u64, u64)>>,
     },
     Restore {
         backup: BackupId,
-        path: PathBuf,
-        len_bytes: u64,
+        volume: VolumeAt,
         is_blank: bool,
     },
     Remove {

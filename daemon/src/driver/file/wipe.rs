@@ -13,7 +13,7 @@
 use super::jobs::{Job, Stop};
 use super::pool_file::{BLOCK_BYTES, PoolFile};
 use crate::driver::DriverError;
-use crate::driver::pace::Pace;
+use crate::pace::Pace;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Duration, Instant};

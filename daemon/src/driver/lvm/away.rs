@@ -12,6 +12,7 @@ use super::bytes::Bytes;
 use super::names::{Name, WIPED};
 use super::places::{Place, can_be_renamed};
 use super::report::{Kind, Lv};
+use super::vg::has_classic_snapshots;
 use crate::driver::{Done, DriverError, ObjectRef, Work};
 use std::io;
 
@@ -26,8 +27,10 @@ impl LvmDriver {
         }
         let name = Name::of(object);
         let found = {
-            let _turn = self.turn().await?;
-            self.out_of_sight(&name, self.place_of(object)).await?
+            let place = self.place_of(object);
+            let is_closed = |lvs: &[Lv]| place.whole(lvs, &name).is_none_or(|lv| !lv.is_open);
+            let (_turn, lvs) = self.turn_once(is_closed).await?;
+            self.out_of_sight(lvs, &name, place).await?
         };
         let mut done = Done::AlreadySo;
         for lv in found {
@@ -50,12 +53,14 @@ impl LvmDriver {
     }
 
     /// What is to be overwritten of an object, after it was taken out of sight.
-    async fn out_of_sight(&self, name: &Name, place: Place<'_>) -> Result<Vec<Lv>, DriverError> {
-        let mut lvs = self.vg.volumes().await?;
+    async fn out_of_sight(
+        &self,
+        mut lvs: Vec<Lv>,
+        name: &Name,
+        place: Place<'_>,
+    ) -> Result<Vec<Lv>, DriverError> {
         if let Some(lv) = place.whole(&lvs, name) {
-            let has_snapshots = lvs
-                .iter()
-                .any(|one| one.kind == Kind::ClassicSnapshot && one.origin == lv.name);
+            let has_snapshots = has_classic_snapshots(&lvs, &lv.name);
             if lv.is_open || has_snapshots {
                 let why = match has_snapshots {
                     true => "it has snapshots; delete those first. Nothing was changed",
@@ -91,10 +96,10 @@ impl LvmDriver {
 
     pub(super) async fn take_away(&self, object: &ObjectRef) -> Result<Done, DriverError> {
         let name = Name::of(object);
-        let _turn = self.turn().await?;
-        let mut done = Done::AlreadySo;
         let place = self.place_of(object);
-        let mut lvs = self.vg.volumes().await?;
+        let are_closed = |lvs: &[Lv]| place.all(lvs, &name).iter().all(|lv| !lv.is_open);
+        let (_turn, mut lvs) = self.turn_once(are_closed).await?;
+        let mut done = Done::AlreadySo;
         while let Some(lv) = place.all(&lvs, &name).first().copied() {
             lvs = self.vg.delete(&lvs, &lv.name).await?;
             done = Done::Changed;

@@ -4,8 +4,8 @@
 //! Zeros are asked of the device first (`PUNCH_HOLE` on a block device zeroes or fails, it never writes); where the
 //! device promises none, the kernel writes them (`ZERO_RANGE`), at the configured pace.
 
-use crate::driver::pace::Pace;
 use crate::driver::{DriverError, Work};
+use crate::pace::Pace;
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;

@@ -7,7 +7,7 @@ use super::LvmDriver;
 use super::bytes::Bytes;
 use super::names::{Name, OURS, reverting_to, zero_from, zero_from_of};
 use super::report::{Kind, Lv};
-use super::vg::find;
+use super::vg::{find, has_classic_snapshots};
 use crate::driver::{Done, DriverError, SnapshotRef, VolumeRef, Work};
 use std::io;
 use tokio::sync::MutexGuard;
@@ -27,8 +27,12 @@ impl LvmDriver {
         pool: &str,
         size_bytes: u64,
     ) -> Result<Done, DriverError> {
-        let turn = self.turn().await?;
-        let lvs = self.vg.volumes().await?;
+        let place = self.place(pool)?;
+        let is_ready = |lvs: &[Lv]| {
+            let lv = place.whole(lvs, name);
+            lv.is_none_or(|lv| !lv.is_open || !has_classic_snapshots(lvs, &lv.name))
+        };
+        let (turn, lvs) = self.turn_once(is_ready).await?;
         let lv = self.volume_in(&lvs, name, pool)?;
         let name = lv.name.as_str();
         let marked = zero_from_of(&lv.tags);
@@ -73,10 +77,7 @@ impl LvmDriver {
 
     /// LVM grows the origin of classic snapshots only while nobody has it open.
     async fn grow_thick(&self, lvs: &[Lv], lv: &Lv, size_bytes: u64) -> Result<(), DriverError> {
-        let has_snapshots = lvs
-            .iter()
-            .any(|one| one.kind == Kind::ClassicSnapshot && one.origin == lv.name);
-        if !has_snapshots || lv.size_bytes >= size_bytes {
+        if !has_classic_snapshots(lvs, &lv.name) || lv.size_bytes >= size_bytes {
             self.vg.grow(lv, size_bytes).await?;
             // An earlier try may have ended before it was activated again.
             if !lv.is_active {
@@ -101,8 +102,9 @@ impl LvmDriver {
         snapshot: &SnapshotRef,
     ) -> Result<Done, DriverError> {
         let is_thin = self.is_thin(&volume.pool)?;
-        let turn = self.turn().await?;
         let name = Name::of_volume(volume.id);
+        let is_closed = |lvs: &[Lv]| find(lvs, &name.text).is_none_or(|lv| !lv.is_open);
+        let (turn, _) = self.turn_once(is_closed).await?;
         let lvs = self.settled(&name).await?;
         let lv = self.volume_in(&lvs, &name, &volume.pool)?;
         if lv.name != name.text {

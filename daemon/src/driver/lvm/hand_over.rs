@@ -5,7 +5,7 @@
 use super::LvmDriver;
 use super::names::{Name, OURS, is_of_our_form, is_possible};
 use super::report::{Kind, Lv};
-use super::vg::find;
+use super::vg::{find, has_classic_snapshots};
 use crate::driver::manageable::{Manageable, names_for};
 use crate::driver::{Done, DriverError, ObjectRef};
 use crate::model::size::{GIB, Gib};
@@ -189,10 +189,7 @@ fn why_not(lvs: &[Lv], lv: &Lv, object: Option<&ObjectRef>) -> Option<String> {
     if lv.is_merging || lv.is_invalid {
         return say("it is being merged, or its content is lost");
     }
-    if lvs
-        .iter()
-        .any(|other| other.kind == Kind::ClassicSnapshot && other.origin == lv.name)
-    {
+    if has_classic_snapshots(lvs, &lv.name) {
         return say("it has snapshots, which would become Ashlar's without a record; remove them");
     }
     if rounded_up(lv.len_bytes).is_none() {

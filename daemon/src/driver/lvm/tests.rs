@@ -185,7 +185,10 @@ fn driver(
         metadata: HeldMetadata::in_directory(&config.devices.with_file_name("bytes")),
     };
     let udisks = udisks.client(Deadlines::default());
-    Arc::new(LvmDriver::new(config.clone(), udisks, Arc::new(programs)))
+    let mut driver = LvmDriver::new(config.clone(), udisks, Arc::new(programs));
+    // Who has a volume open here uses it.
+    driver.closed_within = Duration::ZERO;
+    Arc::new(driver)
 }
 
 macro_rules! subject {

@@ -230,10 +230,18 @@ impl Tools {
             }
             Err(error) => return Err(failed(error)),
         };
+        let said = ended.stderr.trim();
         if ended.code == Some(0) {
+            if !said.is_empty() {
+                tracing::warn!(
+                    program,
+                    group = self.group,
+                    said,
+                    "one of LVM's programs complains"
+                );
+            }
             return Ok(ended);
         }
-        let said = ended.stderr.trim();
         if said.contains("Volume group") && said.contains("not found") {
             return Err(self.unavailable(format!(
                 "there is no volume group {}; is its disk there? Nothing was changed",

@@ -279,6 +279,12 @@ pub(super) fn find<'lvs>(lvs: &'lvs [Lv], name: &str) -> Option<&'lvs Lv> {
     lvs.iter().find(|lv| lv.name == name)
 }
 
+/// Whether classic snapshots keep what `lv` was overwritten with.
+pub(super) fn has_classic_snapshots(lvs: &[Lv], lv: &str) -> bool {
+    let is_of = |other: &Lv| other.kind == Kind::ClassicSnapshot && other.origin == lv;
+    lvs.iter().any(is_of)
+}
+
 /// Whether `other` would be lost with `lv`: a classic snapshot of it, or a volume in it when it is a pool. A thin
 /// snapshot has all its blocks itself.
 fn depends(other: &Lv, lv: &str) -> bool {

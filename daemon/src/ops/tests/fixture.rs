@@ -1,7 +1,7 @@
 //! A worker at work on a record of its own, and how to ask it.
 
 use crate::backup::BackupEngine;
-use crate::backup::cinder::{self, CinderStore};
+use crate::backup::cinder;
 use crate::backup::fake::FakeEngine;
 use crate::driver::fake::{FakeDriver, Faults};
 use crate::driver::{Done, Driver, LiveWrites, Source, VolumeRef, Work};
@@ -251,11 +251,13 @@ async fn fixture_of(detach_policy: DetachPolicy, other: Option<Arc<FakeDriver>>)
         drivers.insert("c".to_owned(), other.clone());
     }
     let engine = Arc::new(FakeEngine::new("nas", &dir.path().join("nas")));
-    let old = Arc::new(CinderStore::in_threads(cinder::Settings {
+    let old = cinder::open(cinder::Settings {
         name: "old".to_owned(),
         directory: dir.path().join("old"),
         state_dir: dir.path().to_owned(),
-    }));
+        bytes_per_s: 0,
+    });
+    let old = Arc::new(old.in_threads());
     let engines = BTreeMap::from([
         ("nas".to_owned(), engine.clone() as Arc<dyn BackupEngine>),
         ("old".to_owned(), old as Arc<dyn BackupEngine>),

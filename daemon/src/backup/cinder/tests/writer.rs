@@ -61,7 +61,7 @@ impl Writer {
         self.top.path().join("store")
     }
 
-    pub(super) fn store(&self) -> super::CinderStore {
+    pub(super) fn store(&self) -> crate::backup::WorkerStore {
         super::store(&self.directory(), &self.top.path().join("state"))
     }
 

@@ -1,9 +1,8 @@
 //! The daemon's end of the pipe, with small programs in the worker's place.
 
-use super::super::{ResticStore, Settings};
+use super::super::{Settings, open};
 use super::Store;
-use crate::backup::worker::Worker;
-use crate::backup::{BackupEngine as _, BackupError, Depth};
+use crate::backup::{BackupEngine as _, BackupError, Depth, WorkerStore};
 use crate::driver::{Device, Done, Work};
 use crate::model::id::BackupId;
 use std::fs;
@@ -11,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// A store whose worker is this shell script.
-fn asking(script: &str) -> (Store, ResticStore) {
+fn asking(script: &str) -> (Store, WorkerStore) {
     let store = Store::unmade();
     let program = store.top().join("worker");
     // Written under another name: a program that is open for writing cannot be started.
@@ -23,9 +22,7 @@ fn asking(script: &str) -> (Store, ResticStore) {
         state_dir: store.top().join("state"),
         ..store.settings.clone()
     };
-    let worker = Worker::of_program(&settings.name, program);
-    let asking = ResticStore { settings, worker };
-    (store, asking)
+    (store, open(settings).by(program))
 }
 
 async fn why(script: &str) -> BackupError {

@@ -303,6 +303,40 @@ async fn an_open_volume_is_left_alone() {
     }
 }
 
+/// udev and udisks2 open a volume for an instant, when they get round to it.
+#[tokio::test]
+async fn who_only_looks_at_a_volume_is_waited_for() {
+    for mut rig in [Rig::thin(), Rig::thick()] {
+        Arc::get_mut(&mut rig.driver).unwrap().closed_within = Duration::from_secs(60);
+        let one = volume(1);
+        made(&rig, &one).await;
+        let name = Name::of_volume(one.id).text;
+        let open = |is_open| {
+            rig.by_others(|groups, vg| {
+                let lv = groups.volume_mut(vg, &name)?;
+                lv.is_open = is_open;
+                Ok(())
+            });
+        };
+        open(true);
+        let object = of(&one);
+        let gone = async {
+            let work = Work::default();
+            rig.driver.wipe(&object, &work).await.unwrap();
+            rig.driver.remove(&object).await.unwrap();
+        };
+        let mut gone = std::pin::pin!(gone);
+        let soon = tokio::time::timeout(Duration::from_millis(700), &mut gone).await;
+        assert!(soon.is_err() && rig.lv(&name).is_some_and(|lv| lv.is_open));
+        open(false);
+        gone.await;
+        assert_eq!(
+            rig.group().volumes.len(),
+            usize::from(rig.config.thin_pool.is_some())
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_empty_group_gets_its_pool_and_a_used_one_does_not() {
     let rig = Rig::thin();

@@ -1,4 +1,4 @@
-//! A token bucket: how long to wait so that wiping leaves the disk to the hosts. Pure; the clock is the caller's.
+//! A token bucket: how long to wait so that wiping and copying leave the disk to the hosts. Pure; the clock is the caller's.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,9 +7,9 @@ use tokio::time::Instant;
 /// Work may run ahead of the rate by this much, so that short pauses of the disk are made up for.
 const BURST: Duration = Duration::from_secs(1);
 
-/// The pace of one pool, shared by all that wipe in it.
+/// The pace of one pool, shared by all that wipe in it, or of one copy.
 #[derive(Debug)]
-pub(in crate::driver) struct Pace {
+pub(crate) struct Pace {
     bytes_per_s: u64,
     /// When the bytes taken so far will have been paid for.
     paid_at: Mutex<Option<Instant>>,
@@ -17,7 +17,7 @@ pub(in crate::driver) struct Pace {
 
 impl Pace {
     /// 0 means no limit.
-    pub(in crate::driver) fn new(bytes_per_s: u64) -> Self {
+    pub(crate) fn new(bytes_per_s: u64) -> Self {
         Self {
             bytes_per_s,
             paid_at: Mutex::new(None),
@@ -25,7 +25,7 @@ impl Pace {
     }
 
     /// The largest piece that keeps each wait within about a second.
-    pub(in crate::driver) fn slice_bytes(&self, wanted_bytes: u64, block_bytes: u64) -> u64 {
+    pub(crate) fn slice_bytes(&self, wanted_bytes: u64, block_bytes: u64) -> u64 {
         if self.bytes_per_s == 0 {
             return wanted_bytes;
         }
@@ -34,7 +34,7 @@ impl Pace {
     }
 
     /// Takes `len_bytes` and tells how long to wait before using them.
-    pub(in crate::driver) fn take(&self, len_bytes: u64, now: Instant) -> Duration {
+    pub(crate) fn take(&self, len_bytes: u64, now: Instant) -> Duration {
         let Some(nanos) = u128::from(len_bytes)
             .saturating_mul(1_000_000_000)
             .checked_div(u128::from(self.bytes_per_s))
