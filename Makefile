@@ -15,7 +15,7 @@ try: ## the main job on real data, step by step; on a terminal it ends in the co
 	@$(CARGO) run -q --bin try
 
 check: ## everything that CI checks, each part with its time
-	@$(CARGO) run --bin check
+	@ASHLAR_CHECK_BEGUN=$$(date +%s) $(CARGO) run --bin check
 
 soak: ## the lab with every kill point, then the random and the killing tests over and over, with new seeds; HOURS=1
 	@$(CARGO) run --bin check -- soak $(HOURS)

@@ -38,13 +38,14 @@ type Case = (&'static str, fn(&Place) -> Result<()>);
 /// Cases at once: on two cores, since the guests of a case mostly wait for each other, or for a disk.
 const WORKERS: usize = 3;
 
-/// The longest first, so that none of them is left over at the end; the last are the first to be left out where time is short.
+/// What tells most, and of that the longest, first: none of the long ones is left over at the end, and where time is short it is
+/// the last that are left out.
 const CASES: &[Case] = &[
-    ("many volumes by many at once", many::case),
     ("the main job on thick volumes", main_job::thick),
     ("the power is cut, first half", power_cut::first_half),
-    ("the power is cut, second half", power_cut::second_half),
     ("the main job on thin volumes", main_job::thin),
+    ("many volumes by many at once", many::case),
+    ("the power is cut, second half", power_cut::second_half),
     ("a volume moves between pools", moving::case),
     ("backups of logical volumes", backing_up::case),
     ("services that end", failures::services_that_end),

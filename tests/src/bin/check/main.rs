@@ -9,7 +9,7 @@ mod reflink;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use ashlar_tests::{Result, binary, cmd, qemu, venv};
@@ -47,9 +47,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// How long after the start of the check a case of the lab may begin. A check has to end within 90 minutes, the lab comes
-/// last, and on a machine half as fast as usual a case takes 15.
-const LAB_UNTIL: Duration = Duration::from_mins(68);
+/// How long after the check was begun a case of the lab may begin. A check has to end within 90 minutes, the lab comes
+/// last, and on a machine half as fast as usual a case takes up to 20.
+const LAB_UNTIL: Duration = Duration::from_mins(65);
+
+/// How long ago the check was begun: whoever had to build this first says when that was, in seconds of the epoch.
+fn begun_ago(start: Instant) -> Duration {
+    let begun = std::env::var_os("ASHLAR_CHECK_BEGUN");
+    let begun = begun.and_then(|seconds| seconds.to_str()?.parse().ok());
+    let since = begun.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let ago = since.and_then(|since| since.elapsed().ok());
+    ago.unwrap_or_else(|| start.elapsed())
+}
 
 fn check() -> Result<Count> {
     let start = Instant::now();
@@ -90,7 +99,7 @@ fn check() -> Result<Count> {
     count += run(&ring)?;
     let story = Part::cargo("make try", &["run", "--bin", "try"]);
     count += run(&story.counts_as_one())?;
-    let left = LAB_UNTIL.saturating_sub(start.elapsed());
+    let left = LAB_UNTIL.saturating_sub(begun_ago(start));
     let lab = real_kernel("", &kept).env("ASHLAR_LAB_WITHIN_S", left.as_secs().to_string());
     count += run(&lab)?;
     say(&format!(
