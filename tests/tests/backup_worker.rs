@@ -104,7 +104,7 @@ fn store(id: &str, path: &Path, parent: Option<&str>) -> Result<Value> {
         "parent_id": null, "snapshot_id": null, "volume": volume,
     });
     Ok(json!({"Store": {
-        "description": description, "path": path, "len_bytes": fs::metadata(path)?.len(),
+        "description": description, "volume": {"path": path, "len_bytes": fs::metadata(path)?.len(), "bytes_per_s": 0},
         "parent": parent, "changed": null,
     }}))
 }
@@ -332,7 +332,7 @@ fn restored(bench: &Bench, id: &str, volume: &Path) -> Result<()> {
     let target = bench.path("target");
     let len_bytes = fs::metadata(volume)?.len();
     File::create(&target)?.set_len(len_bytes)?;
-    let task = json!({"Restore": {"backup": id, "path": target, "len_bytes": len_bytes, "is_blank": true}});
+    let task = json!({"Restore": {"backup": id, "volume": {"path": target, "len_bytes": len_bytes, "bytes_per_s": 0}, "is_blank": true}});
     bench.done(&task)?;
     ensure!(sha256(&target)? == sha256(volume)?, "{id} is another");
     Ok(())

@@ -130,8 +130,7 @@ fn memory_is_bounded_whatever_an_object_unpacks_to() -> Result<()> {
     // 1 GiB of zeros.
     let packed = fs::read(fixtures().join("gib-of-zeros.zst"))?;
     one_object(&directory, GIB, &packed, "cd573cfaace07e7949bc0c46028904ff")?;
-    let restore =
-        json!({"Restore": {"backup": BACKUP, "path": target, "len_bytes": GIB, "is_blank": true}});
+    let restore = json!({"Restore": {"backup": BACKUP, "volume": {"path": target, "len_bytes": GIB, "bytes_per_s": 0}, "is_blank": true}});
     let (last, most_kib) = work(&directory, &restore)?;
     ensure!(last["Done"]["Changed"] == true, "{last}");
     ensure!(most_kib > 0 && most_kib < MEMORY_MAX_KIB, "{most_kib} KiB");

@@ -151,7 +151,7 @@ fn store(id: &str, volume: &Path, parent: Option<&str>, changed: Option<&[(u64, 
     let description = json!({"id": id, "project_id": "p", "user_id": "u", "name": null, "description": null,
         "metadata": {}, "created_at": "", "data_timestamp": "", "parent_id": null, "snapshot_id": null,
         "volume": described});
-    json!({"Store": {"description": description, "path": volume, "len_bytes": LEN_MIB * MIB,
+    json!({"Store": {"description": description, "volume": {"path": volume, "len_bytes": LEN_MIB * MIB, "bytes_per_s": 0},
         "parent": parent, "changed": changed}})
 }
 
@@ -218,7 +218,7 @@ fn restore(rig: &mut Rig) -> Result<f64> {
     let backup = kept(rig)?;
     let (target, copy) = (rig.backups()?.path("target"), rig.backups()?.path("copy"));
     File::create(&target)?.set_len(LEN_MIB * MIB)?;
-    let task = json!({"Restore": {"backup": backup, "path": target, "len_bytes": LEN_MIB * MIB, "is_blank": true}});
+    let task = json!({"Restore": {"backup": backup, "volume": {"path": target, "len_bytes": LEN_MIB * MIB, "bytes_per_s": 0}, "is_blank": true}});
     let ours_s = work(rig, "kept", &task)?;
     let volume = rig.backups()?.path("volume");
     let mut dd = cmd::program("dd");
