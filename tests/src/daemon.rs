@@ -143,8 +143,24 @@ impl Daemon {
         Ok(())
     }
 
-    /// Until it answers on its socket.
+    /// Until it answers on its socket, and its repository of backups is open: deriving a key takes time on a busy machine.
     pub fn wait_ready(&mut self) -> Result<()> {
+        self.wait_answers()?;
+        if self.config.store != "restic" {
+            return Ok(());
+        }
+        let client = self.client()?;
+        let open = wait_for("the repository to be open", SOON * 4, || {
+            let services = client.all("/os-services?binary=cinder-backup", "services")?;
+            Ok(services
+                .iter()
+                .any(|one| one["state"] == "up")
+                .then_some(()))
+        });
+        open.map_err(|error| error.context(self.last_words()))
+    }
+
+    fn wait_answers(&mut self) -> Result<()> {
         let client = self.client()?;
         let ready = wait_for("ashlard to answer", SOON, || {
             if let Some(status) = self.exited()? {
