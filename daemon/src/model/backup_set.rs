@@ -127,6 +127,13 @@ impl BackupSet {
         cron.next_after(now.civil()?).map(Time::from_civil)
     }
 
+    /// The first time that is not before `start`; none as above.
+    pub fn next_from(&self, start: &Time) -> Option<Time> {
+        let second = jiff::SignedDuration::from_secs(1);
+        let before = start.civil()?.checked_sub(second).ok()?;
+        self.next_after(&Time::from_civil(before))
+    }
+
     /// Whether the next backup of a volume is a full one, given its good backups of this set, the newest first, each by
     /// whether it was incremental. The first is.
     pub fn is_full_next(&self, were_incremental: impl IntoIterator<Item = bool>) -> bool {

@@ -143,7 +143,7 @@ pub async fn calendar(
         }
     }
     for set in &sets {
-        let (coming, has_more) = coming(set, from.max(now), to);
+        let (coming, has_more) = coming(set, from, now, to);
         calendar.is_cut |= has_more;
         calendar.entries.extend(coming.into_iter().map(|at| Entry {
             at,
@@ -158,14 +158,16 @@ pub async fn calendar(
     Ok(calendar)
 }
 
-/// The times at which a set will run, and whether there are more than are told. One that is overdue comes first of all.
-fn coming(set: &BackupSet, from: &Time, to: &Time) -> (Vec<Time>, bool) {
+/// The times at which a set will run, and whether there are more than are told. One that is overdue comes first of all, in a
+/// calendar that has the present.
+fn coming(set: &BackupSet, from: &Time, now: &Time, to: &Time) -> (Vec<Time>, bool) {
     let mut times = Vec::new();
+    let start = from.max(now);
     let mut next = set.next_at.clone().filter(|_| set.is_enabled);
-    if next.as_ref().is_some_and(|at| at < from) {
-        next = set.next_after(from);
-        if let Some(overdue) = &set.next_at {
-            times.push(overdue.clone());
+    if let Some(first) = next.take_if(|first| *first < *start) {
+        next = set.next_from(start);
+        if first < *now && from <= now {
+            times.push(first);
         }
     }
     while let Some(at) = next.filter(|at| at <= to) {

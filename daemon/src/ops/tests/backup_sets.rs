@@ -409,6 +409,22 @@ async fn a_calendar_has_what_was_and_what_comes() {
         ]
     );
     assert!(!calendar.is_cut);
+    // A span that begins later has nothing of what comes before it, and its first instant.
+    let third = days(2);
+    let later = backup_calendar::calendar(&at.ctx, &at.caller, &third, &to, &due);
+    let later: Vec<Time> = later
+        .await
+        .unwrap()
+        .entries
+        .into_iter()
+        .map(|one| one.at)
+        .collect();
+    assert_eq!(later, [days(2), days(3)]);
+    // While no daemon ran: what was missed is one run, and is due.
+    let late = due.plus(hours(36));
+    let overdue = backup_calendar::calendar(&at.ctx, &at.caller, &late, &to, &late);
+    let overdue = overdue.await.unwrap().entries.into_iter().map(|one| one.at);
+    assert_eq!(overdue.collect::<Vec<_>>(), [days(1), days(2), days(3)]);
     let stranger = caller("q", Role::Member);
     let none = backup_calendar::calendar(&at.ctx, &stranger, &from, &to, &due)
         .await
