@@ -198,6 +198,7 @@ routes! {
     get    "/ashlar/v1/backups"                       0  => own_backups::list;
     get    "/ashlar/v1/backups/{id}"                  0  => own_backups::show;
     post   "/ashlar/v1/backups/{id}/verify"           0  => own_backups::act_verify;
+    post   "/ashlar/v1/backups/{id}/drill"            0  => own_backups::act_drill;
     get    "/ashlar/v1/backup-stores"                 0  => backup_stores::list;
     get    "/ashlar/v1/backup-stores/{store}"         0  => backup_stores::show;
     post   "/ashlar/v1/backup-stores/{store}/import"  0  => backup_stores::act_import;

@@ -4,12 +4,13 @@
 //! A full backup is the volume cut into objects; an incremental one has the parts in which a chunk changed since its parent,
 //! and needs that parent. In reading order: [`job`], [`files`] (what lies in the directory), [`metadata`] and
 //! [`volume_meta`] (what a backup says), [`catalogue`] (which backup stands on which), [`hashes`] and [`layer`] (what its
-//! bytes are held to), [`object`], [`restore`], [`verify`], [`listing`].
+//! bytes are held to), [`object`], [`restore`], [`compare`], [`verify`], [`listing`].
 //!
 //! Everything in the directory is another program's word, maybe a hostile one's: nothing is believed that was not looked at,
 //! and memory is bounded whatever is claimed. A worker process does the work (`backup/worker.rs`).
 
 mod catalogue;
+mod compare;
 mod files;
 mod hashes;
 mod job;

@@ -150,7 +150,51 @@ pub(crate) async fn assert_holds(
         assert!(head[..want.len()] == *want, "{backup} is another");
         let rest = &head[want.len()..];
         assert!(rest.len() as u64 == tail && rest.iter().all(|byte| *byte == 0));
+        let compared = engine.compare(backup, target, &Work::default()).await;
+        compared.unwrap();
+        assert_eq!(bytes(&target.path), head);
     }
+}
+
+/// Whatever differs from the backup is noticed: in its data, where it has none, and beyond its end.
+pub(crate) async fn a_volume_that_differs_is_noticed<S: Subject>(subject: S) {
+    let engine = subject.engine();
+    let mut volumes = Volumes::new(8);
+    let device = volumes.mixed("mixed", 12);
+    let (id, _) = stored(&engine, &all_of(&device)).await;
+    let target = volumes.empty("target", device.len_bytes + MIB);
+    let work = Work::default();
+    let restored = engine.restore(id, &target, true, &work).await;
+    assert_eq!(restored.unwrap(), Done::Changed);
+    engine.compare(id, &target, &work).await.unwrap();
+    let whole = bytes(&target.path);
+    let hole = whole
+        .chunks(4096)
+        .position(|block| block.iter().all(|byte| *byte == 0));
+    let hole = hole.unwrap() as u64 * 4096;
+    let data = whole.iter().position(|byte| *byte != 0).unwrap();
+    for at in [data as u64, hole, device.len_bytes + 9] {
+        let index = usize::try_from(at).unwrap();
+        write(&target, &[!whole[index]], at);
+        let answer = engine.compare(id, &target, &work).await;
+        assert!(
+            matches!(answer, Err(BackupError::Damaged { .. })),
+            "byte {at}: {answer:?}"
+        );
+        write(&target, &[whole[index]], at);
+    }
+    engine.compare(id, &target, &work).await.unwrap();
+    let absent = engine.compare(BackupId::random(), &target, &work).await;
+    assert!(
+        matches!(absent, Err(BackupError::Absent { .. })),
+        "{absent:?}"
+    );
+    work.cancel();
+    let stopped = engine.compare(id, &target, &work).await;
+    assert!(
+        matches!(stopped, Err(BackupError::Cancelled)),
+        "{stopped:?}"
+    );
 }
 
 async fn assert_sound(engine: &Arc<dyn BackupEngine>, backup: Option<BackupId>) {
@@ -378,6 +422,7 @@ macro_rules! engine_contract {
     ($subject:ty) => {
         $crate::backup::contract::engine_contract! { $subject:
             what_is_stored_is_given_back
+            a_volume_that_differs_is_noticed
             what_is_so_already_is_no_error
             what_is_known_to_be_zero_is_not_read
             the_absent_is_said_to_be_absent

@@ -39,6 +39,8 @@ pub enum Fault {
     Restore,
     /// Restoring waits until it is cancelled, after what was there is gone.
     HangRestore,
+    /// What is compared differs.
+    Compare,
     /// Nothing can be removed.
     Remove,
     /// A look whether backups can be read waits until it is cancelled.
@@ -345,6 +347,45 @@ impl BackupEngine for FakeEngine {
                 why,
             }),
         }
+    }
+
+    async fn compare(
+        &self,
+        backup: BackupId,
+        device: &Device,
+        work: &Work,
+    ) -> Result<(), BackupError> {
+        self.open()?;
+        self.must_have(backup)?;
+        let image = self.image(backup);
+        let len_bytes = fs::metadata(&image).map_err(|error| self.io(&error))?.len();
+        let mut differs = self.has(Fault::Compare);
+        // What the one has, the other has to have, too.
+        for (one, one_bytes, other) in [
+            (&device.path, device.len_bytes, &image),
+            (&image, len_bytes, &device.path),
+        ] {
+            let other = File::open(other).map_err(|error| self.io(&error))?;
+            let compare = |bytes: &[u8], at: u64| {
+                let mut rest = vec![0; bytes.len()];
+                let mut filled = 0;
+                while let Some(left) = rest.get_mut(filled..).filter(|left| !left.is_empty()) {
+                    match other.read_at(left, at + filled as u64)? {
+                        0 => break,
+                        more => filled += more,
+                    }
+                }
+                differs |= rest != bytes;
+                Ok(())
+            };
+            self.read(one, one_bytes, None, work, compare)?;
+        }
+        if !differs {
+            return Ok(());
+        }
+        let why = format!("what backup {backup} was restored into has something else");
+        let store = self.name.clone();
+        Err(BackupError::Damaged { store, why })
     }
 
     async fn remove(&self, backup: BackupId) -> Result<Done, BackupError> {

@@ -133,6 +133,15 @@ pub trait BackupEngine: Send + Sync {
         work: &Work,
     ) -> Result<Done, BackupError>;
 
+    /// Compares `device`, which [`BackupEngine::restore`] filled and nobody wrote to since, with what the store has of `backup`,
+    /// every byte. A difference is [`BackupError::Damaged`]. Nothing is written.
+    async fn compare(
+        &self,
+        backup: BackupId,
+        device: &Device,
+        work: &Work,
+    ) -> Result<(), BackupError>;
+
     /// Removes a backup. The room of what no other backup shares comes back with [`BackupEngine::prune`].
     async fn remove(&self, backup: BackupId) -> Result<Done, BackupError>;
 

@@ -53,6 +53,8 @@ pub struct Backup {
     pub restored_volume_id: Option<VolumeId>,
     /// What was found when it was last looked whether it can be read; `None` when nobody has looked.
     pub verified: Option<Verified>,
+    /// When a drill last restored it, and found in the volume what the store has.
+    pub proven_at: Option<Time>,
     /// When its row was made.
     pub created_at: Time,
     /// When its row last changed.

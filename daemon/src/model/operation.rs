@@ -96,6 +96,8 @@ operations! {
     ImportBackup = "import_backup"
     /// Look whether a backup can be read.
     VerifyBackup = "verify_backup"
+    /// Prove by doing it that a backup can be restored.
+    DrillBackup = "drill_backup"
     /// Make the rows of all backups that lie in a store and have none.
     ImportStore = "import_store"
 }

@@ -634,6 +634,19 @@ pub const TABLE: &[Row] = &[
             "moves nothing; one that is damaged fails it, and keeps what was found",
         )
     },
+    Row {
+        volume: Some(Move {
+            from: &[],
+            during: Some(V::RestoringBackup),
+            done: End::Gone,
+            failed: End::Is(V::ErrorRestoring),
+        }),
+        source_backup: &[B::Available],
+        ..Row::of(
+            Verb::DrillBackup,
+            "into a scratch volume, which is compared with the store and deleted; one that failed, or was cancelled, leaves it without bytes, for its owner to delete",
+        )
+    },
     Row::of(
         Verb::ImportStore,
         "moves nothing; makes the rows, available, of all that lies in a store and has none",

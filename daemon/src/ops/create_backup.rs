@@ -207,6 +207,7 @@ async fn draw_up(
         volume: as_it_is(volume, size_gib),
         restored_volume_id: None,
         verified: None,
+        proven_at: None,
         created_at: now,
         updated_at: None,
         set_id: request.of_run.map(|run| run.set_id),

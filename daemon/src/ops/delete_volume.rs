@@ -174,7 +174,7 @@ async fn unexport(job: &Job) -> Result<Outcome, Error> {
 
 /// What a move left elsewhere and the snapshots first, each wiped and removed before the next, so that the recorded
 /// cursor always is the volume's.
-async fn wipe(job: &Job) -> Result<Outcome, Error> {
+pub(super) async fn wipe(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     let Some(host) = placed(&volume) else {
         return Outcome::nothing();
@@ -202,7 +202,7 @@ async fn wipe(job: &Job) -> Result<Outcome, Error> {
     Outcome::nothing()
 }
 
-async fn remove(job: &Job) -> Result<Outcome, Error> {
+pub(super) async fn remove(job: &Job) -> Result<Outcome, Error> {
     let volume = job.volume().await?;
     if let Some(host) = placed(&volume) {
         let (driver, pool) = driver_of(&job.ctx, host)?;

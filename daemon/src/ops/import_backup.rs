@@ -113,6 +113,7 @@ pub(super) fn row_of(told: &Description, host: &str, zone: &str) -> Result<Backu
         volume: told.volume.clone(),
         restored_volume_id: None,
         verified: None,
+        proven_at: None,
         created_at: time(&told.created_at)?,
         updated_at: None,
         set_id: None,

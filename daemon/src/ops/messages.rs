@@ -93,6 +93,11 @@ const EVENTS: &[(Verb, Action, Detail)] = &[
         Action::RestoreBackup,
         Detail::BackupRestoreFailed,
     ),
+    (
+        Verb::DrillBackup,
+        Action::RestoreBackup,
+        Detail::BackupRestoreFailed,
+    ),
 ];
 
 fn event(verb: Verb, error: &str) -> Event {

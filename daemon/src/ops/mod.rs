@@ -49,6 +49,7 @@ pub mod delete_snapshot;
 pub mod delete_transfer;
 pub mod delete_volume;
 pub mod detach_volume;
+pub mod drill_backup;
 pub mod export_backup;
 pub mod extend_volume;
 pub mod force_detach;
@@ -277,6 +278,7 @@ pub const PLANS: &[&Plan] = &[
     &delete_backup::PLAN,
     &import_backup::PLAN,
     &verify_backup::PLAN,
+    &drill_backup::PLAN,
     &import_store::PLAN,
 ];
 

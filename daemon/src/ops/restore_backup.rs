@@ -50,7 +50,7 @@ pub const PLAN: Plan = Plan {
         },
         Step {
             name: "restore",
-            run: |job| Box::pin(restore(job)),
+            run: |job| Box::pin(async { fill(job, is_new(job)?).await }),
             undo: Some(|job| Box::pin(cannot_be_as_before(job))),
             can_cancel: true,
         },
@@ -101,6 +101,17 @@ pub async fn begin(
     let named = request
         .name
         .unwrap_or_else(|| format!("restore_backup_{id}"));
+    let (volume, volume_type) = draw_up(ctx, caller, &backup, named).await?;
+    into_new(ctx, caller, &backup, volume, &volume_type).await
+}
+
+/// A volume that a backup goes into, with its type; nothing is recorded yet.
+pub(super) async fn draw_up(
+    ctx: &Ctx,
+    caller: &Caller,
+    backup: &Backup,
+    named: String,
+) -> Result<(Volume, VolumeType), Error> {
     let request = create_volume::Request {
         size_gib: Some(backup.size_gib),
         name: Some(named),
@@ -108,11 +119,11 @@ pub async fn begin(
         volume_type: None,
         availability_zone: None,
         metadata: BTreeMap::new(),
-        from: From::Backup(id),
+        from: From::Backup(backup.id),
     };
     let (mut volume, volume_type) = create_volume::draw_up(ctx, caller, request).await?;
     volume.status = VolumeStatus::RestoringBackup;
-    into_new(ctx, caller, &backup, volume, &volume_type).await
+    Ok((volume, volume_type))
 }
 
 /// Into a volume that is yet to be made.
@@ -169,7 +180,7 @@ fn moves(beginning: &mut Beginning<'_>, backup: &Backup, volume: &Volume, is_new
     beginning.also(backups::SET_RESTORED, values);
 }
 
-async fn must_be_reachable(ctx: &Ctx, backup: &Backup) -> Result<(), Error> {
+pub(super) async fn must_be_reachable(ctx: &Ctx, backup: &Backup) -> Result<(), Error> {
     let wanted = Wanted {
         store: Some(&backup.store),
         ..Wanted::default()
@@ -216,7 +227,8 @@ async fn republish(job: &Job) -> Result<Outcome, Error> {
     Outcome::nothing()
 }
 
-async fn restore(job: &Job) -> Result<Outcome, Error> {
+/// Writes the backup into the volume, which reads as zeros so far when it `is_blank`.
+pub(super) async fn fill(job: &Job, is_blank: bool) -> Result<Outcome, Error> {
     let ctx = &job.ctx;
     let (backup, volume) = (job.backup().await?, job.volume().await?);
     let engine = engine_of(ctx, &backup.store)?;
@@ -224,7 +236,7 @@ async fn restore(job: &Job) -> Result<Outcome, Error> {
     let device = driver.device(&volume_ref(ctx, &volume, pool).await?).await;
     let device = device.map_err(|error| driver_failed("opening", &volume.id, error))?;
     let restored = engine
-        .restore(backup.id, &device, is_new(job)?, &job.work)
+        .restore(backup.id, &device, is_blank, &job.work)
         .await;
     restored.map_err(|error| engine_failed("restoring", &volume.id, error))?;
     Outcome::nothing()

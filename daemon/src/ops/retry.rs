@@ -8,7 +8,7 @@
 use super::begin::Input;
 use super::{
     Ctx, delete_attachment, delete_backup, delete_snapshot, delete_volume, detach_volume,
-    extend_volume, get_operation, revert_volume, unreadable, verify_backup,
+    drill_backup, extend_volume, get_operation, revert_volume, unreadable, verify_backup,
 };
 use crate::error::{Error, Refusal};
 use crate::model::backup::Depth;
@@ -30,7 +30,7 @@ pub fn may_retry(operation: &Operation) -> bool {
 fn refusal(verb: Verb) -> Option<&'static str> {
     use Verb::{
         CreateAttachment, CreateBackup, CreateSnapshot, CreateVolume, DeleteAttachment,
-        DeleteBackup, DeleteSnapshot, DeleteVolume, DetachVolume, ExtendVolume,
+        DeleteBackup, DeleteSnapshot, DeleteVolume, DetachVolume, DrillBackup, ExtendVolume,
         InitializeConnection, RevertVolume, TerminateConnection, UpdateAttachment, VerifyBackup,
     };
     let again = [
@@ -42,6 +42,7 @@ fn refusal(verb: Verb) -> Option<&'static str> {
         ExtendVolume,
         RevertVolume,
         VerifyBackup,
+        DrillBackup,
     ];
     let of_hosts = [
         CreateAttachment,
@@ -138,6 +139,9 @@ async fn again(
         let depth = depth.and_then(Depth::parse);
         let depth = depth.ok_or_else(|| unread(operation))?;
         let begun = verify_backup::begin(ctx, caller, id(object)?, depth).await;
+        begun.map(drop)
+    } else if verb == Verb::DrillBackup {
+        let begun = drill_backup::begin(ctx, caller, id(object)?).await;
         begun.map(drop)
     } else {
         Err(unread(operation))

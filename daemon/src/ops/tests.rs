@@ -7,6 +7,7 @@ mod backups;
 mod cancel;
 mod cinder_backups;
 mod connections;
+mod drill_backup;
 mod fixture;
 mod let_go;
 mod manage;

@@ -17,7 +17,7 @@ pub const SHAPE: Shape = Shape {
     select: "SELECT t.id, t.project_id, t.user_id, t.volume_id, t.snapshot_id, t.parent_id, t.name, t.description, \
              t.metadata, t.size_gib, t.status, t.store, t.host, t.availability_zone, t.fail_reason, t.object_count, \
              t.data_bytes, t.added_bytes, t.data_timestamp, t.volume, t.restored_volume_id, t.created_at, t.updated_at, \
-             t.verified_at, t.verified_depth, t.findings, t.set_id \
+             t.verified_at, t.verified_depth, t.findings, t.set_id, t.proven_at \
              FROM backups t",
     count: "SELECT COUNT(*) FROM backups t",
     columns: &[
@@ -106,6 +106,12 @@ const SET_VERIFIED: Sql = Sql {
     text: "UPDATE backups SET verified_at = $2, verified_depth = $3, findings = $4 WHERE id = $1",
 };
 
+/// Parameters: id, proven_at.
+const SET_PROVEN: Sql = Sql {
+    name: "backups.set_proven",
+    text: "UPDATE backups SET proven_at = $2 WHERE id = $1",
+};
+
 /// Parameters: id, the operation. A guard: no other operation looks whether the backup can be read.
 pub const IS_VERIFIED_ONCE: Sql = Sql {
     name: "backups.is_verified_once",
@@ -150,6 +156,7 @@ pub(super) const ALL: &[Sql] = &[
     SET_RESTORED,
     DESCRIBE,
     SET_VERIFIED,
+    SET_PROVEN,
     IS_VERIFIED_ONCE,
     INSERT_FOUND,
     DELETE,
@@ -271,6 +278,11 @@ pub fn verified(batch: &mut Batch, id: BackupId, found: &Verified) {
     batch.add(SET_VERIFIED, values);
 }
 
+/// Adds that a backup was restored at that time, and read as its store says.
+pub fn proven(batch: &mut Batch, id: &str, at: &Time) {
+    batch.add(SET_PROVEN, vec![id.into(), at.as_str().into()]);
+}
+
 /// Adds the guard, named as its statement, that makes the row of a backup that lies in its store, which was read at `read_at`.
 pub fn found(batch: &mut Batch, backup: &Backup, read_at: &Time) {
     let mut values = insert_values(backup);
@@ -339,6 +351,7 @@ fn read(row: &Row) -> Result<Backup, StoreError> {
         created_at: time(row.text(21)?),
         updated_at: row.optional_text(22)?.map(time),
         verified: read_verified(row)?,
+        proven_at: row.optional_text(27)?.map(time),
         set_id: optional_id(row, 26)?,
     })
 }

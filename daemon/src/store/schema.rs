@@ -48,6 +48,7 @@ CREATE TABLE backups (
     verified_at TEXT,
     verified_depth TEXT,
     findings TEXT,
+    proven_at TEXT,
     set_id TEXT,
     created_at TEXT NOT NULL,
     updated_at TEXT

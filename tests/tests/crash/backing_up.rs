@@ -1,5 +1,5 @@
 //! The part of the tour that goes through backups: of a volume at rest, in use, of a snapshot, on top of another; back
-//! into a new volume and over one that is there; a look at one, a record of what lies in the store, and all that lies there.
+//! into a new volume and over one that is there; a look at one, a drill, a record of what lies in the store, and all that lies there.
 //!
 //! They are copies of the stamped volume, so that its stamps tell whether the bytes came back.
 
@@ -50,6 +50,13 @@ pub(crate) fn at_rest() -> Vec<Ask> {
             "verify_backup",
             "/ashlar/v1/backups/$l/verify",
             r#"{"depth":"data"}"#,
+            "",
+            Until::Quiet,
+        ),
+        post(
+            "drill_backup",
+            "/ashlar/v1/backups/$l/drill",
+            "",
             "",
             Until::Quiet,
         ),

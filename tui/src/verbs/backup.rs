@@ -59,6 +59,7 @@ pub(super) static NOUN: Noun = Noun {
         EXPORT,
         IMPORT,
         VERIFY,
+        DRILL,
         FINDINGS,
         RESET_STATE,
         rows::delete(Level::Confirm, "Delete backups; no other backup needs them")
@@ -331,6 +332,20 @@ const VERIFY: Verb = Verb::form(
 )
 .shows(operation::BEGUN);
 
+const DRILL: Verb = Verb::form(
+    "drill",
+    "Prove that backups can be restored: into scratch volumes, which are compared with the store and deleted",
+    &[Arg::Many("backup", "names or ids; - reads them from standard input")],
+    |session, given| {
+        rows::each(session, given, "drilling", |target| {
+            let path = format!("/backups/{}/drill", target.id);
+            let begun = session.client.at(Api::Ashlar, Method::Post, &path, None)?;
+            operation::ended(session, &begun["operation"]).map(Some)
+        })
+    },
+)
+.shows(operation::BEGUN);
+
 const FINDINGS: Verb = Verb::read(
     "findings",
     "Show what the last look into the store found of backups",
@@ -353,6 +368,7 @@ const FINDINGS: Verb = Verb::read(
     Column::text("depth", "last_verified_depth"),
     Column::text("result", "last_verified_result"),
     Column::text("findings", "findings"),
+    Column::time("proven", "last_proven_at"),
 ]);
 
 const RESET_STATE: Verb = Verb::type_name(

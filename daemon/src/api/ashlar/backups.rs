@@ -8,7 +8,8 @@ use crate::api::error::{Answer, Fault, ok};
 use crate::api::filter::{Kind, Rule};
 use crate::api::page::{self, Listing};
 use crate::model::backup::{Backup, Depth, Verified};
-use crate::ops::{verify_backup, visible_backup};
+use crate::model::time::Time;
+use crate::ops::{drill_backup, verify_backup, visible_backup};
 use crate::store::backups;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -65,6 +66,11 @@ pub(in crate::api) async fn act_verify(State(api): State<Api>, call: Call) -> An
     begun(&api, &call, operation).await
 }
 
+pub(in crate::api) async fn act_drill(State(api): State<Api>, call: Call) -> Answer {
+    let operation = drill_backup::begin(&api.ctx, &call.caller, call.id(NOUN)?).await?;
+    begun(&api, &call, operation).await
+}
+
 /// `POST .../verify`: how closely; structure when nothing is said.
 fn verify_request(body: &Map<String, Value>) -> Result<Depth, Fault> {
     let said = Object::whole(body);
@@ -96,6 +102,7 @@ fn view(backup: &Backup) -> Value {
         "last_verified_at": verified.map(|one| one.at.as_str()),
         "last_verified_depth": verified.map(|one| one.depth.as_str()),
         "last_verified_result": verified.map(result),
+        "last_proven_at": backup.proven_at.as_ref().map(Time::as_str),
     })
 }
 

@@ -33,6 +33,12 @@ pub(super) fn routes() -> Vec<Described> {
             .says("Structure when nothing is said.")]))
         .answers(202, wrapped("operation", named("Operation")))
         .refuses(&[409]),
+        post(
+            "/ashlar/v1/backups/{id}/drill",
+            "Proves that a backup can be restored: into a scratch volume, which is compared with the store and deleted.",
+        )
+        .answers(202, wrapped("operation", named("Operation")))
+        .refuses(&[409, 413]),
         get(
             "/ashlar/v1/backup-stores",
             "The backup stores as their services last told; for administrators.",
@@ -113,6 +119,7 @@ fn backup() -> Vec<Field> {
             "last_verified_result",
             or_null(one_of(&["sound", "damaged"])),
         ),
+        field("last_proven_at", or_null(time())).says("When a drill last went well."),
     ]
 }
 

@@ -143,7 +143,13 @@ async fn a_look_is_begun_by_the_owner_and_its_findings_are_shown() {
     let mut batch = Batch::new();
     backups::verified(&mut batch, id.parse().unwrap(), &found);
     api.store.write(batch).await.unwrap();
+    let drill = format!("{path}/drill");
+    for (who, code) in [("other", 404), ("reader", 403), ("member", 409)] {
+        let answer = api.ask(who, "POST", &drill, Value::Null).await;
+        assert_eq!(answer.code, code, "{who}: {}", answer.message());
+    }
     let shown = api.get("admin", &path).await.body["backup"].clone();
+    assert_eq!(shown["last_proven_at"], Value::Null);
     assert_eq!(
         (&shown["last_verified_result"], &shown["findings"][0]),
         (&json!("damaged"), &json!("pack 1 is missing"))

@@ -1,7 +1,7 @@
 //! The jobs that a store is asked to do.
 
 use super::files::Files;
-use super::{Place, listing, restore, verify};
+use super::{Place, compare, listing, restore, verify};
 use crate::backup::worker::device::Opened;
 use crate::backup::worker::lock;
 use crate::backup::worker::pipe::{Answer, Failure, Task};
@@ -26,6 +26,10 @@ pub(in crate::backup) fn perform(
             let target = Opened::to_write(volume)?;
             restore::restore(files, *backup, &target, *is_blank, work)?;
             Ok(Answer::Changed(true))
+        }
+        Task::Compare { backup, volume } => {
+            compare::compare(files, *backup, &Opened::to_read(volume)?, work)?;
+            Ok(Answer::Changed(false))
         }
         Task::Verify { backup, depth } => {
             verify::verify(files, *backup, *depth, work).map(Answer::Findings)

@@ -234,7 +234,7 @@ impl<'a> Layer<'a> {
 }
 
 /// The sha256 file of a backup, if it has one.
-fn hashes(files: &Files, link: &Link) -> Result<Option<Hashes<Input>>, Failure> {
+pub(super) fn hashes(files: &Files, link: &Link) -> Result<Option<Hashes<Input>>, Failure> {
     match files.open(&link.found.hashes()).and_then(Hashes::open) {
         Ok(hashes) => Ok(Some(hashes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -243,7 +243,7 @@ fn hashes(files: &Files, link: &Link) -> Result<Option<Hashes<Input>>, Failure> 
 }
 
 /// What failed reading of a sha256 file means.
-fn misread(files: &Files, link: &Link, error: &io::Error) -> Failure {
+pub(super) fn misread(files: &Files, link: &Link, error: &io::Error) -> Failure {
     files.misread(&link.found.hashes(), error, |why| {
         link.damaged(&format!("its sha256 file: {why}"))
     })

@@ -66,6 +66,21 @@ impl Target {
             .await
     }
 
+    async fn compare(&self, store: &WorkerStore, id: BackupId) -> Result<(), BackupError> {
+        let device = Device {
+            path: self.file.path().to_owned(),
+            len_bytes: GIB + 4096,
+        };
+        store.compare(id, &device, &Work::default()).await
+    }
+
+    /// Turns a byte into another, and back.
+    fn spoil(&self, at: u64) {
+        let mut byte = [0];
+        self.file.as_file().read_exact_at(&mut byte, at).unwrap();
+        self.file.as_file().write_all_at(&[!byte[0]], at).unwrap();
+    }
+
     /// Whether it is `content` and then zeros.
     fn holds(&self, content: &[u8]) -> bool {
         // Closed and opened as another reader does.

@@ -42,6 +42,7 @@ pub(in crate::backup) fn perform(
         // Whatever else it is, it may be cut off between any two calls.
         Task::Report
         | Task::Restore { .. }
+        | Task::Compare { .. }
         | Task::Remove { .. }
         | Task::Prune
         | Task::List
@@ -76,6 +77,12 @@ fn perform_short(
             let target = Opened::to_write(volume)?;
             restore_to(place, *backup, &target, *is_blank, directory, work)?;
             Ok(Answer::Changed(true))
+        }
+        Task::Compare { backup, volume } => {
+            let _store = share(place, work)?;
+            let target = Opened::to_compare(volume)?;
+            restore_to(place, *backup, &target, false, directory, work)?;
+            Ok(Answer::Changed(false))
         }
         Task::Remove { backup } => {
             let _store = share(place, work)?;

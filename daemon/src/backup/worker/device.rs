@@ -1,4 +1,5 @@
-//! A volume's file or device, opened: read in pieces, its holes known, written back and made zero.
+//! A volume's file or device, opened: read in pieces, its holes known, written back and made zero; or, instead of being
+//! written, compared with what would be.
 
 use super::pipe::{Doing, Failure, VolumeAt};
 use crate::pace::Pace;
@@ -28,6 +29,8 @@ pub(in crate::backup) struct Opened {
     path: PathBuf,
     file: File,
     is_regular: bool,
+    /// Whether it has already what is written to it.
+    is_compared: bool,
     len_bytes: u64,
     pace: Pace,
     /// Where there may be data, by where a part begins, if that is known beforehand.
@@ -59,6 +62,15 @@ impl Opened {
         Ok(opened)
     }
 
+    /// What is written to it is compared with what it has; a difference is damage.
+    pub(in crate::backup) fn to_compare(volume: &VolumeAt) -> Result<Self, Failure> {
+        let opened = Self::to_read(volume)?;
+        Ok(Self {
+            is_compared: true,
+            ..opened
+        })
+    }
+
     fn open(options: &std::fs::OpenOptions, volume: &VolumeAt) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::device(Doing::Opening, &volume.path, &error);
         let file = options.open(&volume.path).map_err(failed)?;
@@ -71,6 +83,7 @@ impl Opened {
             path: volume.path.clone(),
             file,
             is_regular: kind.is_file(),
+            is_compared: false,
             len_bytes: volume.len_bytes,
             pace: Pace::new(volume.bytes_per_s),
             unsynced_bytes: AtomicU64::new(0),
@@ -159,6 +172,9 @@ impl Opened {
     }
 
     pub(in crate::backup) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+        if self.is_compared {
+            return self.has(bytes, at);
+        }
         let len_bytes = bytes.len() as u64;
         self.keep_pace(len_bytes);
         let written = self.file.write_all_at(bytes, at);
@@ -185,6 +201,9 @@ impl Opened {
 
     /// Makes `range` read as zeros; without taking room where that can be had.
     pub(in crate::backup) fn erase(&self, range: Range<u64>) -> Result<(), Failure> {
+        if self.is_compared {
+            return self.is_zero_in(range);
+        }
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match fallocate(&self.file, flags, range.start, range.end - range.start) {
             Ok(()) => return Ok(()),
@@ -202,8 +221,41 @@ impl Opened {
         Ok(())
     }
 
+    fn has(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
+        let found = self.read(at, bytes.len() as u64)?;
+        match found.iter().zip(bytes).position(|(is, want)| is != want) {
+            None => Ok(()),
+            Some(first) => Err(self.differs(at + first as u64)),
+        }
+    }
+
+    /// Whether `range` reads as zeros; if it does not, it is damaged.
+    pub(in crate::backup) fn is_zero_in(&self, range: Range<u64>) -> Result<(), Failure> {
+        let mut at = range.start;
+        while let Some(data) = self.data_in(at..range.end)? {
+            let len_bytes = (data.end - data.start).min(ZEROS.len() as u64);
+            let bytes = self.read(data.start, len_bytes)?;
+            if let Some(first) = bytes.iter().position(|byte| *byte != 0) {
+                return Err(self.differs(data.start + first as u64));
+            }
+            at = data.start + len_bytes;
+        }
+        Ok(())
+    }
+
+    /// What it has from `at` on is not what was stored.
+    pub(in crate::backup) fn differs(&self, at: u64) -> Failure {
+        let path = self.path.display();
+        Failure::Damaged(format!(
+            "{path}, into which it was restored, has something else at byte {at}"
+        ))
+    }
+
     /// What was written is on the disk afterwards.
     pub(in crate::backup) fn sync(&self) -> Result<(), Failure> {
+        if self.is_compared {
+            return Ok(());
+        }
         let synced = self.file.sync_all();
         synced.map_err(|error| self.failed(Doing::Syncing, &error))
     }
@@ -311,6 +363,30 @@ mod tests {
         assert_eq!(first_in(120..1000), Some(120..150));
         assert_eq!(first_in(150..1000), Some(400..1000));
         assert_eq!((first_in(150..400), first_in(0..100)), (None, None));
+    }
+
+    #[test]
+    fn a_volume_is_compared_instead_of_written() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let volume = volume(file.path(), 4 << 20);
+        let opened = Opened::to_write(&volume).unwrap();
+        opened.write(&[7; 9000], 1 << 20).unwrap();
+        let before = std::fs::read(file.path()).unwrap();
+        let compared = Opened::to_compare(&volume).unwrap();
+        compared.erase(0..1 << 20).unwrap();
+        compared.write(&[7; 9000], 1 << 20).unwrap();
+        compared.erase((1 << 20) + 9000..4 << 20).unwrap();
+        compared.sync().unwrap();
+        let differs = |answer: Result<(), Failure>, at: u64| {
+            let end = format!(" at byte {at}");
+            assert!(
+                matches!(&answer, Err(Failure::Damaged(why)) if why.ends_with(&end)),
+                "{answer:?}"
+            );
+        };
+        differs(compared.erase(0..4 << 20), 1 << 20);
+        differs(compared.write(&[7; 9001], 1 << 20), (1 << 20) + 9000);
+        assert_eq!(std::fs::read(file.path()).unwrap(), before);
     }
 
     #[test]

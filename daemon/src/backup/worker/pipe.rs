@@ -48,6 +48,10 @@ pub(crate) enum Task {
         volume: VolumeAt,
         is_blank: bool,
     },
+    Compare {
+        backup: BackupId,
+        volume: VolumeAt,
+    },
     Remove {
         backup: BackupId,
     },

@@ -118,6 +118,18 @@ impl BackupEngine for WorkerStore {
         self.changed(task, work).await
     }
 
+    async fn compare(
+        &self,
+        backup: BackupId,
+        device: &Device,
+        work: &Work,
+    ) -> Result<(), BackupError> {
+        let volume = self.volume_at(device);
+        self.changed(Task::Compare { backup, volume }, work)
+            .await
+            .map(drop)
+    }
+
     async fn remove(&self, backup: BackupId) -> Result<Done, BackupError> {
         self.may_change()?;
         self.changed(Task::Remove { backup }, &Work::default())

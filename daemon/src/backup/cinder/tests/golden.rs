@@ -67,6 +67,16 @@ async fn each_backup_of_the_chain_comes_back() {
                 .unwrap();
             assert_eq!(&sha256(&content), wanted, "{number}");
             assert!(target.holds(&content), "{number}");
+            target.compare(&store, id(number)).await.unwrap();
+            for at in [0, LEN as u64 - 1, LEN as u64] {
+                target.spoil(at);
+                let answer = target.compare(&store, id(number)).await;
+                assert!(
+                    matches!(answer, Err(BackupError::Damaged { .. })),
+                    "{number}, byte {at}: {answer:?}"
+                );
+                target.spoil(at);
+            }
         }
         for depth in [Depth::Structure, Depth::Data] {
             let findings = store
