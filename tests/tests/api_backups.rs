@@ -54,6 +54,13 @@ impl std::io::Write for Writer<'_> {
     }
 }
 
+/// A client that waits for repositories: each job derives a key, which takes seconds, and on a busy machine many.
+fn patient(daemon: &Daemon) -> Result<Client> {
+    let mut client = daemon.client()?;
+    client.patience = SOON * 4;
+    Ok(client)
+}
+
 fn back_up(client: &Client, body: &Value) -> Result<String> {
     let made = client
         .post("/backups", &json!({"backup": body}))?
@@ -104,7 +111,7 @@ fn outlive(store: &'static str, look: fn(&Daemon, usize) -> Result<()>) -> Resul
         ..Config::default()
     };
     with_daemon(config, |daemon| {
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let volume = id(&client.make_volume("v", 1)?)?;
         scribble(daemon, &volume, 3)?;
         let first = digest(daemon, &volume)?;
@@ -155,7 +162,7 @@ fn outlive(store: &'static str, look: fn(&Daemon, usize) -> Result<()>) -> Resul
 #[test]
 fn in_use_and_of_a_snapshot() -> Result<()> {
     with_daemon(Config::default(), |daemon| {
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let volume = id(&client.make_volume("v", 1)?)?;
         scribble(daemon, &volume, 5)?;
         let as_it_was = digest(daemon, &volume)?;
@@ -234,7 +241,7 @@ fn a_fresh_ashlar_takes_over_a_repository() -> Result<()> {
         ..Config::default()
     };
     with_daemon(config, |daemon| {
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let volume = id(&client.make_volume("v", 1)?)?;
         scribble(daemon, &volume, 3)?;
         let first = digest(daemon, &volume)?;
@@ -256,7 +263,7 @@ fn a_fresh_ashlar_takes_over_a_repository() -> Result<()> {
         fs::write(daemon.state_dir().join("backup/nas.key"), key)?;
         daemon.start_again()?;
 
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         ensure!(
             client.all("/backups/detail", "backups")?.is_empty(),
             "not fresh"
@@ -310,7 +317,7 @@ fn what_is_damaged_is_found_and_said() -> Result<()> {
         ..Config::default()
     };
     with_daemon(config, |daemon| {
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let volume = id(&client.make_volume("v", 1)?)?;
         scribble(daemon, &volume, 3)?;
         let backup = back_up(&client, &json!({"volume_id": volume}))?;
@@ -362,7 +369,7 @@ fn services_and_a_store_that_is_not_there() -> Result<()> {
         ..Config::default()
     };
     with_daemon(config, |daemon| {
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let volume = id(&client.make_volume("v", 1)?)?;
         let body = json!({"backup": {"volume_id": volume}});
         let refused = client.post("/backups", &body)?.expect_fault(503)?;
@@ -374,7 +381,7 @@ fn services_and_a_store_that_is_not_there() -> Result<()> {
         );
         daemon.kill()?;
         daemon.start_with(Config::default())?;
-        let client = daemon.client()?;
+        let client = patient(daemon)?;
         let services = client
             .get("/os-services?binary=cinder-backup")?
             .expect(200)?;
