@@ -5,7 +5,7 @@
 //! One that did not leaves the scratch volume's row, in an error that its owner sees, and no bytes.
 
 use super::begin::Beginning;
-use super::edges::{driver_failed, driver_of, engine_failed, engine_of, placed, volume_ref};
+use super::edges::{engine_failed, engine_of};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{
     Ctx, Lane, SCHEDULER_QUEUE, create_volume, delete_volume, restore_backup, visible_backup,
@@ -92,12 +92,9 @@ pub async fn begin(ctx: &Ctx, caller: &Caller, id: BackupId) -> Result<Operation
 }
 
 async fn compare(job: &Job) -> Result<Outcome, Error> {
-    let ctx = &job.ctx;
     let (backup, volume) = (job.backup().await?, job.volume().await?);
-    let engine = engine_of(ctx, &backup.store)?;
-    let (driver, pool) = driver_of(ctx, placed(&volume).unwrap_or_default())?;
-    let device = driver.device(&volume_ref(ctx, &volume, pool).await?).await;
-    let device = device.map_err(|error| driver_failed("opening", &volume.id, error))?;
+    let engine = engine_of(&job.ctx, &backup.store)?;
+    let device = restore_backup::device_of(job, &volume).await?;
     let compared = engine.compare(backup.id, &device, &job.work).await;
     compared.map_err(|error| engine_failed("comparing what was restored", &backup.id, error))?;
     Outcome::nothing()

@@ -10,6 +10,7 @@ use super::create_volume::{self, From};
 use super::edges::{driver_failed, driver_of, engine_failed, engine_of, placed, volume_ref};
 use super::steps::{Job, Outcome, Plan, Step};
 use super::{Ctx, Lane, SCHEDULER_QUEUE, connect, visible_backup, visible_volume, volume_queue};
+use crate::driver::Device;
 use crate::error::{Error, Refusal};
 use crate::model::backup::Backup;
 use crate::model::caller::Caller;
@@ -227,14 +228,19 @@ async fn republish(job: &Job) -> Result<Outcome, Error> {
     Outcome::nothing()
 }
 
+/// Where the volume that a backup goes into is read and written.
+pub(super) async fn device_of(job: &Job, volume: &Volume) -> Result<Device, Error> {
+    let ctx = &job.ctx;
+    let (driver, pool) = driver_of(ctx, placed(volume).unwrap_or_default())?;
+    let device = driver.device(&volume_ref(ctx, volume, pool).await?).await;
+    device.map_err(|error| driver_failed("opening", &volume.id, error))
+}
+
 /// Writes the backup into the volume, which reads as zeros so far when it `is_blank`.
 pub(super) async fn fill(job: &Job, is_blank: bool) -> Result<Outcome, Error> {
-    let ctx = &job.ctx;
     let (backup, volume) = (job.backup().await?, job.volume().await?);
-    let engine = engine_of(ctx, &backup.store)?;
-    let (driver, pool) = driver_of(ctx, placed(&volume).unwrap_or_default())?;
-    let device = driver.device(&volume_ref(ctx, &volume, pool).await?).await;
-    let device = device.map_err(|error| driver_failed("opening", &volume.id, error))?;
+    let engine = engine_of(&job.ctx, &backup.store)?;
+    let device = device_of(job, &volume).await?;
     let restored = engine
         .restore(backup.id, &device, is_blank, &job.work)
         .await;
